@@ -1,0 +1,16 @@
+"""KAIST's VideoMamba (ECCV 2024) as a plugin of mmaction2.
+
+Importing the package repairs the host and registers everything:
+
+    custom_imports = dict(imports=['mmvideomamba'])
+    model = dict(type='Recognizer3D', backbone=dict(type='VideoMamba'), ...)
+"""
+
+from . import compat
+from .version import __version__
+
+compat.repair_host()
+
+from . import models  # noqa: E402  (the host must be repaired first)
+
+__all__ = ['__version__', 'models']

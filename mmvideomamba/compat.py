@@ -1,0 +1,195 @@
+"""Repairs of the host: mmaction2 1.2.0 and mmengine 0.10.7 as they are today.
+
+Each repair is one function that does nothing on a sound installation.
+`repair_host` runs them all; importing `mmvideomamba` calls it first.
+"""
+
+import importlib
+import importlib.metadata
+import os
+import sys
+import types
+import warnings
+
+import torch
+
+MMCV_INSTALL = 'pip install "mmcv-lite>=2.0.0,<2.2.0"'
+
+
+def repair_host() -> None:
+    """Make `import mmaction` and its runner work here."""
+    require_supported_mmcv()
+    alias_importlib_metadata()
+    stub_drn_localizer()
+    silence_mmcv_lite()
+    allow_runner_checkpoints()
+    let_ddp_run_without_cuda()
+
+
+def require_supported_mmcv() -> None:
+    """Fail with the command to run where mmaction2 would fail obscurely.
+
+    mmaction2 1.2.0 asserts mmcv < 2.2.0.
+
+    Raises:
+        ImportError: mmcv is missing or of another version.
+    """
+    try:
+        import mmcv
+    except ImportError as error:
+        raise ImportError(
+            'mmvideomamba needs mmcv, and none is installed. Run: '
+            f'{MMCV_INSTALL}   (or the full mmcv of the same versions; never '
+            'both)'
+        ) from error
+    from mmengine.utils import digit_version
+
+    version = digit_version(mmcv.__version__)
+    if not digit_version('2.0.0') <= version < digit_version('2.2.0'):
+        raise ImportError(
+            f'mmaction2 1.2.0 needs mmcv >= 2.0.0, < 2.2.0; found '
+            f'{mmcv.__version__}. Run: pip uninstall -y mmcv mmcv-lite && '
+            f'{MMCV_INSTALL}'
+        )
+
+
+def alias_importlib_metadata() -> None:
+    """mmaction2 imports `importlib_metadata` without declaring it."""
+    try:
+        importlib.import_module('importlib_metadata')
+    except ImportError:
+        sys.modules['importlib_metadata'] = importlib.metadata
+
+
+def stub_drn_localizer() -> None:
+    """Let mmaction2 import without its DRN localizer.
+
+    The wheel on PyPI lacks `mmaction.models.localizers.drn`
+    (open-mmlab/mmaction2#2714); from source, its loss needs torchvision. A
+    stand-in takes its place, whose use says what is missing.
+    """
+    name = 'mmaction.models.localizers.drn.drn'
+    if name in sys.modules:
+        return
+    # Asked without importing mmaction.models, which fails if drn does.
+    spec = importlib.util.find_spec('mmaction')
+    if spec is None:
+        raise ImportError(
+            'mmvideomamba needs mmaction2. Run: pip install mmaction2==1.2.0'
+        )
+    folder = os.path.join(
+        spec.submodule_search_locations[0], 'models', 'localizers', 'drn'
+    )
+    if os.path.isdir(folder) and _imports('torchvision'):
+        return
+
+    class DRN:
+        def __init__(self, *args, **kwargs) -> None:
+            raise ImportError(
+                'the DRN localizer is not part of this mmaction2 '
+                'installation; it needs mmaction2 from source and torchvision'
+            )
+
+    package = types.ModuleType('mmaction.models.localizers.drn')
+    package.__path__ = []
+    module = types.ModuleType(name)
+    module.DRN = DRN
+    sys.modules[package.__name__] = package
+    sys.modules[name] = module
+
+
+def silence_mmcv_lite() -> None:
+    """mmcv-lite warns at import that it lacks an operator we never use."""
+    warnings.filterwarnings(
+        'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
+    )
+
+
+def allow_runner_checkpoints() -> None:
+    """Let torch read the runner's checkpoints with `weights_only=True`.
+
+    torch 2.6 made that the default; mmengine's checkpoints also hold the
+    message hub: `HistoryBuffer`s, numpy arrays and scalars. These are
+    allow-listed by name. `HistoryBuffer` is pickled through `getattr`, which
+    stays closed for every other class.
+    """
+    if not hasattr(torch.serialization, 'add_safe_globals'):
+        return
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+
+    def getattr_of_history_buffer(owner, name):
+        if owner is not HistoryBuffer or name.startswith('_'):
+            raise ValueError(
+                f'refused getattr({owner!r}, {name!r}) in a checkpoint'
+            )
+        return getattr(owner, name)
+
+    multiarray = np.core.multiarray if _numpy_1() else np._core.multiarray
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            (getattr_of_history_buffer, 'builtins.getattr'),
+            (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
+            (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
+            (multiarray.scalar, 'numpy._core.multiarray.scalar'),
+            (multiarray.scalar, 'numpy.core.multiarray.scalar'),
+            np.ndarray,
+            np.dtype,
+            *{type(np.dtype(kind)) for kind in '?bBhHiIlLqQefd'},
+        ]
+    )
+
+
+def let_ddp_run_without_cuda() -> None:
+    """Let mmengine's launcher run several CPU processes, over gloo.
+
+    mmengine calls `torch.cuda.set_device` and hands DDP a device id whatever
+    the machine.
+    """
+    if torch.cuda.is_available():
+        return
+    from mmengine.device import get_device
+    from mmengine.dist import utils
+    from mmengine.runner import Runner
+
+    if get_device() != 'cpu' or hasattr(Runner.wrap_model, 'without_cuda'):
+        return
+    wrap_model = Runner.wrap_model
+
+    def init_gloo(backend, **kwargs) -> None:
+        kwargs.pop('init_backend', None)
+        torch.distributed.init_process_group('gloo', **kwargs)
+
+    def wrap_model_on_cpu(self, model_wrapper_cfg, model):
+        if self.distributed:
+            model_wrapper_cfg = dict(
+                dict(
+                    type='MMDistributedDataParallel',
+                    broadcast_buffers=False,
+                    find_unused_parameters=self.cfg.get(
+                        'find_unused_parameters', False
+                    ),
+                ),
+                **(model_wrapper_cfg or {}),
+                device_ids=None,
+            )
+        return wrap_model(self, model_wrapper_cfg, model)
+
+    wrap_model_on_cpu.without_cuda = True
+    utils._init_dist_pytorch = init_gloo
+    Runner.wrap_model = wrap_model_on_cpu
+
+
+def _imports(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except (ImportError, RuntimeError):
+        return False
+    return True
+
+
+def _numpy_1() -> bool:
+    import numpy as np
+
+    return np.__version__.startswith('1.')

@@ -1,0 +1,201 @@
+"""Scan orders: how one direction of the scan walks the token grid.
+
+A scan order is a permutation. `permutation(grid)[t]` is the token that step t
+visits; tokens themselves never move. The paper's four orders (section 4.4,
+figure 2b) stand first, others after them: a new one is a class that
+rearranges a (T, H, W) array of token numbers.
+
+    @SCAN_ORDERS.register_module()
+    class ColumnFirst(ScanOrder):
+        def arrange(self, tokens):
+            return tokens.transpose(1, 2)
+"""
+
+from typing import Optional, Sequence, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from ..registry import SCAN_ORDERS
+
+Grid = Tuple[int, int, int]
+
+
+class ScanOrder:
+    """A walk over the (T, H, W) token grid. Subclasses define `arrange`.
+
+    Attributes:
+        backward (bool): Whether this direction walks against the forward
+            one. It decides where the class token goes: at the head, it is
+            the first step of a forward scan and the last of a backward one.
+    """
+
+    backward = False
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        """Rearrange the grid of token numbers.
+
+        Args:
+            tokens (Tensor): (T, H, W) int64, 0 .. T*H*W-1 in raster order.
+
+        Returns:
+            Tensor: The same numbers in any shape; read in raster order they
+            are the walk.
+        """
+        raise NotImplementedError(
+            f'{type(self).__name__} must define arrange(tokens)'
+        )
+
+    def permutation(self, grid: Grid) -> Tensor:
+        """Return the walk over `grid` = (T, H, W) as (T*H*W,) int64.
+
+        Raises:
+            ValueError: `arrange` does not visit every token exactly once.
+        """
+        tokens = torch.arange(grid[0] * grid[1] * grid[2])
+        walk = self.arrange(tokens.view(grid)).reshape(-1)
+        if not torch.equal(walk.sort().values, tokens):
+            raise ValueError(
+                f'{type(self).__name__}.arrange must visit each of the '
+                f'{len(tokens)} tokens of grid {tuple(grid)} exactly once; '
+                f'it makes {len(walk)} steps over {len(walk.unique())} '
+                'different tokens'
+            )
+        return walk
+
+
+@SCAN_ORDERS.register_module()
+class SpatioTemporalForward(ScanOrder):
+    """Frame after frame, each in raster order: the forward scan."""
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        return tokens
+
+
+@SCAN_ORDERS.register_module()
+class SpatioTemporalReversal(ScanOrder):
+    """Everything reversed, the paper's choice (table 2)."""
+
+    backward = True
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        return tokens.flip(0, 1, 2)
+
+
+@SCAN_ORDERS.register_module()
+class SpatialReversal(ScanOrder):
+    """Each frame reversed, frames in their order."""
+
+    backward = True
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        return tokens.flip(1, 2)
+
+
+@SCAN_ORDERS.register_module()
+class TemporalReversal(ScanOrder):
+    """Frames reversed, each in raster order."""
+
+    backward = True
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        return tokens.flip(0)
+
+
+@SCAN_ORDERS.register_module()
+class TemporalFirstForward(ScanOrder):
+    """Position after position, each followed through all frames."""
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        return tokens.permute(1, 2, 0)
+
+
+@SCAN_ORDERS.register_module()
+class TemporalFirstReversal(TemporalFirstForward):
+    """`TemporalFirstForward` walked backwards."""
+
+    backward = True
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        return super().arrange(tokens).flip(0, 1, 2)
+
+
+@SCAN_ORDERS.register_module()
+class ZigzagForward(ScanOrder):
+    """Every second row and every second frame turned round.
+
+    Each step moves to a neighbour in the grid.
+    """
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        tokens = tokens.clone()
+        tokens[:, 1::2] = tokens[:, 1::2].flip(2)
+        tokens[1::2] = tokens[1::2].flip(1, 2)
+        return tokens
+
+
+@SCAN_ORDERS.register_module()
+class ZigzagReversal(ZigzagForward):
+    """`ZigzagForward` walked backwards."""
+
+    backward = True
+
+    def arrange(self, tokens: Tensor) -> Tensor:
+        return super().arrange(tokens).flip(0, 1, 2)
+
+
+def build_scan_order(cfg: Union[dict, ScanOrder]) -> ScanOrder:
+    """Build a scan order from `dict(type=NAME)`; an instance passes through.
+
+    Raises:
+        ValueError: The name is not registered.
+    """
+    if isinstance(cfg, ScanOrder):
+        return cfg
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise ValueError(
+            f"a scan order is dict(type='NAME') or a ScanOrder, got {cfg!r}"
+        )
+    if isinstance(cfg['type'], str) and SCAN_ORDERS.get(cfg['type']) is None:
+        raise ValueError(
+            f'unknown scan order {cfg["type"]!r}, expected one of '
+            f'{", ".join(sorted(SCAN_ORDERS.module_dict))}'
+        )
+    return SCAN_ORDERS.build(cfg)
+
+
+def sequence_orders(
+    scan_orders: Sequence[ScanOrder], grid: Grid, cls_token: Optional[str]
+) -> Tensor:
+    """Stack the walks of all directions over the model's token sequence.
+
+    In memory the class token, if there is one, is token 0 and the patches
+    follow in raster order, wherever the scan visits it.
+
+    Args:
+        scan_orders (Sequence[ScanOrder]): K directions.
+        grid (tuple[int, int, int]): (T, H, W) of the patches.
+        cls_token (str, optional): 'head', 'middle' or None.
+
+    Returns:
+        Tensor: (K, L) int64, L = T*H*W, plus 1 with a class token.
+    """
+    return torch.stack(
+        [
+            _with_class_token(order.permutation(grid), cls_token, order)
+            for order in scan_orders
+        ]
+    )
+
+
+def _with_class_token(
+    walk: Tensor, cls_token: Optional[str], order: ScanOrder
+) -> Tensor:
+    if cls_token is None:
+        return walk
+    # Patches visited before the class token; a backward scan mirrors them.
+    before = {'head': 0, 'middle': len(walk) // 2}[cls_token]
+    if order.backward:
+        before = len(walk) - before
+    walk = walk + 1
+    return torch.cat([walk[:before], walk.new_zeros(1), walk[before:]])

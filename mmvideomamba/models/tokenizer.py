@@ -1,0 +1,67 @@
+"""From a clip to a grid of tokens (the paper, section 4.1)."""
+
+from typing import Tuple
+
+from torch import Tensor, nn
+
+from .scan_orders import Grid
+
+
+class VideoTokenizer(nn.Module):
+    """Cut a clip into tubelets and embed each with one 3-D convolution.
+
+    Args:
+        in_channels (int): Channels of the clip.
+        embed_dims (int): Channels of a token.
+        tubelet_size (int): Frames of a tubelet, s_t.
+        patch_size (int): Height and width of a tubelet, s_h = s_w, in pixels.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        embed_dims: int,
+        tubelet_size: int,
+        patch_size: int,
+    ) -> None:
+        super().__init__()
+        self.tubelet = (tubelet_size, patch_size, patch_size)
+        self.proj = nn.Conv3d(
+            in_channels, embed_dims, self.tubelet, stride=self.tubelet
+        )
+        fan_in = self.proj.weight[0].numel()
+        nn.init.trunc_normal_(self.proj.weight, std=fan_in**-0.5)
+        nn.init.zeros_(self.proj.bias)
+
+    def grid(self, size: Tuple[int, int, int]) -> Grid:
+        """Tokens along (time, height, width) of a clip of (T, H, W) pixels.
+
+        An incomplete tubelet at the end is left out, as in the paper:
+        n_t = floor(T / s_t), and so on.
+
+        Raises:
+            ValueError: The clip is smaller than one tubelet.
+        """
+        if any(s < t for s, t in zip(size, self.tubelet)):
+            raise ValueError(
+                'a clip must hold at least one tubelet of (frames, height, '
+                f'width) = {self.tubelet}, got a clip of {tuple(size)}'
+            )
+        return tuple(s // t for s, t in zip(size, self.tubelet))
+
+    def forward(self, clip: Tensor) -> Tuple[Tensor, Grid]:
+        """Tokenize a clip.
+
+        Args:
+            clip (Tensor): (N, C, T, H, W).
+
+        Returns:
+            tuple: Tokens (N, T'H'W', C') in raster order, and (T', H', W').
+        """
+        if clip.ndim != 5 or clip.shape[1] != self.proj.in_channels:
+            raise ValueError(
+                'expected clips of shape (N, C, T, H, W) with C = '
+                f'{self.proj.in_channels}, got {tuple(clip.shape)}'
+            )
+        grid = self.grid(clip.shape[2:])
+        return self.proj(clip).flatten(2).transpose(1, 2), grid

@@ -1,0 +1,293 @@
+"""VideoMamba: Spatio-Temporal Selective State Space Model.
+
+Park, Kim, Ko, Kim and Kim (KAIST), ECCV 2024. A clip becomes tokens on a
+(time, height, width) grid; every block mixes them along several scan orders.
+Figure 2a of the paper, top to bottom.
+"""
+
+import math
+from typing import Optional, Sequence, Tuple, Union
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmcv.cnn.bricks import DropPath
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..ops import BACKENDS
+from ..registry import MODELS
+from .mixer import SpatioTemporalSSM
+from .position import POS_EMBED_INITS, build_position_embedding
+from .scan_orders import Grid, build_scan_order, sequence_orders
+from .tokenizer import VideoTokenizer
+
+ARCHS = {
+    'tiny': dict(embed_dims=192, num_layers=24),
+    'small': dict(embed_dims=384, num_layers=24),
+    'middle': dict(embed_dims=576, num_layers=32),
+    'base': dict(embed_dims=768, num_layers=24),
+}
+ARCH_DEFAULTS = dict(d_state=16, d_conv=4, expand=2)
+OUT_TYPES = ('cls_token', 'avg_featmap', 'featmap', 'raw')
+CLS_TOKENS = ('head', 'middle', None)
+
+
+class VideoMambaBlock(BaseModule):
+    """x + drop_path(mixer(norm(x))), the residual stream in float32.
+
+    Args:
+        mixer (nn.Module): Maps (B, L, C) and the orders to (B, L, C).
+        embed_dims (int): C.
+        drop_path (float): Probability of skipping the mixer, per sample.
+        norm_cfg (dict): Config of the norm.
+    """
+
+    def __init__(
+        self,
+        mixer: nn.Module,
+        embed_dims: int,
+        drop_path: float,
+        norm_cfg: dict,
+    ) -> None:
+        super().__init__()
+        self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
+        self.mixer = mixer
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor, order: Tensor) -> Tensor:
+        return x + self.drop_path(self.mixer(self.norm(x), order))
+
+
+@MODELS.register_module()
+class VideoMamba(BaseModule):
+    """The backbone.
+
+    Args:
+        arch (str | dict): 'tiny' (192 channels x 24 blocks), 'small'
+            (384 x 24, the paper's), 'middle' (576 x 32), 'base' (768 x 24),
+            or a dict with `embed_dims` and `num_layers` and, optionally,
+            `d_state`, `d_conv` and `expand`.
+        img_size (int | tuple[int, int]): Height and width the positions are
+            made for; clips of other sizes get them resized.
+        patch_size (int): s_h = s_w, in pixels.
+        num_frames (int): Frames the positions are made for.
+        tubelet_size (int): s_t, in frames.
+        in_channels (int): Channels of the clip.
+        scan_orders (Sequence[dict]): One registered `ScanOrder` for each
+            direction of the scan.
+        merge (str): 'sum' or 'mean' of the directions.
+        pos_embed (str, optional): 'learnable', 'sinusoid', 'factorized'
+            (space plus time, OpenGVLab's) or None.
+        pos_embed_init (str): How positions are made when the weights of an
+            image model are loaded: 'expand', 'interpolate_spatial',
+            'interpolate_dim' or 'random' (section 4.2).
+        cls_token (str, optional): Where the scan meets the class token:
+            'head', 'middle', or None for a model without one.
+        out_type (str): What `forward` returns:
+
+            - 'cls_token': (N, C); without a class token the mean of the
+              tokens, as for table 2 of the paper.
+            - 'avg_featmap': (N, C), the mean of the patches.
+            - 'featmap': (N, C, T, H, W), the patches on their grid.
+            - 'raw': (N, L, C), class token first, then the patches.
+        norm_cfg (dict): Config of the norms.
+        drop_rate (float): Dropout after the position embedding.
+        drop_path_rate (float): Stochastic depth of the last block; earlier
+            blocks rise to it linearly from zero.
+        frozen_stages (int): -1 trains everything, 0 freezes tokenizer,
+            positions and class token, i also the first i blocks.
+        with_cp (bool): Recompute blocks in backward to save memory.
+        scan_backend (str): Engine of the scan, see
+            `mmvideomamba.ops.choose_engine`.
+        init_cfg (dict, optional): mmengine's; `type='Pretrained'` takes any
+            public checkpoint of the family (docs/checkpoints.md).
+
+    Raises:
+        ValueError: An option that does not exist or does not fit.
+    """
+
+    def __init__(
+        self,
+        arch: Union[str, dict] = 'small',
+        img_size: Union[int, Tuple[int, int]] = 224,
+        patch_size: int = 16,
+        num_frames: int = 16,
+        tubelet_size: int = 2,
+        in_channels: int = 3,
+        scan_orders: Sequence[dict] = (
+            dict(type='SpatioTemporalForward'),
+            dict(type='SpatioTemporalReversal'),
+        ),
+        merge: str = 'sum',
+        pos_embed: Optional[str] = 'learnable',
+        pos_embed_init: str = 'expand',
+        cls_token: Optional[str] = 'head',
+        out_type: str = 'cls_token',
+        norm_cfg: dict = dict(type='RMSNorm', eps=1e-5),
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.1,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        scan_backend: str = 'auto',
+        init_cfg: Optional[Union[dict, Sequence[dict]]] = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        _require_choice('out_type', out_type, OUT_TYPES)
+        _require_choice('cls_token', cls_token, CLS_TOKENS)
+        _require_choice('pos_embed_init', pos_embed_init, POS_EMBED_INITS)
+        _require_choice('scan_backend', scan_backend, BACKENDS)
+        arch = _resolve_arch(arch)
+        height, width = _resolve_img_size(img_size, patch_size)
+        if not -1 <= frozen_stages <= arch['num_layers']:
+            raise ValueError(
+                'frozen_stages must lie between -1 and the '
+                f'{arch["num_layers"]} blocks, got {frozen_stages}'
+            )
+        if not scan_orders:
+            raise ValueError('scan_orders must name at least one direction')
+
+        self.embed_dims = arch['embed_dims']
+        self.num_layers = arch['num_layers']
+        self.pos_embed_init = pos_embed_init
+        self.cls_token_place = cls_token
+        self.out_type = out_type
+        self.frozen_stages = frozen_stages
+        self.with_cp = with_cp
+
+        self.tokenizer = VideoTokenizer(
+            in_channels, self.embed_dims, tubelet_size, patch_size
+        )
+        self.grid = self.tokenizer.grid((num_frames, height, width))
+        self.pos_embed = build_position_embedding(
+            pos_embed, self.grid, self.embed_dims, cls_token is not None
+        )
+        if cls_token is not None:
+            self.cls_token = nn.Parameter(torch.empty(1, 1, self.embed_dims))
+            nn.init.trunc_normal_(self.cls_token, std=0.02)
+        self.drop_after_pos = nn.Dropout(drop_rate)
+
+        self.scan_orders = [build_scan_order(cfg) for cfg in scan_orders]
+        self.register_buffer(
+            'order', self.make_order(self.grid), persistent=False
+        )
+        drop_path = torch.linspace(0, drop_path_rate, self.num_layers)
+        self.layers = ModuleList(
+            VideoMambaBlock(
+                SpatioTemporalSSM(
+                    self.embed_dims,
+                    num_directions=len(self.scan_orders),
+                    d_state=arch['d_state'],
+                    d_conv=arch['d_conv'],
+                    expand=arch['expand'],
+                    merge=merge,
+                    scan_backend=scan_backend,
+                ),
+                self.embed_dims,
+                drop_path[i].item(),
+                norm_cfg,
+            )
+            for i in range(self.num_layers)
+        )
+        with torch.no_grad():
+            for layer in self.layers:
+                layer.mixer.out_proj.weight /= math.sqrt(self.num_layers)
+        self.norm = build_norm_layer(norm_cfg, self.embed_dims)[1]
+        self._freeze()
+
+    def make_order(self, grid: Grid) -> Tensor:
+        """The walks of all directions over `grid`, (K, L) int64."""
+        return sequence_orders(self.scan_orders, grid, self.cls_token_place)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Extract features from clips.
+
+        Args:
+            x (Tensor): (N, C, T, H, W).
+
+        Returns:
+            Tensor: As `out_type` says.
+        """
+        x, grid = self.tokenizer(x)
+        if self.cls_token_place is not None:
+            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+        if self.pos_embed is not None:
+            x = x + self.pos_embed(grid)
+        x = self.drop_after_pos(x)
+        # The residual stream stays float32 under mixed precision.
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+
+        order = self.order
+        if grid != self.grid:
+            order = self.make_order(grid).to(order.device)
+        for layer in self.layers:
+            if self.with_cp and self.training:
+                x = checkpoint(layer, x, order, use_reentrant=False)
+            else:
+                x = layer(x, order)
+        return self._format_output(self.norm(x), grid)
+
+    def _format_output(self, x: Tensor, grid: Grid) -> Tensor:
+        if self.out_type == 'raw':
+            return x
+        if self.cls_token_place is None:
+            patches = x
+        elif self.out_type == 'cls_token':
+            return x[:, 0]
+        else:
+            patches = x[:, 1:]
+        if self.out_type == 'featmap':
+            return patches.transpose(1, 2).unflatten(2, grid)
+        return patches.mean(dim=1)
+
+    def train(self, mode: bool = True) -> 'VideoMamba':
+        """Set the mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        self.drop_after_pos.eval()
+        frozen = [self.tokenizer, *self.layers[: self.frozen_stages]]
+        if self.pos_embed is not None:
+            frozen.append(self.pos_embed)
+        for module in frozen:
+            module.eval().requires_grad_(False)
+        if self.cls_token_place is not None:
+            self.cls_token.requires_grad_(False)
+
+
+def _require_choice(name: str, value, choices: Sequence) -> None:
+    if value not in choices:
+        raise ValueError(
+            f'unknown {name} {value!r}, expected one of {choices}'
+        )
+
+
+def _resolve_arch(arch: Union[str, dict]) -> dict:
+    if isinstance(arch, str):
+        _require_choice('arch', arch, tuple(ARCHS))
+        arch = ARCHS[arch]
+    missing = {'embed_dims', 'num_layers'} - set(arch)
+    unknown = set(arch) - {'embed_dims', 'num_layers', *ARCH_DEFAULTS}
+    if missing or unknown:
+        raise ValueError(
+            'arch needs embed_dims and num_layers and may set '
+            f'{", ".join(ARCH_DEFAULTS)}; missing {sorted(missing)}, '
+            f'unknown {sorted(unknown)}'
+        )
+    return {**ARCH_DEFAULTS, **arch}
+
+
+def _resolve_img_size(
+    img_size: Union[int, Tuple[int, int]], patch_size: int
+) -> Tuple[int, int]:
+    size = (img_size, img_size) if isinstance(img_size, int) else img_size
+    if len(size) != 2 or any(side % patch_size for side in size):
+        raise ValueError(
+            'img_size must be one or two numbers divisible by patch_size '
+            f'{patch_size}, got {img_size}'
+        )
+    return tuple(size)

@@ -1,0 +1,79 @@
+"""Classification head for every `out_type` of VideoMamba."""
+
+from typing import Optional, Sequence, Union
+
+from mmaction.models.heads import BaseHead
+from torch import Tensor, nn
+
+from ..registry import MODELS
+
+
+@MODELS.register_module()
+class VideoMambaHead(BaseHead):
+    """Dropout and one linear layer (the paper, section 4).
+
+    Args:
+        num_classes (int): Number of classes.
+        in_channels (int): Channels of the features, the backbone's
+            `embed_dims`.
+        loss_cls (dict): Config of the loss.
+        dropout_ratio (float): Dropout before the linear layer.
+        init_std (float): Standard deviation of the linear layer's weights.
+        multi_class (bool): Whether a clip may have several labels.
+        label_smooth_eps (float): Label smoothing.
+        topk (int | Sequence[int]): Accuracies reported in training.
+        average_clips (str, optional): How the scores of a video's views
+            become one: 'prob' (mean of softmax), 'score' or None.
+        init_cfg (dict, optional): mmengine's.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        loss_cls: dict = dict(type='CrossEntropyLoss', loss_weight=1.0),
+        dropout_ratio: float = 0.0,
+        init_std: float = 0.02,
+        multi_class: bool = False,
+        label_smooth_eps: float = 0.0,
+        topk: Union[int, Sequence[int]] = (1, 5),
+        average_clips: Optional[str] = None,
+        init_cfg: Optional[dict] = None,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            in_channels,
+            loss_cls=loss_cls,
+            multi_class=multi_class,
+            label_smooth_eps=label_smooth_eps,
+            topk=topk if isinstance(topk, int) else tuple(topk),
+            average_clips=average_clips,
+            init_cfg=init_cfg,
+        )
+        self.dropout = nn.Dropout(dropout_ratio)
+        self.fc_cls = nn.Linear(in_channels, num_classes)
+        nn.init.trunc_normal_(self.fc_cls.weight, std=init_std)
+        nn.init.zeros_(self.fc_cls.bias)
+
+    def forward(self, x: Tensor, **kwargs) -> Tensor:
+        """Score the classes.
+
+        Args:
+            x (Tensor): (N, C), (N, L, C) or (N, C, T, H, W), any `out_type`
+                of VideoMamba; tokens are averaged.
+
+        Returns:
+            Tensor: (N, num_classes) float32, so that mmaction2 can hand it
+            to numpy under bfloat16 autocast.
+        """
+        if x.ndim == 3:
+            x = x.mean(dim=1)
+        elif x.ndim == 5:
+            x = x.mean(dim=(2, 3, 4))
+        if x.ndim != 2 or x.shape[1] != self.in_channels:
+            raise ValueError(
+                f'expected features with in_channels = {self.in_channels} as '
+                '(N, C), (N, L, C) or (N, C, T, H, W), got features reduced '
+                f'to {tuple(x.shape)}'
+            )
+        return self.fc_cls(self.dropout(x)).float()

@@ -1,0 +1,195 @@
+"""The public operators: argument checks and the choice of an engine.
+
+One meaning, several engines. `reference` defines; the others must agree with
+it. An engine is a module with three functions: `causal_conv1d` and
+`selective_scan` with the signatures of `reference.py`, and `why_not(device)`,
+which returns None where the engine runs and otherwise says what is missing.
+"""
+
+import logging
+from functools import cache
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from . import reference
+
+logger = logging.getLogger(__name__)
+
+# Name -> module, in the order in which 'auto' tries them.
+ENGINES = {'reference': reference}
+BACKENDS = ('auto', *ENGINES)
+
+
+def causal_conv1d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor] = None,
+    order: Optional[Tensor] = None,
+    activation: Optional[str] = 'silu',
+    backend: str = 'auto',
+) -> Tensor:
+    """Causal depthwise convolution along each scan direction.
+
+    Step t of direction k sees the tokens `order[k, t - W + 1 .. t]`; steps
+    before the first are zero. Sums are float32 (float64 for float64 input).
+
+    Args:
+        x (Tensor): (B, L, D), any float dtype; strided views are fine.
+        weight (Tensor): (K, D, W); `weight[..., -1]` meets the current step.
+        bias (Tensor, optional): (K, D).
+        order (Tensor, optional): (K, L) int64, one permutation of the tokens
+            per direction. None: every direction visits them as they are.
+        activation (str, optional): 'silu' or None.
+        backend (str): See `choose_engine`.
+
+    Returns:
+        Tensor: (K, B, L, D) in token order, dtype of `x`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an empty sequence, an unknown
+            activation or backend.
+        RuntimeError: The backend asked for by name cannot run here.
+    """
+    _require(x.ndim == 3, 'x', '(B, L, D)', x)
+    _require(x.shape[1] > 0, 'x', 'at least one token', x)
+    dims = dict(B=x.shape[0], L=x.shape[1], D=x.shape[2])
+    _require(weight.ndim == 3, 'weight', '(K, D, W)', weight)
+    dims['K'], dims['W'] = weight.shape[0], weight.shape[2]
+    _check_shape('weight', weight, 'KDW', dims)
+    _check_shape('bias', bias, 'KD', dims)
+    _check_order(order, dims)
+    if activation not in ('silu', None):
+        raise ValueError(
+            f"activation must be 'silu' or None, got {activation!r}"
+        )
+    engine = choose_engine(backend, x.device)
+    return engine.causal_conv1d(x, weight, bias, order, activation)
+
+
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Optional[Tensor] = None,
+    z: Optional[Tensor] = None,
+    delta_bias: Optional[Tensor] = None,
+    delta_softplus: bool = False,
+    order: Optional[Tensor] = None,
+    backend: str = 'auto',
+) -> Tensor:
+    """Selective state-space scan over K directions, summed and gated.
+
+    With delta' = softplus(delta + delta_bias), each direction k computes
+    along its own order (Mamba, equation 2; the paper, equations 1 to 3)
+
+        s_t = exp(delta'_t A) s_{t-1} + delta'_t u_t B_t
+        y_t = s_t . C_t + D u_t
+
+    and the result is SiLU(z) * sum_k y^(k). The state, delta and the sum are
+    float32 (float64 for float64 input) whatever the inputs' dtype.
+
+    Args:
+        u (Tensor): (K, B, L, D), the input; any float dtype, strides and all.
+        delta (Tensor): (K, B, L, D), the step sizes before bias and softplus.
+        A (Tensor): (K, D, N), negative.
+        B (Tensor): (K, B, L, N).
+        C (Tensor): (K, B, L, N).
+        D (Tensor, optional): (K, D), the skip connection.
+        z (Tensor, optional): (B, L, D), the gate, shared by the directions.
+        delta_bias (Tensor, optional): (K, D).
+        delta_softplus (bool): Apply softplus to delta + delta_bias.
+        order (Tensor, optional): (K, L) int64, one permutation of the tokens
+            per direction. None: every direction visits them as they are.
+        backend (str): See `choose_engine`.
+
+    Returns:
+        Tensor: (B, L, D) in token order, dtype of `u`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an empty sequence, an unknown
+            backend.
+        RuntimeError: The backend asked for by name cannot run here.
+    """
+    _require(u.ndim == 4, 'u', '(K, B, L, D)', u)
+    _require(u.shape[2] > 0, 'u', 'at least one token', u)
+    dims = dict(zip('KBLD', u.shape))
+    _require(A.ndim == 3, 'A', '(K, D, N)', A)
+    dims['N'] = A.shape[2]
+    _check_shape('delta', delta, 'KBLD', dims)
+    _check_shape('A', A, 'KDN', dims)
+    _check_shape('B', B, 'KBLN', dims)
+    _check_shape('C', C, 'KBLN', dims)
+    _check_shape('D', D, 'KD', dims)
+    _check_shape('z', z, 'BLD', dims)
+    _check_shape('delta_bias', delta_bias, 'KD', dims)
+    _check_order(order, dims)
+    engine = choose_engine(backend, u.device)
+    return engine.selective_scan(
+        u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
+    )
+
+
+def choose_engine(backend: str, device: torch.device):
+    """Return the module that runs the operators on `device`.
+
+    Args:
+        backend (str): 'auto' takes the first engine that can run and logs
+            once why it passed over the others; a name takes that engine and
+            nothing else.
+        device (torch.device): Where the tensors are.
+
+    Raises:
+        ValueError: Unknown name.
+        RuntimeError: The named engine cannot run; the message is its reason.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(
+            f'unknown scan backend {backend!r}, expected one of '
+            f'{", ".join(BACKENDS)}'
+        )
+    if backend == 'auto':
+        return _first_runnable(device.type)
+    reason = ENGINES[backend].why_not(device.type)
+    if reason is not None:
+        raise RuntimeError(f'scan backend {backend!r} cannot run: {reason}')
+    return ENGINES[backend]
+
+
+@cache
+def _first_runnable(device_type: str):
+    for name, engine in ENGINES.items():
+        reason = engine.why_not(device_type)
+        if reason is None:
+            return engine
+        logger.info('scan backend %r passed over: %s', name, reason)
+    raise AssertionError('the reference runs everywhere')
+
+
+def _require(condition: bool, name: str, expected: str, got: Tensor) -> None:
+    if not condition:
+        raise ValueError(
+            f'{name}: expected {expected}, got shape {tuple(got.shape)}'
+        )
+
+
+def _check_shape(
+    name: str, tensor: Optional[Tensor], layout: str, dims: dict
+) -> None:
+    if tensor is None:
+        return
+    expected = tuple(dims[axis] for axis in layout)
+    if tuple(tensor.shape) != expected:
+        raise ValueError(
+            f'{name}: expected ({", ".join(layout)}) = {expected}, '
+            f'got shape {tuple(tensor.shape)}'
+        )
+
+
+def _check_order(order: Optional[Tensor], dims: dict) -> None:
+    _check_shape('order', order, 'KL', dims)
+    if order is not None and order.dtype != torch.int64:
+        raise ValueError(f'order: expected int64, got {order.dtype}')

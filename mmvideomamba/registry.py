@@ -1,0 +1,31 @@
+"""The only importer of `mmaction.registry`, plus the scan orders' registry.
+
+Everything registers directly in mmaction2's registries, so configs keep
+`default_scope = 'mmaction'` and need no prefixes.
+"""
+
+from mmaction.registry import (
+    DATASETS,
+    HOOKS,
+    MODELS,
+    OPTIM_WRAPPERS,
+    TRANSFORMS,
+    VISUALIZERS,
+)
+from mmengine.registry import Registry
+
+SCAN_ORDERS = Registry(
+    'scan order',
+    scope='mmaction',
+    locations=['mmvideomamba.models.scan_orders'],
+)
+
+__all__ = [
+    'DATASETS',
+    'HOOKS',
+    'MODELS',
+    'OPTIM_WRAPPERS',
+    'SCAN_ORDERS',
+    'TRANSFORMS',
+    'VISUALIZERS',
+]

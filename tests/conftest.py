@@ -1,0 +1,41 @@
+"""Shared fixtures: the engines that run here and the one tolerance table."""
+
+import pytest
+import torch
+
+from mmvideomamba.ops.interface import ENGINES
+
+# Largest error allowed against the float64 reference, relative to the largest
+# magnitude of the compared tensor: (outputs, gradients). Inputs and parameters
+# are rounded to the dtype first, so only the arithmetic is measured.
+TOLERANCES = {
+    torch.float64: (1e-12, 1e-12),
+    torch.float32: (2e-6, 1e-5),
+    torch.bfloat16: (8e-3, 8e-3),
+    torch.float16: (1e-3, 1e-3),
+}
+
+
+@pytest.fixture(params=list(ENGINES))
+def backend(request):
+    """The name of each engine that can run on this machine's CPU."""
+    reason = ENGINES[request.param].why_not('cpu')
+    if reason is not None:
+        pytest.skip(f'{request.param}: {reason}')
+    return request.param
+
+
+@pytest.fixture
+def nan_poison():
+    """Fill `torch.empty` with NaN, so that a gap in an output shows."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def assert_within(actual, expected, tolerance, what=''):
+    """Compare with an error relative to the largest expected magnitude."""
+    assert actual.shape == expected.shape, what
+    scale = expected.abs().max().item() or 1.0
+    error = (actual.double() - expected.double()).abs().max().item() / scale
+    assert error <= tolerance, f'{what}: error {error:.2e} > {tolerance:.0e}'
