@@ -1,0 +1,199 @@
+"""MotionShapes: a sample data set that only the order of frames tells apart.
+
+A textured shape moves over a textured background. The eight classes are four
+motions, each in both directions of time: played backwards, a video of one
+class is a video of its partner. Shape, colours, textures, size, speed and
+start position are drawn independently of the class; what leaves the picture
+on one side comes in on the other, so that no place gives a class away.
+"""
+
+import os
+from typing import List, Optional
+
+import cv2
+import numpy as np
+from mmengine.utils import ProgressBar
+
+from ..video import write_video
+
+CLASSES = (
+    'move_left',
+    'move_right',
+    'move_up',
+    'move_down',
+    'orbit_clockwise',
+    'orbit_counterclockwise',
+    'grow',
+    'shrink',
+)
+SHAPES = ('circle', 'square', 'triangle', 'star')
+TEXTURES = ('plain', 'stripes', 'checks', 'noise')
+SPLITS = ('train', 'test')
+
+# Label -> direction (x, y) with y downwards, sense of turning, of growing.
+_LINEAR = {0: (-1, 0), 1: (1, 0), 2: (0, -1), 3: (0, 1)}
+_ORBIT = {4: 1, 5: -1}
+_SCALE = {6: 0.9, 7: -0.9}
+
+
+def make_clip(
+    label: int,
+    rng: np.random.Generator,
+    num_frames: int = 32,
+    size: int = 96,
+) -> np.ndarray:
+    """Render one clip.
+
+    Args:
+        label (int): Index into `CLASSES`.
+        rng (np.random.Generator): Source of everything but the class.
+        num_frames (int): T.
+        size (int): Height and width, in pixels.
+
+    Returns:
+        np.ndarray: (T, size, size, 3) uint8 RGB.
+    """
+    # Everything but the class is drawn first, so that two classes drawn from
+    # one seed differ in nothing but the motion.
+    background = _texture(rng, size)
+    outline = _outline(SHAPES[rng.integers(len(SHAPES))])
+    surface = _texture(rng, size, unlike=background)
+    centre = rng.uniform(0, size, 2)
+    radius = size * rng.uniform(0.14, 0.24)
+    tilt = rng.uniform(0, 2 * np.pi)
+    speed = rng.uniform(0.7, 1.3)
+    phase = rng.uniform(0, 2 * np.pi)
+    orbit = size * rng.uniform(0.18, 0.28)
+
+    frames = []
+    # The middle of the motion lies in the middle of the clip: reversed in
+    # time, a clip is exactly its partner's.
+    for progress in np.linspace(-0.5, 0.5, num_frames) * speed:
+        offset, scale = np.zeros(2), 1.0
+        if label in _LINEAR:
+            offset = np.array(_LINEAR[label]) * progress * 0.6 * size
+        elif label in _ORBIT:
+            angle = phase + _ORBIT[label] * progress * 1.5 * np.pi
+            offset = np.array([np.cos(angle), np.sin(angle)]) * orbit
+        else:
+            scale = 1 + _SCALE[label] * progress
+        where = (centre + offset) % size
+        mask = _mask(outline, where, radius * scale, tilt, size)
+        frames.append(background + (surface - background) * mask[..., None])
+    return np.stack(frames).round().astype(np.uint8)
+
+
+def _outline(shape: str) -> np.ndarray:
+    """(P, 2) float corners of a shape of radius 1."""
+    corners = {'circle': 40, 'square': 4, 'triangle': 3, 'star': 10}[shape]
+    angle = np.arange(corners) * 2 * np.pi / corners
+    radius = np.ones(corners)
+    if shape == 'star':
+        radius[1::2] = 0.45
+    return np.stack([np.cos(angle), np.sin(angle)], 1) * radius[:, None]
+
+
+def _mask(
+    outline: np.ndarray,
+    where: np.ndarray,
+    radius: float,
+    tilt: float,
+    size: int,
+) -> np.ndarray:
+    """(size, size) float coverage of the shape, wrapping at the borders."""
+    turn = np.array(
+        [[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]]
+    )
+    corners = outline @ turn * radius + where
+    mask = np.zeros((size, size), np.uint8)
+    fraction_bits = 4
+    for dx in (-size, 0, size):
+        for dy in (-size, 0, size):
+            points = (corners + (dx, dy)) * 2**fraction_bits
+            cv2.fillPoly(
+                mask,
+                [points.round().astype(np.int32)],
+                255,
+                cv2.LINE_AA,
+                fraction_bits,
+            )
+    return mask / 255
+
+
+def _texture(
+    rng: np.random.Generator, size: int, unlike: Optional[np.ndarray] = None
+) -> np.ndarray:
+    """(size, size, 3) float in 0..255: two colours in a pattern.
+
+    With `unlike`, colours are drawn until the means differ visibly.
+    """
+    while True:
+        colours = rng.uniform(0, 255, (2, 3))
+        colours[1] += 0.6 * (colours[0] - colours[1])
+        mean = colours.mean(axis=0)
+        if unlike is None or np.abs(mean - unlike.mean((0, 1))).max() > 90:
+            break
+    kind = TEXTURES[rng.integers(len(TEXTURES))]
+    period = size * rng.uniform(0.08, 0.2)
+    angle = rng.uniform(0, np.pi)
+    x, y = np.meshgrid(np.arange(size), np.arange(size))
+    along = (x * np.cos(angle) + y * np.sin(angle)) / period
+    across = (y * np.cos(angle) - x * np.sin(angle)) / period
+    noise = rng.uniform(0, 1, (size, size))
+    weight = {
+        'plain': np.zeros((size, size)),
+        'stripes': along % 1 < 0.5,
+        'checks': (along % 1 < 0.5) ^ (across % 1 < 0.5),
+        'noise': cv2.GaussianBlur(noise, (0, 0), 2) * 4 - 1.5,
+    }[kind]
+    weight = np.clip(weight, 0, 1)[..., None]
+    return colours[0] * (1 - weight) + colours[1] * weight
+
+
+def write_motion_shapes(
+    root: str,
+    num_train: int = 1200,
+    num_test: int = 240,
+    num_frames: int = 32,
+    size: int = 96,
+    seed: int = 0,
+) -> None:
+    """Write the data set in HMDB51's layout.
+
+    Videos go to `root/videos/CLASS/SPLIT_NUMBER.mp4`, list files (`CLASS/FILE
+    LABEL` a line) to `root/SPLIT_list.txt`. Videos that exist are kept, so an
+    interrupted call can be repeated.
+
+    Args:
+        root (str): Folder of the data set.
+        num_train (int): Training videos, spread evenly over the classes.
+        num_test (int): Test videos, likewise.
+        num_frames (int): Frames of a video.
+        size (int): Height and width, in pixels; even.
+        seed (int): One seed, one data set.
+
+    Raises:
+        ValueError: A size that cannot be written.
+    """
+    if size < 16 or size % 2 or num_frames < 2:
+        raise ValueError(
+            'size must be even and at least 16 and num_frames at least 2, '
+            f'got size={size}, num_frames={num_frames}'
+        )
+    bar = ProgressBar(num_train + num_test)
+    for split, count in zip(SPLITS, (num_train, num_test)):
+        lines: List[str] = []
+        for number in range(count):
+            label = number % len(CLASSES)
+            name = f'{CLASSES[label]}/{split}_{number:05d}.mp4'
+            path = os.path.join(root, 'videos', name)
+            if not os.path.exists(path):
+                rng = np.random.default_rng(
+                    (seed, SPLITS.index(split), number)
+                )
+                write_video(path, make_clip(label, rng, num_frames, size))
+            lines.append(f'{name} {label}\n')
+            bar.update()
+        with open(os.path.join(root, f'{split}_list.txt'), 'w') as file:
+            file.writelines(lines)
+    print()

@@ -1,0 +1,51 @@
+"""Writing video files that every player opens."""
+
+import os
+from typing import Iterable
+
+import av
+import numpy as np
+
+
+def write_video(
+    path: str, frames: Iterable[np.ndarray], fps: float = 25
+) -> None:
+    """Write frames as H.264 in an .mp4 file.
+
+    The file appears under its name only when it is complete.
+
+    Args:
+        path (str): The file to write; its folder is made if need be.
+        frames (Iterable[np.ndarray]): (H, W, 3) uint8 RGB, all of one size;
+            an odd last row or column is left out, as H.264 needs even sizes.
+        fps (float): Frames per second.
+
+    Raises:
+        ValueError: There are no frames.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    partial = f'{path}.part'
+    stream = None
+    try:
+        with av.open(partial, 'w', format='mp4') as container:
+            for frame in frames:
+                height, width = (side // 2 * 2 for side in frame.shape[:2])
+                if stream is None:
+                    rate = round(fps * 1000)
+                    stream = container.add_stream(
+                        'libx264', rate=av.utils.Fraction(rate, 1000)
+                    )
+                    stream.width, stream.height = width, height
+                    stream.pix_fmt = 'yuv420p'
+                    stream.options = {'crf': '18', 'preset': 'veryfast'}
+                image = av.VideoFrame.from_ndarray(
+                    np.ascontiguousarray(frame[:height, :width]), 'rgb24'
+                )
+                container.mux(stream.encode(image))
+            if stream is None:
+                raise ValueError(f'no frames to write to {path}')
+            container.mux(stream.encode())
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
