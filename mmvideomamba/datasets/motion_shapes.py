@@ -169,15 +169,16 @@ def write_motion_shapes(
         num_train (int): Training videos, spread evenly over the classes.
         num_test (int): Test videos, likewise.
         num_frames (int): Frames of a video.
-        size (int): Height and width, in pixels; even.
+        size (int): Height and width, in pixels; even, at least 64.
         seed (int): One seed, one data set.
 
     Raises:
         ValueError: A size that cannot be written.
     """
-    if size < 16 or size % 2 or num_frames < 2:
+    # decord cannot read some videos narrower than 64 pixels.
+    if size < 64 or size % 2 or num_frames < 2:
         raise ValueError(
-            'size must be even and at least 16 and num_frames at least 2, '
+            'size must be even and at least 64 and num_frames at least 2, '
             f'got size={size}, num_frames={num_frames}'
         )
     bar = ProgressBar(num_train + num_test)

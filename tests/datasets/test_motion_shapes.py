@@ -49,7 +49,7 @@ def test_motions_are_what_their_names_say(name, axis, sign):
 
 
 def test_written_in_hmdb51_layout_as_real_videos(tmp_path):
-    write_motion_shapes(str(tmp_path), 16, 8, num_frames=8, size=48, seed=3)
+    write_motion_shapes(str(tmp_path), 16, 8, num_frames=8, size=64, seed=3)
     lines = (tmp_path / 'train_list.txt').read_text().splitlines()
     assert lines[1] == 'move_right/train_00001.mp4 1'
     assert [int(line.split()[1]) for line in lines] == [*range(8)] * 2
@@ -57,22 +57,22 @@ def test_written_in_hmdb51_layout_as_real_videos(tmp_path):
 
     video = decord.VideoReader(str(tmp_path / 'videos' / lines[1].split()[0]))
     written = video.get_batch(range(8)).asnumpy().astype(float)
-    expected = make_clip(1, np.random.default_rng((3, 0, 1)), 8, 48)
+    expected = make_clip(1, np.random.default_rng((3, 0, 1)), 8, 64)
     # H.264 halves the resolution of colour, so only the means are close.
     assert np.abs(written - expected).mean() < 8
 
 
 def test_an_interrupted_call_continues_and_gives_the_same(tmp_path):
-    write_motion_shapes(str(tmp_path), 8, 0, num_frames=4, size=32)
+    write_motion_shapes(str(tmp_path), 8, 0, num_frames=4, size=64)
     videos = sorted(tmp_path.glob('videos/*/*.mp4'))
     before = [video.read_bytes() for video in videos]
     kept = videos[0].stat().st_mtime_ns
     videos[1].unlink()
-    write_motion_shapes(str(tmp_path), 8, 0, num_frames=4, size=32)
+    write_motion_shapes(str(tmp_path), 8, 0, num_frames=4, size=64)
     assert [video.read_bytes() for video in videos] == before
     assert videos[0].stat().st_mtime_ns == kept
 
 
 def test_impossible_sizes_are_refused(tmp_path):
-    with pytest.raises(ValueError, match='size=47, num_frames=32'):
-        write_motion_shapes(str(tmp_path), 8, 8, size=47)
+    with pytest.raises(ValueError, match='size=65, num_frames=32'):
+        write_motion_shapes(str(tmp_path), 8, 8, size=65)
