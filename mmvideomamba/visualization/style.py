@@ -1,0 +1,78 @@
+"""How every figure of the project looks, and how it is written.
+
+Figures are made with `Figure()`, not pyplot: nothing stays open, no display
+is needed, and the look is held by a context that ends with the function:
+
+    @paper_style
+    def draw_something(...) -> Figure:
+"""
+
+from pathlib import Path
+from typing import Tuple, Union
+
+import matplotlib
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, distinct for every kind of colour vision.
+COLORS = (
+    '#0072B2',  # blue
+    '#E69F00',  # orange
+    '#009E73',  # green
+    '#CC79A7',  # purple
+    '#D55E00',  # vermilion
+    '#56B4E9',  # sky blue
+)
+GREY = '#6B6B6B'
+# Ordered quantities: monotone in lightness, so it survives a grey printer.
+COLORMAP = 'viridis'
+
+RC = {
+    'font.family': 'sans-serif',
+    'font.size': 9,
+    'axes.titlesize': 9,
+    'axes.labelsize': 9,
+    'axes.linewidth': 0.8,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.prop_cycle': matplotlib.cycler(color=COLORS),
+    'axes.grid': False,
+    'grid.color': '#DDDDDD',
+    'grid.linewidth': 0.6,
+    'legend.frameon': False,
+    'legend.fontsize': 8,
+    'xtick.labelsize': 8,
+    'ytick.labelsize': 8,
+    'lines.linewidth': 1.6,
+    'figure.constrained_layout.use': True,
+    # Letters stay letters in the PDF.
+    'pdf.fonttype': 42,
+}
+
+# Decorator and context manager in one; the settings before it come back.
+paper_style = matplotlib.rc_context(RC)
+
+
+def save_figure(
+    figure: Figure, path: Union[str, Path], dpi: int = 200
+) -> Tuple[Path, Path]:
+    """Write a figure as PDF for papers and as PNG for pages.
+
+    Args:
+        figure (Figure): What to write.
+        path (str | Path): Where; `.pdf` and `.png` replace its suffix if it
+            is one of them and are added to the name otherwise. Missing
+            folders are made.
+        dpi (int): Dots per inch of the PNG.
+
+    Returns:
+        tuple: The two paths, PDF first.
+    """
+    path = Path(path)
+    stem = path.with_suffix('') if path.suffix in ('.pdf', '.png') else path
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    pdf, png = (stem.with_name(stem.name + s) for s in ('.pdf', '.png'))
+    with matplotlib.rc_context(RC):
+        # No date inside: the same figure gives the same file.
+        figure.savefig(pdf, metadata={'CreationDate': None})
+        figure.savefig(png, dpi=dpi)
+    return pdf, png
