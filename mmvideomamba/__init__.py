@@ -11,6 +11,6 @@ from .version import __version__
 
 compat.repair_host()
 
-from . import models  # noqa: E402  (the host must be repaired first)
+from . import datasets, models  # noqa: E402  (the host must be repaired first)
 
 __all__ = ['__version__', 'models']

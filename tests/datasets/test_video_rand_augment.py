@@ -1,0 +1,82 @@
+"""VideoRandAugment: right operations, and the same for the whole clip."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmvideomamba.datasets import VideoRandAugment
+from mmvideomamba.datasets.transforms.video_rand_augment import OPERATIONS
+
+
+def frame(seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+
+
+def apply(name, strength, image):
+    operation = OPERATIONS[name][0]
+    return np.array(operation(Image.fromarray(image), strength))
+
+
+def test_a_clip_of_one_frame_repeated_stays_constant():
+    np.random.seed(0)
+    changed = 0
+    for _ in range(30):
+        transform = VideoRandAugment(n=4, magnitude=9, prob=1.0)
+        clip = transform(dict(imgs=[frame()] * 5))['imgs']
+        assert all(np.array_equal(clip[0], other) for other in clip)
+        assert clip[0].dtype == np.uint8 and clip[0].shape == (12, 16, 3)
+        changed += not np.array_equal(clip[0], frame())
+    assert changed > 25
+
+
+def test_draws_follow_the_seed():
+    def run(seed):
+        np.random.seed(seed)
+        return VideoRandAugment(prob=1.0)(dict(imgs=[frame()]))['imgs'][0]
+
+    assert np.array_equal(run(1), run(1))
+    assert not np.array_equal(run(1), run(2))
+
+
+@pytest.mark.parametrize('transform', [dict(n=0), dict(prob=0.0)])
+def test_no_operation_is_the_identity(transform):
+    clip = VideoRandAugment(**transform)(dict(imgs=[frame(), frame(1)]))
+    assert np.array_equal(clip['imgs'][1], frame(1))
+
+
+@pytest.mark.parametrize(
+    'name', [name for name, entry in OPERATIONS.items() if entry[2]]
+)
+def test_signed_operations_do_nothing_at_zero_and_differ_by_sign(name):
+    image = frame()
+    assert np.array_equal(apply(name, 0.0, image), image)
+    strength = OPERATIONS[name][1]
+    assert not np.array_equal(
+        apply(name, strength, image), apply(name, -strength, image)
+    )
+
+
+def test_operations_do_what_their_names_say():
+    image = frame()
+    assert np.array_equal(apply('Invert', 0, image), 255 - image)
+    solarized = np.where(image < 128, image, 255 - image)
+    assert np.array_equal(apply('Solarize', 128, image), solarized)
+    assert np.array_equal(apply('Posterize', 1, image), image & 0xE0)
+    added = np.where(image < 128, image.astype(int) + 110, image)
+    assert np.array_equal(apply('SolarizeAdd', 110, image), added)
+    shifted = apply('TranslateX', 0.25, image)
+    assert np.array_equal(shifted[:, :12], image[:, 4:])
+    assert (shifted[:, 12:] == (124, 116, 104)).all()
+    stretched = apply('AutoContrast', 0, image // 2 + 60)
+    assert stretched.min() == 0 and stretched.max() == 255
+    assert np.array_equal(apply('Brightness', -1.0, image), image * 0)
+
+
+def test_bad_settings_are_explained():
+    with pytest.raises(ValueError, match='got n=4, magnitude=11'):
+        VideoRandAugment(magnitude=11)
+    with pytest.raises(ValueError, match='got 1.5'):
+        VideoRandAugment(prob=1.5)
+    with pytest.raises(TypeError, match='magnitud_std'):
+        VideoRandAugment(magnitud_std=0.5)
