@@ -2,5 +2,6 @@
 
 from .scan_orders import draw_scan_orders
 from .style import save_figure
+from .training_curve import draw_training_curve
 
-__all__ = ['draw_scan_orders', 'save_figure']
+__all__ = ['draw_scan_orders', 'draw_training_curve', 'save_figure']

@@ -1,5 +1,6 @@
 """Draw every registered scan order (figure 2b of the paper).
 
+Example:
     python tools/analysis_tools/draw_scan_orders.py --out scan_orders
 
 Orders of your own appear when their module is named with --import.
@@ -7,15 +8,13 @@ Orders of your own appear when their module is named with --import.
 
 import argparse
 import importlib
-import sys
 
-from mmvideomamba.models import sequence_orders
-from mmvideomamba.models.videomamba import CLS_TOKENS
+from mmvideomamba.models import build_scan_order, sequence_orders
 from mmvideomamba.registry import SCAN_ORDERS
 from mmvideomamba.visualization import draw_scan_orders, save_figure
 
 
-def parse_args():
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -41,7 +40,7 @@ def parse_args():
     )
     parser.add_argument(
         '--cls-token',
-        choices=[str(place).lower() for place in CLS_TOKENS],
+        choices=('head', 'middle', 'none'),
         default='head',
         help='where the class token stands (default: %(default)s)',
     )
@@ -51,30 +50,20 @@ def parse_args():
         metavar='MODULE',
         help='module to import first, which registers orders of your own',
     )
-    return parser.parse_args()
-
-
-def main():
-    args = parse_args()
-    if args.module:
-        importlib.import_module(args.module)
-    known = SCAN_ORDERS.module_dict
-    for name in args.orders:
-        if name not in known:
-            sys.exit(
-                f'error: unknown scan order {name!r}, expected one of '
-                f'{", ".join(known)}'
-            )
-    names = args.orders or list(known)
-    if min(args.grid) < 1:
-        sys.exit(
-            f'error: --grid needs three positive numbers, got {args.grid}'
-        )
+    args = parser.parse_args()
+    grid = tuple(args.grid)
+    if min(grid) < 1:
+        parser.error(f'--grid needs three positive numbers, got {grid}')
+    try:
+        if args.module:
+            importlib.import_module(args.module)
+        names = args.orders or list(SCAN_ORDERS.module_dict)
+        orders = [build_scan_order(dict(type=name)) for name in names]
+    except (ImportError, ValueError) as error:
+        parser.error(str(error))
     cls_token = None if args.cls_token == 'none' else args.cls_token
-    walks = sequence_orders(
-        [known[name]() for name in names], tuple(args.grid), cls_token
-    )
-    figure = draw_scan_orders(dict(zip(names, walks)), tuple(args.grid))
+    walks = sequence_orders(orders, grid, cls_token)
+    figure = draw_scan_orders(dict(zip(names, walks)), grid)
     for path in save_figure(figure, args.out):
         print(path)
 

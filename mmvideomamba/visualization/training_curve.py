@@ -1,0 +1,86 @@
+"""Loss and validation accuracy over the epochs of a training."""
+
+from typing import Dict, List, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from .style import COLORS, GREY, paper_style
+
+Record = Dict[str, float]
+METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5'}
+
+
+@paper_style
+def draw_training_curve(
+    train: Sequence[Record], val: Sequence[Record]
+) -> Figure:
+    """Draw a training from its log.
+
+    Args:
+        train (Sequence[dict]): Logged steps with `loss`, `step` (over the
+            whole training) and `epoch` (from 1), in order.
+        val (Sequence[dict]): Validations with `step` (epochs trained) and
+            `acc/top1` or `acc/top5` in 0..1, in order; may be empty.
+
+    Returns:
+        Figure: Loss on the left, accuracy on the right; not yet written, see
+        `save_figure`.
+    """
+    figure = Figure(figsize=(6.8, 2.6))
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    _draw_loss(loss_axes, train)
+    _draw_accuracy(accuracy_axes, val)
+    last_epoch = max(r['epoch'] for r in train)
+    for ax in (loss_axes, accuracy_axes):
+        ax.set(xlabel='epoch', xlim=(0, last_epoch))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.grid(axis='y')
+    return figure
+
+
+def _draw_loss(ax: Axes, train: Sequence[Record]) -> None:
+    # Steps of an epoch, from below: exact but for the last logging interval.
+    epoch_length = max(r['step'] / r['epoch'] for r in train)
+    epochs = [r['step'] / epoch_length for r in train]
+    losses = [r['loss'] for r in train]
+    ax.plot(epochs, losses, color=COLORS[0], alpha=0.3, linewidth=0.8)
+    ax.plot(epochs, _smooth(losses), color=COLORS[0])
+    ax.set(ylabel='training loss', ylim=(0, None))
+
+
+def _draw_accuracy(ax: Axes, val: Sequence[Record]) -> None:
+    ax.set(ylabel='validation accuracy (%)', ylim=(0, 100))
+    for (metric, label), color in zip(METRICS.items(), COLORS):
+        points = [(r['step'], 100 * r[metric]) for r in val if metric in r]
+        if not points:
+            continue
+        ax.plot(
+            *zip(*points),
+            color=color,
+            marker='o',
+            markersize=3,
+            label=f'{label}, best {max(y for _, y in points):.1f}',
+            clip_on=False,
+        )
+    if ax.lines:
+        ax.legend(loc='best')
+    else:
+        ax.text(
+            0.5,
+            0.5,
+            'no validation yet',
+            transform=ax.transAxes,
+            ha='center',
+            color=GREY,
+        )
+
+
+def _smooth(values: Sequence[float], share: float = 0.02) -> List[float]:
+    """Mean over a window of `share` of the course on either side."""
+    reach = int(len(values) * share)
+    windows = (
+        values[max(i - reach, 0) : i + reach + 1] for i in range(len(values))
+    )
+    return [sum(window) / len(window) for window in windows]

@@ -1,0 +1,32 @@
+"""The curve shows the log's numbers at the right epochs."""
+
+import pytest
+
+from mmvideomamba.visualization import draw_training_curve
+
+
+def logged_steps(epochs, length=10):
+    steps = range(1, epochs * length + 1)
+    return [
+        dict(loss=2 - s / 100, step=s, epoch=(s - 1) // length + 1)
+        for s in steps
+    ]
+
+
+def test_steps_and_validations_share_the_epochs():
+    val = [{'acc/top1': 0.25, 'step': 1}, {'acc/top1': 0.5, 'step': 2}]
+    loss, accuracy = draw_training_curve(logged_steps(2), val).axes
+    raw = loss.lines[0]
+    assert raw.get_xdata()[9] == pytest.approx(1)
+    assert raw.get_xdata()[-1] == pytest.approx(2)
+    assert list(raw.get_ydata()) == [r['loss'] for r in logged_steps(2)]
+    (line,) = accuracy.lines
+    assert list(line.get_xdata()) == [1, 2]
+    assert list(line.get_ydata()) == [25, 50]
+    assert line.get_label() == 'top-1, best 50.0'
+
+
+def test_a_training_without_validation_can_be_drawn():
+    _, accuracy = draw_training_curve(logged_steps(1), []).axes
+    assert not accuracy.lines
+    assert accuracy.texts[0].get_text() == 'no validation yet'
