@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Check the style and run the tests; sets up its own environment.
+# Arguments go to pytest: bash tools/run_tests.sh tests/ops -k scan
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tools/setup_env.sh
+setup_env requirements/run.txt requirements/tests.txt
+
+step 'Style'
+ruff check .
+ruff format --check .
+
+step 'Tests'
+python -m pytest "$@"
