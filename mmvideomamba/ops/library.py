@@ -1,0 +1,283 @@
+"""The two operators as PyTorch sees them: `torch.ops.mmvideomamba.*`.
+
+One operator, several engines. An engine with kernels of its own registers
+them here (`register_kernels`) and calls `causal_conv1d` and `selective_scan`
+below with its name; this file holds what all of them share: schemas, fake
+kernels, autograd. So `torch.compile`, `torch.export` and FLOP counters see
+`selective_scan(..., engine='cpu')` as one node, and a kernel sees raw tensors.
+
+Autocast has no rule for these operators and casts nothing: data arrive in
+float32, bfloat16 or float16, the parameters A, D, delta_bias, weight and bias
+in float32. Each gradient has the shape and the dtype of its input.
+"""
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+
+class Kernels(NamedTuple):
+    """What an engine brings; arguments as in `reference.py`, checked.
+
+    conv_forward(x, weight, bias, order, silu) -> out
+    conv_backward(grad, x, weight, bias, order, silu)
+        -> gradients of (x, weight, bias)
+    scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order,
+                 save_states) -> (out, states)
+    scan_backward(grad, states, u, delta, A, B, C, D, z, delta_bias,
+                  delta_softplus, order)
+        -> gradients of (u, delta, A, B, C, D, z, delta_bias)
+    states_shape(u, A) -> shape of `states`, a float32 tensor that carries
+        whatever the backward pass wants from the forward pass. It is empty,
+        of shape (0,), where `save_states` is false.
+
+    Results are contiguous. The gradient of an absent argument is None.
+    """
+
+    conv_forward: Callable
+    conv_backward: Callable
+    scan_forward: Callable
+    scan_backward: Callable
+    states_shape: Callable
+
+
+_KERNELS: Dict[str, Kernels] = {}
+
+
+def register_kernels(engine: str, kernels: Kernels) -> None:
+    """Put `kernels` behind the operators' argument `engine`."""
+    _KERNELS[engine] = kernels
+
+
+def causal_conv1d(
+    engine: str,
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    order: Optional[Tensor],
+    activation: Optional[str],
+) -> Tensor:
+    """See `mmvideomamba.ops.causal_conv1d`."""
+    return _conv(x, weight, bias, order, activation == 'silu', engine)
+
+
+def selective_scan(
+    engine: str,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Optional[Tensor],
+    z: Optional[Tensor],
+    delta_bias: Optional[Tensor],
+    delta_softplus: bool,
+    order: Optional[Tensor],
+) -> Tensor:
+    """See `mmvideomamba.ops.selective_scan`."""
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    save_states = torch.is_grad_enabled() and any(
+        t is not None and t.requires_grad for t in inputs
+    )
+    return _scan(*inputs, delta_softplus, order, engine, save_states)[0]
+
+
+@torch.library.custom_op('mmvideomamba::causal_conv1d', mutates_args=())
+def _conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    order: Optional[Tensor],
+    silu: bool,
+    engine: str,
+) -> Tensor:
+    return _KERNELS[engine].conv_forward(x, weight, bias, order, silu)
+
+
+@_conv.register_fake
+def _(x, weight, bias, order, silu, engine):
+    return x.new_empty(weight.shape[0], *x.shape)
+
+
+@torch.library.custom_op(
+    'mmvideomamba::causal_conv1d_backward', mutates_args=()
+)
+def _conv_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    order: Optional[Tensor],
+    silu: bool,
+    engine: str,
+) -> List[Tensor]:
+    gradients = _KERNELS[engine].conv_backward(
+        grad, x, weight, bias, order, silu
+    )
+    return [g for g in gradients if g is not None]
+
+
+@_conv_backward.register_fake
+def _(grad, x, weight, bias, order, silu, engine):
+    return _empty_gradients(x, weight, bias)
+
+
+@torch.library.custom_op('mmvideomamba::selective_scan', mutates_args=())
+def _scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Optional[Tensor],
+    z: Optional[Tensor],
+    delta_bias: Optional[Tensor],
+    delta_softplus: bool,
+    order: Optional[Tensor],
+    engine: str,
+    save_states: bool,
+) -> Tuple[Tensor, Tensor]:
+    return _KERNELS[engine].scan_forward(
+        u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save_states
+    )
+
+
+@_scan.register_fake
+def _(
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D,
+    z,
+    delta_bias,
+    delta_softplus,
+    order,
+    engine,
+    save_states,
+):
+    shape = _KERNELS[engine].states_shape(u, A) if save_states else (0,)
+    states = u.new_empty(shape, dtype=torch.float32)
+    return u.new_empty(u.shape[1:]), states
+
+
+@torch.library.custom_op(
+    'mmvideomamba::selective_scan_backward', mutates_args=()
+)
+def _scan_backward(
+    grad: Tensor,
+    states: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Optional[Tensor],
+    z: Optional[Tensor],
+    delta_bias: Optional[Tensor],
+    delta_softplus: bool,
+    order: Optional[Tensor],
+    engine: str,
+) -> List[Tensor]:
+    gradients = _KERNELS[engine].scan_backward(
+        grad,
+        states,
+        u,
+        delta,
+        A,
+        B,
+        C,
+        D,
+        z,
+        delta_bias,
+        delta_softplus,
+        order,
+    )
+    return [g for g in gradients if g is not None]
+
+
+@_scan_backward.register_fake
+def _(
+    grad,
+    states,
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D,
+    z,
+    delta_bias,
+    delta_softplus,
+    order,
+    engine,
+):
+    return _empty_gradients(u, delta, A, B, C, D, z, delta_bias)
+
+
+def _empty_gradients(*inputs: Optional[Tensor]) -> List[Tensor]:
+    return [t.new_empty(t.shape) for t in inputs if t is not None]
+
+
+def _save_conv(ctx, inputs, output) -> None:
+    x, weight, bias, order, ctx.silu, ctx.engine = inputs
+    ctx.save_for_backward(x, weight, bias, order)
+
+
+def _differentiate_conv(ctx, grad):
+    x, weight, bias, order = ctx.saved_tensors
+    gradients = _conv_backward(
+        grad, x, weight, bias, order, ctx.silu, ctx.engine
+    )
+    return (*_spread(gradients, x, weight, bias), None, None, None)
+
+
+def _save_scan(ctx, inputs, output) -> None:
+    *tensors, ctx.delta_softplus, order, ctx.engine, saved = inputs
+    assert saved, 'the operator is called through `selective_scan`'
+    states = output[1]
+    ctx.mark_non_differentiable(states)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(states, *tensors, order)
+
+
+def _differentiate_scan(ctx, grad, _):
+    states, *tensors, order = ctx.saved_tensors
+    gradients = _scan_backward(
+        grad, states, *tensors, ctx.delta_softplus, order, ctx.engine
+    )
+    return (*_spread(gradients, *tensors), None, None, None, None)
+
+
+def _spread(gradients: List[Tensor], *inputs: Optional[Tensor]) -> list:
+    """One entry per input: its gradient, or None where it is absent.
+
+    An operator cannot return None, so the list leaves those out.
+    """
+    remaining = iter(gradients)
+    return [None if t is None else next(remaining) for t in inputs]
+
+
+def _refuse_second_derivative(ctx, *grads):
+    raise RuntimeError(
+        'second derivatives are not implemented by this scan backend; '
+        "use backend='reference'"
+    )
+
+
+torch.library.register_autograd(
+    'mmvideomamba::causal_conv1d',
+    _differentiate_conv,
+    setup_context=_save_conv,
+)
+torch.library.register_autograd(
+    'mmvideomamba::selective_scan',
+    _differentiate_scan,
+    setup_context=_save_scan,
+)
+for _name in ('causal_conv1d_backward', 'selective_scan_backward'):
+    torch.library.register_autograd(
+        f'mmvideomamba::{_name}', _refuse_second_derivative
+    )
