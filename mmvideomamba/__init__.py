@@ -11,6 +11,6 @@ from .version import __version__
 
 compat.repair_host()
 
-from . import datasets, models  # noqa: E402  (the host must be repaired first)
+from . import datasets, engine, models  # noqa: E402  (after the repairs)
 
-__all__ = ['__version__', 'models']
+__all__ = ['__version__', 'datasets', 'engine', 'models']

@@ -1,0 +1,7 @@
+"""Runner parts: mixed precision, checks before training, visualization."""
+
+from .check_labels_hook import CheckLabelsHook
+from .optim_wrapper import BF16OptimWrapper
+from .prediction_video_hook import PredictionVideoHook
+
+__all__ = ['BF16OptimWrapper', 'CheckLabelsHook', 'PredictionVideoHook']

@@ -1,0 +1,85 @@
+"""Predictions of a test run as annotated videos."""
+
+import os.path as osp
+from typing import Optional, Sequence
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+
+from ..registry import HOOKS
+from ..video import write_video
+from ..visualization.predictions import annotate_frames, top_scores
+
+
+@HOOKS.register_module()
+class PredictionVideoHook(Hook):
+    """Write every `interval`-th sample with its scores while testing.
+
+    Takes the place of mmaction2's `VisualizationHook`, which expects clips
+    without a view axis and never draws the prediction; `test.py --show-dir`
+    switches it on. What is drawn is the first view as the model sees it.
+
+    Args:
+        enable (bool): Whether to write anything.
+        interval (int): Samples from one video to the next.
+        out_dir (str, optional): Folder of the videos.
+        fps (float): Frames per second of the videos.
+        show (bool): Set by `test.py --show`; there is no window to show.
+        wait_time (float): Set by `test.py`; unused without a window.
+    """
+
+    def __init__(
+        self,
+        enable: bool = False,
+        interval: int = 1,
+        out_dir: Optional[str] = None,
+        fps: float = 8,
+        show: bool = False,
+        wait_time: float = 2,
+    ) -> None:
+        if enable and (show or out_dir is None):
+            raise ValueError(
+                'predictions are written to files, not shown in a window: '
+                'give --show-dir FOLDER (out_dir) and leave out --show'
+            )
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, got {interval}')
+        self.enable = enable
+        self.interval = interval
+        self.out_dir = out_dir
+        self.fps = fps
+
+    def after_test_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch: dict,
+        outputs: Sequence,
+    ) -> None:
+        """Write the samples of this batch whose turn it is."""
+        if not self.enable:
+            return
+        classes = (runner.test_dataloader.dataset.metainfo or {}).get(
+            'classes'
+        )
+        # Ranks see the samples in turn; a batch starts where the last ended.
+        batch_size = runner.test_dataloader.batch_size
+        first = batch_idx * batch_size
+        for offset, (clip, sample) in enumerate(
+            zip(data_batch['inputs'], outputs)
+        ):
+            number = (first + offset) * runner.world_size + runner.rank
+            if number % self.interval == 0:
+                self._write(number, clip, sample, classes)
+
+    def _write(self, number: int, clip, sample, classes) -> None:
+        # (views, C, T, H, W) -> (T, H, W, C)
+        frames = clip[0].permute(1, 2, 3, 0).to(torch.uint8).cpu().numpy()
+        scores = top_scores(sample.pred_score.tolist(), classes)
+        label = int(sample.gt_label)
+        truth = top_scores([0.0] * label + [1.0], classes, k=1)[0][0]
+        path = osp.join(self.out_dir, f'{number:06d}.mp4')
+        write_video(path, annotate_frames(frames, scores, truth), self.fps)
+        if number == 0:
+            print_log(f'writing annotated videos to {self.out_dir}', 'current')

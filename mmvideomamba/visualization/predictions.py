@@ -1,0 +1,85 @@
+"""Predictions drawn on the frames of a video."""
+
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+TEXT = (255, 255, 255)
+PANEL = (24, 24, 28)
+BAR = (0, 114, 178)
+TRUE_BAR = (0, 158, 115)
+MIN_WIDTH = 320
+
+
+def top_scores(
+    scores: Sequence[float], classes: Optional[Sequence[str]], k: int = 5
+) -> List[Tuple[str, float]]:
+    """The k best classes as (name, score), best first.
+
+    Args:
+        scores (Sequence[float]): One score per class.
+        classes (Sequence[str], optional): Names; without them, or for a
+            class beyond them, 'class NUMBER'.
+        k (int): How many.
+    """
+    names = list(classes or ())
+    best = np.argsort(-np.asarray(scores), kind='stable')[:k]
+    return [
+        (names[i] if i < len(names) else f'class {i}', float(scores[i]))
+        for i in best
+    ]
+
+
+def annotate_frames(
+    frames: Iterable[np.ndarray],
+    scores: Sequence[Tuple[str, float]],
+    truth: Optional[str] = None,
+) -> Iterator[np.ndarray]:
+    """Draw a panel with score bars beneath every frame.
+
+    Args:
+        frames (Iterable[np.ndarray]): (H, W, 3) uint8 RGB.
+        scores (Sequence[tuple[str, float]]): Names and scores in [0, 1],
+            see `top_scores`.
+        truth (str, optional): The true class; its bar is green.
+
+    Yields:
+        np.ndarray: (H', W', 3) uint8 RGB; small frames are enlarged to 320
+        pixels of width so that the text stays readable.
+    """
+    panel = None
+    for frame in frames:
+        image = Image.fromarray(frame)
+        if image.width < MIN_WIDTH:
+            scale = MIN_WIDTH / image.width
+            image = image.resize(
+                (MIN_WIDTH, round(image.height * scale)),
+                Image.Resampling.NEAREST,
+            )
+        if panel is None:
+            panel = _panel(image.width, scores, truth)
+        yield np.concatenate([np.array(image), panel])
+
+
+def _panel(
+    width: int, scores: Sequence[Tuple[str, float]], truth: Optional[str]
+) -> np.ndarray:
+    size = max(12, width // 32)
+    font = ImageFont.load_default(size)
+    row, margin = round(size * 1.6), size // 2
+    title = [] if truth is None else [f'true class: {truth}']
+    height = row * (len(title) + len(scores)) + margin
+    panel = Image.new('RGB', (width, height + height % 2), PANEL)
+    draw = ImageDraw.Draw(panel)
+    for line in title:
+        draw.text((margin, margin // 2), line, TEXT, font)
+    for number, (name, score) in enumerate(scores, len(title)):
+        top = number * row + margin // 2
+        length = round((width - 2 * margin) * min(max(score, 0.0), 1.0))
+        draw.rectangle(
+            (margin, top, margin + length, top + row - 3),
+            TRUE_BAR if name == truth else BAR,
+        )
+        draw.text((margin + 3, top), f'{score:6.1%}  {name}', TEXT, font)
+    return np.array(panel)

@@ -1,0 +1,82 @@
+"""Recognise the action in a video file.
+
+Prints the five best classes and writes an annotated video.
+
+Example:
+    python tools/demo.py clip.mp4 CONFIG.py CHECKPOINT.pth --out clip_out.mp4
+"""
+
+import argparse
+import os.path as osp
+
+import torch
+from mmengine.config import Config
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('video', help='the video file')
+    parser.add_argument('config', help='config of the model')
+    parser.add_argument('checkpoint', help='weights of the model')
+    parser.add_argument(
+        '--out',
+        help='annotated video, by default VIDEO_pred.mp4 in this folder',
+    )
+    parser.add_argument(
+        '--labels',
+        help='text file with one class name a line, by default the classes '
+        'that the config names',
+    )
+    parser.add_argument(
+        '--device', help='for example cuda:0; by default a GPU if there is one'
+    )
+    args = parser.parse_args()
+    for path in (args.video, args.config, args.checkpoint, args.labels):
+        # A checkpoint may also be a URL.
+        if path and '://' not in path and not osp.isfile(path):
+            parser.error(f'no such file: {path}')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    import decord
+    from mmaction.apis import inference_recognizer, init_recognizer
+
+    from mmvideomamba.video import write_video
+    from mmvideomamba.visualization.predictions import (
+        annotate_frames,
+        top_scores,
+    )
+
+    device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
+    config = Config.fromfile(args.config)
+    # mmaction2's APIs ask for a visualizer they do not use here.
+    config.pop('visualizer', None)
+    model = init_recognizer(config, args.checkpoint, device=device)
+    sample = inference_recognizer(model, args.video)
+
+    if args.labels:
+        with open(args.labels) as file:
+            classes = file.read().splitlines()
+    else:
+        dataset = config.test_dataloader.dataset
+        classes = dataset.get('metainfo', {}).get('classes')
+    scores = top_scores(sample.pred_score.tolist(), classes)
+    for name, score in scores:
+        print(f'{score:7.2%}  {name}')
+
+    out = args.out
+    if out is None:
+        out = osp.splitext(osp.basename(args.video))[0] + '_pred.mp4'
+    reader = decord.VideoReader(args.video)
+    frames = (frame.asnumpy() for frame in reader)
+    write_video(out, annotate_frames(frames, scores), reader.get_avg_fps())
+    print(f'annotated video: {out}')
+
+
+if __name__ == '__main__':
+    main()
