@@ -2,8 +2,12 @@
 
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 
 from mmvideomamba.ops.interface import ENGINES
+
+# What a config's `default_scope` does for the runner.
+init_default_scope('mmaction')
 
 # Largest error allowed against the float64 reference, relative to the largest
 # magnitude of the compared tensor: (outputs, gradients). Inputs and parameters

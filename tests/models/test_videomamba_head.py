@@ -1,0 +1,98 @@
+"""The head, and the backbone under mmaction2's own heads."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmaction.structures import ActionDataSample
+
+from mmvideomamba.registry import MODELS
+
+
+def recognizer(head, **backbone):
+    torch.manual_seed(0)
+    return MODELS.build(
+        dict(
+            type='Recognizer3D',
+            backbone=dict(
+                type='VideoMamba',
+                arch=dict(embed_dims=16, num_layers=1),
+                img_size=16,
+                patch_size=8,
+                num_frames=4,
+                **backbone,
+            ),
+            cls_head=dict(num_classes=3, in_channels=16, **head),
+            data_preprocessor=dict(type='ActionDataPreprocessor'),
+        )
+    )
+
+
+def samples(labels):
+    return [ActionDataSample().set_gt_label(label) for label in labels]
+
+
+def views(batch, views):
+    torch.manual_seed(1)
+    return torch.randn(batch, views, 3, 4, 16, 16)
+
+
+@pytest.mark.parametrize(
+    'out_type', ['cls_token', 'avg_featmap', 'featmap', 'raw']
+)
+def test_every_out_type_is_accepted(out_type):
+    model = recognizer(dict(type='VideoMambaHead'), out_type=out_type).eval()
+    x = views(2, 1)
+    feats = model.backbone(x[:, 0])
+    pooled = {
+        'featmap': lambda: feats.mean((2, 3, 4)),
+        'raw': lambda: feats.mean(1),
+    }.get(out_type, lambda: feats)()
+    torch.testing.assert_close(
+        model.cls_head(feats), model.cls_head.fc_cls(pooled)
+    )
+
+
+def test_loss_is_cross_entropy_with_smoothed_labels():
+    model = recognizer(dict(type='VideoMambaHead', label_smooth_eps=0.1))
+    model.eval()
+    x, labels = views(4, 1), torch.tensor([0, 2, 1, 1])
+    loss = model.loss(x, samples(labels.tolist()))['loss_cls']
+    scores = model.cls_head(model.backbone(x[:, 0]))
+    expected = F.cross_entropy(scores, labels, label_smoothing=0.1)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_average_clips_prob_is_the_mean_of_softmax():
+    model = recognizer(
+        dict(type='VideoMambaHead', average_clips='prob'), out_type='raw'
+    ).eval()
+    x = views(2, 3)
+    with torch.no_grad():
+        predicted = model.predict(x, samples([0, 1]))
+        scores = model.cls_head(model.backbone(x.flatten(0, 1)))
+    expected = scores.softmax(-1).view(2, 3, 3).mean(1)
+    for sample, score in zip(predicted, expected):
+        torch.testing.assert_close(sample.pred_score, score)
+        assert sample.pred_label.item() == score.argmax()
+
+
+def test_works_under_i3d_head():
+    model = recognizer(dict(type='I3DHead'), out_type='featmap')
+    losses = model.loss(views(2, 1), samples([0, 1]))
+    losses['loss_cls'].backward()
+    assert model.backbone.layers[0].mixer.A_log.grad.abs().sum() > 0
+    with torch.no_grad():
+        model.eval().predict(views(1, 2), samples([0]))
+
+
+def test_scores_are_float32_under_autocast():
+    model = recognizer(dict(type='VideoMambaHead'))
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model.loss(views(2, 1), samples([0, 1]))
+    assert losses['loss_cls'].dtype == torch.float32
+
+
+def test_features_of_another_width_are_refused():
+    head = recognizer(dict(type='VideoMambaHead')).cls_head
+    with pytest.raises(ValueError, match=r'in_channels = 16.*\(2, 8\)'):
+        head(torch.randn(2, 8))
