@@ -1,0 +1,58 @@
+"""List files are checked before anything is trained."""
+
+import pytest
+
+from mmvideomamba.registry import DATASETS
+
+
+@pytest.fixture
+def build(tmp_path):
+    (tmp_path / 'a.mp4').touch()
+    (tmp_path / 'b c.mp4').touch()
+
+    def build(text, **kwargs):
+        ann_file = tmp_path / 'list.txt'
+        if text is not None:
+            ann_file.write_text(text)
+        return DATASETS.build(
+            dict(
+                type='CheckedVideoDataset',
+                ann_file=str(ann_file),
+                data_prefix=dict(video=str(tmp_path)),
+                pipeline=[],
+                **kwargs,
+            )
+        )
+
+    return build
+
+
+def test_a_sound_list_is_read(build, tmp_path):
+    dataset = build('a.mp4 1\na.mp4 0\n', num_classes=2)
+    assert [dataset.get_data_info(i)['label'] for i in range(2)] == [1, 0]
+    assert dataset.get_data_info(0)['filename'] == str(tmp_path / 'a.mp4')
+
+
+def test_names_with_spaces_take_another_delimiter(build, tmp_path):
+    dataset = build('b c.mp4;3\n', delimiter=';')
+    assert dataset.get_data_info(0)['filename'] == str(tmp_path / 'b c.mp4')
+
+
+@pytest.mark.parametrize(
+    'text, error, message',
+    [
+        (None, FileNotFoundError, r'no list file .*list.txt'),
+        ('', ValueError, r'list.txt is empty'),
+        ('a.mp4 0\nb c.mp4 1\n', ValueError, r"line 2: .* got 'b c.mp4 1'"),
+        ('a.mp4 cat\n', ValueError, r"line 1: .* got 'a.mp4 cat'"),
+        ('a.mp4 5\n', ValueError, r'label 5 of .*a.mp4 .* num_classes=5'),
+        (
+            'a.mp4 0\nmissing.mp4 0\nlost.mp4 0\n',
+            FileNotFoundError,
+            r'2 of the 3 videos .* first is .*missing.mp4',
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(build, text, error, message):
+    with pytest.raises(error, match=message):
+        build(text, num_classes=5)

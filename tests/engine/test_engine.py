@@ -1,0 +1,134 @@
+"""Runner parts, driven by the real runner where that is quick."""
+
+import copy
+
+import decord
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from mmvideomamba.datasets.motion_shapes import CLASSES, write_motion_shapes
+from mmvideomamba.models import VideoMamba
+from mmvideomamba.registry import HOOKS, OPTIM_WRAPPERS
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp('motion_shapes')
+    write_motion_shapes(str(root), 8, 4, num_frames=8, size=64)
+    return root
+
+
+@pytest.fixture
+def config(data_root, tmp_path):
+    pipeline = [
+        dict(type='DecordInit'),
+        dict(type='SampleFrames', clip_len=4, frame_interval=1, num_clips=2),
+        dict(type='DecordDecode'),
+        dict(type='Resize', scale=(32, 32), keep_ratio=False),
+        dict(type='FormatShape', input_format='NCTHW'),
+        dict(type='PackActionInputs'),
+    ]
+    dataloader = dict(
+        batch_size=2,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(
+            type='CheckedVideoDataset',
+            ann_file=str(data_root / 'test_list.txt'),
+            data_prefix=dict(video=str(data_root / 'videos')),
+            metainfo=dict(classes=CLASSES),
+            pipeline=pipeline,
+            test_mode=True,
+        ),
+    )
+    return dict(
+        default_scope='mmaction',
+        work_dir=str(tmp_path / 'work'),
+        experiment_name=tmp_path.name,
+        model=dict(
+            type='Recognizer3D',
+            backbone=dict(
+                type='VideoMamba',
+                arch=dict(embed_dims=16, num_layers=1),
+                img_size=32,
+                num_frames=4,
+            ),
+            cls_head=dict(
+                type='VideoMambaHead',
+                num_classes=8,
+                in_channels=16,
+                average_clips='prob',
+            ),
+            data_preprocessor=dict(
+                type='ActionDataPreprocessor', format_shape='NCTHW'
+            ),
+        ),
+        test_dataloader=dataloader,
+        test_evaluator=dict(type='AccMetric'),
+        test_cfg=dict(),
+    )
+
+
+def test_labels_beyond_the_head_stop_the_run_before_it_starts(config):
+    config = dict(config, custom_hooks=[dict(type='CheckLabelsHook')])
+    Runner.from_cfg(copy.deepcopy(config)).test()
+    config['model']['cls_head'].update(num_classes=3, topk=1)
+    config['experiment_name'] += '_bad'
+    runner = Runner.from_cfg(config)
+    with pytest.raises(ValueError, match='label 3, but the head predicts 3'):
+        runner.test()
+
+
+def test_predictions_are_written_as_videos(config, tmp_path):
+    out = tmp_path / 'shown'
+    hook = dict(
+        type='PredictionVideoHook', enable=True, interval=3, out_dir=str(out)
+    )
+    Runner.from_cfg(dict(config, custom_hooks=[hook])).test()
+    assert sorted(p.name for p in out.iterdir()) == [
+        '000000.mp4',
+        '000003.mp4',
+    ]
+    video = decord.VideoReader(str(out / '000003.mp4'))
+    assert len(video) == 4
+    frame = video[0].asnumpy()
+    # 32 pixels enlarged to 320, the panel with six lines beneath.
+    assert frame.shape[1] == 320 and frame.shape[0] > 320 + 6 * 12
+    # Bars and text on the dark panel.
+    assert frame[320:].max() > 200 and np.median(frame[320:]) < 60
+
+
+def test_a_window_is_refused():
+    with pytest.raises(ValueError, match='give --show-dir FOLDER'):
+        HOOKS.build(dict(type='PredictionVideoHook', enable=True, show=True))
+
+
+def test_bf16_wrapper_autocasts_the_forward_pass_and_trains():
+    torch.manual_seed(0)
+    model = VideoMamba(
+        arch=dict(embed_dims=16, num_layers=1),
+        img_size=16,
+        patch_size=8,
+        num_frames=2,
+    )
+    wrapper = OPTIM_WRAPPERS.build(
+        dict(
+            type='BF16OptimWrapper',
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        )
+    )
+    dtypes = []
+    model.layers[0].mixer.in_proj.register_forward_hook(
+        lambda *args: dtypes.append(args[2].dtype)
+    )
+    before = copy.deepcopy(model.state_dict())
+    with wrapper.optim_context(model):
+        loss = model(torch.randn(2, 3, 2, 16, 16)).float().square().mean()
+    wrapper.update_params(loss)
+    assert dtypes == [torch.bfloat16]
+    after = model.state_dict()
+    assert after['layers.0.mixer.A_log'].dtype == torch.float32
+    assert all(torch.isfinite(t).all() for t in after.values())
+    assert not torch.equal(before['norm.weight'], after['norm.weight'])
