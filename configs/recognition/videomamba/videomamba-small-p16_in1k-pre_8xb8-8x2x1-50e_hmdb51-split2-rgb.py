@@ -1,0 +1,17 @@
+"""VideoMamba-S, 8 frames, HMDB51 split 2, from ImageNet-1K.
+
+Paper: table 5, 52.7 % top-1 (the split is not named); the paper's figure,
+    not reproduced here.
+Command: bash tools/dist_train.sh THIS_FILE 8
+Hardware: 8 GPUs with 8 clips each; the paper does not name its own.
+From the paper: all that the inherited config takes from it.
+Ours: split 2.
+"""
+
+_base_ = 'videomamba-small-p16_in1k-pre_8xb8-8x2x1-50e_hmdb51-split1-rgb.py'
+
+train_dataloader = dict(
+    dataset=dict(ann_file='hmdb51_train_split_2_videos.txt')
+)
+val_dataloader = dict(dataset=dict(ann_file='hmdb51_val_split_2_videos.txt'))
+test_dataloader = dict(dataset=dict(ann_file='hmdb51_val_split_2_videos.txt'))
