@@ -13,7 +13,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from . import reference
+from . import meta, reference
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,8 @@ def choose_engine(backend: str, device: torch.device):
         backend (str): 'auto' takes the first engine that can run and logs
             once why it passed over the others; a name takes that engine and
             nothing else.
-        device (torch.device): Where the tensors are.
+        device (torch.device): Where the tensors are; on the meta device,
+            where nothing is computed, every name gives `ops.meta`.
 
     Raises:
         ValueError: Unknown name.
@@ -151,6 +152,8 @@ def choose_engine(backend: str, device: torch.device):
             f'unknown scan backend {backend!r}, expected one of '
             f'{", ".join(BACKENDS)}'
         )
+    if device.type == 'meta':
+        return meta
     if backend == 'auto':
         return _first_runnable(device.type)
     reason = ENGINES[backend].why_not(device.type)

@@ -1,0 +1,29 @@
+"""The operators on torch's meta device: shapes without numbers.
+
+Whatever engine a model names, its shapes are the same, so tensors that have
+nothing but a shape take this one. FLOP counters and model summaries use it.
+"""
+
+from functools import partial
+
+from . import library
+
+NAME = 'meta'
+
+
+def _unreachable(*args):
+    raise AssertionError('on the meta device only the fake kernels run')
+
+
+library.register_kernels(
+    NAME,
+    library.Kernels(
+        conv_forward=_unreachable,
+        conv_backward=_unreachable,
+        scan_forward=_unreachable,
+        scan_backward=_unreachable,
+        states_shape=lambda u, A: (0,),
+    ),
+)
+causal_conv1d = partial(library.causal_conv1d, NAME)
+selective_scan = partial(library.selective_scan, NAME)

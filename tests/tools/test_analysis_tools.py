@@ -1,0 +1,101 @@
+"""The scripts of tools/analysis_tools, run as a user runs them."""
+
+import json
+
+import pytest
+from tool_runner import assert_refused, run_tool
+
+CONFIG = """
+norm = [0.0, 0.0, 0.0], [255.0, 255.0, 255.0]
+model = dict(
+    type='Recognizer3D',
+    backbone=dict(
+        type='VideoMamba',
+        arch=dict(embed_dims=16, num_layers=2),
+        img_size=64,
+        num_frames=4,
+    ),
+    cls_head=dict(type='VideoMambaHead', num_classes=2, in_channels=16),
+    data_preprocessor=dict(
+        type='ActionDataPreprocessor',
+        mean=norm[0],
+        std=norm[1],
+        format_shape='NCTHW',
+    ),
+)
+test_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleFrames', clip_len=4, frame_interval=1, num_clips=1),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(64, 64), keep_ratio=False),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text(CONFIG)
+    return path
+
+
+def test_draw_scan_orders(tmp_path, capsys):
+    out = tmp_path / 'orders'
+    arguments = 'ZigzagForward', '--grid', 1, 2, 2, '--cls-token', 'none'
+    run_tool('analysis_tools/draw_scan_orders.py', *arguments, '--out', out)
+    assert capsys.readouterr().out.split() == [f'{out}.pdf', f'{out}.png']
+    assert (tmp_path / 'orders.pdf').exists()
+
+
+def test_draw_scan_orders_names_what_there_is(capsys):
+    assert_refused(
+        capsys,
+        "unknown scan order 'Hilbert', expected one of SpatialReversal",
+        'analysis_tools/draw_scan_orders.py',
+        'Hilbert',
+    )
+
+
+def test_plot_training_curve(tmp_path):
+    log = tmp_path / '1' / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('{"loss": 1.0, "step": 1, "epoch": 1}\n')
+    run_tool('analysis_tools/plot_training_curve.py', tmp_path)
+    assert (tmp_path / 'training_curve.pdf').exists()
+
+
+def test_plot_training_curve_without_a_log(tmp_path, capsys):
+    script = 'analysis_tools/plot_training_curve.py'
+    assert_refused(capsys, 'no training log in', script, tmp_path)
+
+
+def test_get_flops_as_a_table(config, capsys):
+    run_tool('analysis_tools/get_flops.py', config)
+    out = capsys.readouterr().out
+    assert '1 x 1 x 3 x 4 x 64 x 64' in out
+    assert 'backbone.layers.*.mixer ' in out
+    assert 'leaves out the scan' in out
+
+
+def test_get_flops_as_json_of_another_clip(config, capsys):
+    shape = '--shape', 8, 32, 32
+    run_tool('analysis_tools/get_flops.py', config, '--json', *shape)
+    out = json.loads(capsys.readouterr().out)
+    assert out['input_shape'] == [1, 1, 3, 8, 32, 32]
+    modules = out['modules']
+    assert out['complete_macs'] == sum(m['complete'] for m in modules)
+    assert 0 < out['paper_macs'] < out['complete_macs']
+
+
+def test_get_flops_of_a_clip_below_one_tubelet(config, capsys):
+    shape = '--shape', 1, 32, 32
+    script = 'analysis_tools/get_flops.py'
+    assert_refused(capsys, 'error: ', script, config, *shape)
+
+
+def test_get_flops_without_a_config(capsys):
+    script = 'analysis_tools/get_flops.py'
+    assert_refused(capsys, 'no such file: none.py', script, 'none.py')

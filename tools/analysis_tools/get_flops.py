@@ -1,0 +1,104 @@
+"""Count the parameters and the multiply-accumulates of a model.
+
+Example:
+    python tools/analysis_tools/get_flops.py CONFIG.py
+
+Prints both protocols: the paper's, which leaves out the inside of the state
+space model (convolution, x_proj, dt_proj and the scan), and the complete one.
+"""
+
+import argparse
+import json
+import os.path as osp
+import sys
+
+from mmengine.config import Config, DictAction
+
+NOTE = """
+In G = 10^9 multiply-accumulates, for one view of one video. "Paper" is what
+the paper prints: it leaves out the scan and what surrounds it (convolution,
+x_proj, dt_proj), which the usual counters do not see. "Complete" counts all,
+the selective scan as 9 per token, channel and state of each direction and one
+each for the skip D and the gate z."""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', help='config of any mmaction2 recognizer')
+    parser.add_argument(
+        '--shape',
+        nargs=3,
+        type=int,
+        metavar=('T', 'H', 'W'),
+        help='frames, height and width of the clip, by default what the '
+        'validation pipeline makes',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='changes to the config, as for tools/train.py',
+    )
+    parser.add_argument(
+        '--json', action='store_true', help='print JSON instead of a table'
+    )
+    args = parser.parse_args()
+    if not osp.isfile(args.config):
+        parser.error(f'no such file: {args.config}')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    from mmvideomamba.analysis.flops import count_complexity
+    from mmvideomamba.analysis.inputs import input_shape
+    from mmvideomamba.analysis.table import markdown_table
+    from mmvideomamba.registry import MODELS
+
+    config = Config.fromfile(args.config)
+    config.merge_from_dict(args.cfg_options)
+    try:
+        shape = input_shape(config)
+        if args.shape:
+            shape = (*shape[:-3], *args.shape)
+        cost = count_complexity(MODELS.build(config.model), shape)
+    except (KeyError, ValueError) as error:
+        sys.exit(f'error: {error}')
+
+    if args.json:
+        print(
+            json.dumps(
+                dict(
+                    config=args.config,
+                    input_shape=cost.input_shape,
+                    parameters=cost.parameters,
+                    paper_macs=cost.paper,
+                    complete_macs=cost.complete,
+                    modules=[row._asdict() for row in cost.modules],
+                ),
+                indent=2,
+            )
+        )
+        return
+    rows = [
+        (row.module, row.operation, giga(row.paper), giga(row.complete))
+        for row in cost.modules
+    ]
+    rows.append(('total', '', giga(cost.paper), giga(cost.complete)))
+    print(f'input       {" x ".join(map(str, cost.input_shape))}')
+    print(f'parameters  {cost.parameters / 1e6:.3f} M\n')
+    print(markdown_table(('module', 'operation', 'paper', 'complete'), rows))
+    print(NOTE)
+
+
+def giga(macs: int) -> str:
+    return f'{macs / 1e9:.3f}'
+
+
+if __name__ == '__main__':
+    main()
