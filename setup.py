@@ -76,6 +76,7 @@ setup(
         'mmaction2==1.2.0',
         'mmengine>=0.10.7,<1.0',
         'numpy',
+        'safetensors',
         'torch>=2.4',
     ],
     extras_require={

@@ -23,6 +23,7 @@ def repair_host() -> None:
     stub_drn_localizer()
     silence_mmcv_lite()
     allow_runner_checkpoints()
+    read_checkpoints_safely()
     let_ddp_run_without_cuda()
 
 
@@ -129,15 +130,36 @@ def allow_runner_checkpoints() -> None:
     torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
-            (getattr_of_history_buffer, 'builtins.getattr'),
-            (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
-            (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
-            (multiarray.scalar, 'numpy._core.multiarray.scalar'),
-            (multiarray.scalar, 'numpy.core.multiarray.scalar'),
+            _called('builtins.getattr', getattr_of_history_buffer),
+            *(
+                _called(
+                    f'numpy.{core}.multiarray.{function.__name__}', function
+                )
+                for core in ('core', '_core')
+                for function in (multiarray._reconstruct, multiarray.scalar)
+            ),
             np.ndarray,
             np.dtype,
             *{type(np.dtype(kind)) for kind in '?bBhHiIlLqQefd'},
         ]
+    )
+
+
+def read_checkpoints_safely() -> None:
+    """Let mmengine read checkpoints through `mmvideomamba.checkpoints`.
+
+    mmengine reads URLs with `weights_only=False` whatever torch's default,
+    and every file so under torch before 2.6: opening one runs what is in it.
+    """
+    from mmengine.runner import CheckpointLoader
+
+    def load_from_checked_file(filename, map_location=None):
+        from .checkpoints import read_for_runner  # needs the repaired host
+
+        return read_for_runner(filename, map_location)
+
+    CheckpointLoader.register_scheme(
+        ('', 'http://', 'https://'), load_from_checked_file, force=True
     )
 
 
@@ -179,6 +201,20 @@ def let_ddp_run_without_cuda() -> None:
     wrap_model_on_cpu.without_cuda = True
     utils._init_dist_pytorch = init_gloo
     Runner.wrap_model = wrap_model_on_cpu
+
+
+def _called(path: str, function):
+    """`function` under the name that pickles know it by.
+
+    torch before 2.6 does not take (function, path) for that.
+    """
+
+    def call(*args):
+        return function(*args)
+
+    call.__module__, call.__name__ = path.rsplit('.', 1)
+    call.__qualname__ = call.__name__
+    return call
 
 
 def _imports(name: str) -> bool:

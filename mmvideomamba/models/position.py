@@ -44,7 +44,11 @@ def build_position_embedding(
 
 
 class LearnablePosition(nn.Module):
-    """One learnt vector per token: `table` (1, [1 +] T*H*W, C)."""
+    """One learnt vector per token: `table` (1, [1 +] T*H*W, C).
+
+    `table_grid` (3,) int64 records (T, H, W) in the checkpoint: the number
+    of rows alone would not tell 32x14x14 from 8x28x28.
+    """
 
     def __init__(
         self, grid: Grid, embed_dims: int, with_cls_token: bool
@@ -56,6 +60,7 @@ class LearnablePosition(nn.Module):
             torch.empty(1, self.num_extra + math.prod(grid), embed_dims)
         )
         nn.init.trunc_normal_(self.table, std=0.02)
+        self.register_buffer('table_grid', torch.tensor(grid))
 
     def forward(self, grid: Grid) -> Tensor:
         return resize_positions(self.table, self.grid, grid, self.num_extra)
@@ -90,7 +95,8 @@ class FactorizedPosition(nn.Module):
     """A learnt vector per place plus a learnt vector per time.
 
     `spatial` (1, [1 +] H*W, C) holds the class token's row, `temporal`
-    (1, T, C) starts at zero (OpenGVLab's VideoMamba, arXiv 2403.06977).
+    (1, T, C) starts at zero (OpenGVLab's VideoMamba, arXiv 2403.06977);
+    `table_grid` as in `LearnablePosition`.
     """
 
     def __init__(
@@ -104,6 +110,7 @@ class FactorizedPosition(nn.Module):
         )
         self.temporal = nn.Parameter(torch.zeros(1, grid[0], embed_dims))
         nn.init.trunc_normal_(self.spatial, std=0.02)
+        self.register_buffer('table_grid', torch.tensor(grid))
 
     def forward(self, grid: Grid) -> Tensor:
         (t, h, w), (new_t, new_h, new_w) = self.grid, grid

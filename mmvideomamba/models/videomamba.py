@@ -15,6 +15,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..checkpoints import fit_loaded_backbone, load_backbone, own_pretrained
 from ..ops import BACKENDS
 from ..registry import MODELS
 from .mixer import SpatioTemporalSSM
@@ -239,6 +240,15 @@ class VideoMamba(BaseModule):
         if self.out_type == 'featmap':
             return patches.transpose(1, 2).unflatten(2, grid)
         return patches.mean(dim=1)
+
+    def init_weights(self) -> None:
+        """Initialise as `init_cfg` says, from public checkpoints too."""
+        with own_pretrained(self, load_backbone):
+            super().init_weights()
+
+    def _load_from_state_dict(self, state_dict, prefix, metadata, *args):
+        fit_loaded_backbone(self, state_dict, prefix, metadata)
+        super()._load_from_state_dict(state_dict, prefix, metadata, *args)
 
     def train(self, mode: bool = True) -> 'VideoMamba':
         """Set the mode; frozen parts stay in evaluation mode."""

@@ -5,6 +5,7 @@ from typing import Optional, Sequence, Union
 from mmaction.models.heads import BaseHead
 from torch import Tensor, nn
 
+from ..checkpoints import load_head, own_pretrained, require_head_fits
 from ..registry import MODELS
 
 
@@ -24,7 +25,8 @@ class VideoMambaHead(BaseHead):
         topk (int | Sequence[int]): Accuracies reported in training.
         average_clips (str, optional): How the scores of a video's views
             become one: 'prob' (mean of softmax), 'score' or None.
-        init_cfg (dict, optional): mmengine's.
+        init_cfg (dict, optional): mmengine's; `type='Pretrained'` loads the
+            head of any checkpoint with as many classes, and leaves others.
     """
 
     def __init__(
@@ -77,3 +79,12 @@ class VideoMambaHead(BaseHead):
                 f'to {tuple(x.shape)}'
             )
         return self.fc_cls(self.dropout(x)).float()
+
+    def init_weights(self) -> None:
+        """Initialise as `init_cfg` says, from public checkpoints too."""
+        with own_pretrained(self, load_head):
+            super().init_weights()
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        require_head_fits(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,36 @@
+"""Public checkpoints -> our models: read safely, recognise, fit, load.
+
+reading     a file or URL -> what was saved, running nothing of it
+families    whose model it is, told by what can be seen
+translate   names and layouts of Vim and OpenGVLab -> ours
+positions   position embeddings for another kind or grid
+fitting     all of it for one model, with a report
+loading     init_cfg, load_from, --resume and the command line
+"""
+
+from .families import FAMILIES, Weights, identify
+from .fitting import fit_backbone, log_report
+from .loading import (
+    fit_loaded_backbone,
+    load_backbone,
+    load_head,
+    own_pretrained,
+    read_for_runner,
+    require_head_fits,
+)
+from .reading import read_checkpoint
+
+__all__ = [
+    'FAMILIES',
+    'Weights',
+    'fit_backbone',
+    'fit_loaded_backbone',
+    'identify',
+    'load_backbone',
+    'load_head',
+    'log_report',
+    'own_pretrained',
+    'read_checkpoint',
+    'read_for_runner',
+    'require_head_fits',
+]

@@ -1,0 +1,185 @@
+"""Position embeddings of a checkpoint -> those of a model.
+
+The checkpoint's are a table of all tokens, a spatial and a temporal one, or
+those of an image; the model's are of either of the first two kinds, for its
+own grid. An image's become a video's as `pos_embed_init` says.
+"""
+
+import math
+from typing import Dict, NamedTuple, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from ..models.position import (
+    FactorizedPosition,
+    LearnablePosition,
+    inflate_image_positions,
+    resize_positions,
+)
+
+Grid = Tuple[int, int, int]
+
+
+class Positions(NamedTuple):
+    """Positions as a checkpoint has them; T = 1 for those of an image."""
+
+    grid: Grid
+    cls_row: Optional[Tensor]  # (1, 1, C)
+    spatial: Optional[Tensor] = None  # (1, H*W, C)
+    temporal: Optional[Tensor] = None  # (1, T, C)
+    table: Optional[Tensor] = None  # (1, T*H*W, C)
+
+    @property
+    def of_image(self) -> bool:
+        return self.table is None and self.temporal is None
+
+    @property
+    def shape(self) -> str:
+        rows = [self.table, self.spatial, self.temporal]
+        channels = next(t for t in rows if t is not None).shape[-1]
+        kind = 'image' if self.of_image else 'video'
+        return f'{kind} {_grid(self.grid)}, {channels} channels'
+
+
+def take_positions(
+    tensors: Dict[str, Tensor], model_grid: Grid, has_cls: bool
+) -> Optional[Positions]:
+    """Take the `pos_embed.*` out of `tensors`.
+
+    Args:
+        tensors (dict): As `translate` returns them; loses its positions.
+        model_grid (tuple[int, int, int]): (T, H, W) of the model.
+        has_cls (bool): Whether the first row is the class token's.
+
+    Returns:
+        Positions or None: None where the checkpoint has none.
+
+    Raises:
+        ValueError: The grid of the positions cannot be told.
+    """
+    spatial = tensors.pop('pos_embed.spatial', None)
+    temporal = tensors.pop('pos_embed.temporal', None)
+    table = tensors.pop('pos_embed.table', None)
+    recorded = tensors.pop('pos_embed.table_grid', None)
+    rows = table if table is not None else spatial
+    if rows is None:
+        return None
+    cls_row = rows[:, :1] if has_cls else None
+    patches = rows[:, int(has_cls) :]
+    grid = None if recorded is None else tuple(recorded.tolist())
+    if table is not None:
+        grid = grid or _grid_of_table(patches.shape[1], model_grid)
+        return Positions(grid, cls_row, table=patches)
+    times = 1 if temporal is None else temporal.shape[1]
+    grid = grid or (times, *_side_lengths(patches.shape[1], model_grid))
+    return Positions(grid, cls_row, spatial=patches, temporal=temporal)
+
+
+def fit_positions(
+    source: Positions, model
+) -> Tuple[Dict[str, Tensor], str, bool]:
+    """Make the `pos_embed.*` of `model` from those of a checkpoint.
+
+    Args:
+        source (Positions): The checkpoint's.
+        model (VideoMamba): Gives the kind of its positions, its grid and its
+            `pos_embed_init`.
+
+    Returns:
+        tuple: The tensors, nothing where the model has no use for positions;
+        how they were made, in words; and whether a model of the checkpoint's
+        grid would compute the same with them.
+    """
+    target, grid, how = model.pos_embed, model.grid, []
+    if not isinstance(target, (LearnablePosition, FactorizedPosition)):
+        kind = 'no positions' if target is None else 'fixed positions'
+        return {}, f'the model has {kind}', False
+    if source.of_image and model.pos_embed_init == 'random':
+        return {}, "pos_embed_init='random'", False
+
+    factorized = isinstance(target, FactorizedPosition)
+    faithful = True
+    spatial, temporal, table = source.spatial, source.temporal, source.table
+    old_t, *old_space = source.grid
+    new_t, *new_space = grid
+    if old_space != new_space:
+        how.append(f'resized {_grid(old_space)} -> {_grid(new_space)}')
+    if not source.of_image and old_t != new_t:
+        how.append(f'times resized {old_t} -> {new_t}')
+
+    if table is not None:
+        table = resize_positions(table, source.grid, grid)
+    else:
+        spatial = resize_positions(spatial, (1, *old_space), (1, *new_space))
+    if temporal is not None:
+        temporal = resize_positions(temporal, (old_t, 1, 1), (new_t, 1, 1))
+    elif table is None and factorized and model.pos_embed_init == 'expand':
+        how.append(f"'expand' to {new_t} times: the temporal part is zero")
+        faithful = new_t == 1
+        temporal = spatial.new_zeros(1, new_t, spatial.shape[2])
+    elif table is None:
+        how.append(f'{model.pos_embed_init!r} to {new_t} times')
+        faithful = new_t == 1
+        table = inflate_image_positions(spatial, new_t, model.pos_embed_init)
+
+    if factorized and table is not None:
+        how.append('nearest sum of a spatial and a temporal part')
+        faithful = False
+        spatial, temporal = _nearest_sum(table, new_t)
+    elif table is None and not factorized:
+        how.append('spatial + temporal part')
+        table = (spatial[:, None] + temporal[:, :, None]).flatten(1, 2)
+
+    first = spatial if factorized else table
+    if target.num_extra:
+        own = target.spatial if factorized else target.table
+        cls_row = own[:, :1] if source.cls_row is None else source.cls_row
+        first = torch.cat([cls_row.to(first), first], dim=1)
+    tensors = {'pos_embed.table_grid': torch.tensor(grid)}
+    if factorized:
+        tensors.update(
+            {'pos_embed.spatial': first, 'pos_embed.temporal': temporal}
+        )
+    else:
+        tensors['pos_embed.table'] = first
+    return tensors, '; '.join(how), faithful
+
+
+def _nearest_sum(table: Tensor, times: int) -> Tuple[Tensor, Tensor]:
+    """Least-squares spatial (1, S, C) and temporal (1, T, C) parts."""
+    patches = table.unflatten(1, (times, -1))
+    spatial = patches.mean(dim=1)
+    temporal = (patches - spatial[:, None]).mean(dim=2)
+    return spatial, temporal
+
+
+def _side_lengths(places: int, model_grid: Grid) -> Tuple[int, int]:
+    """(H, W) of a spatial table that does not say."""
+    if places == model_grid[1] * model_grid[2]:
+        return model_grid[1:]
+    side = math.isqrt(places)
+    if side * side != places:
+        raise ValueError(
+            f'the checkpoint has positions for {places} places, which is no '
+            f'square and not the {_grid(model_grid[1:])} of the model; set '
+            'img_size to the size it was trained at'
+        )
+    return side, side
+
+
+def _grid_of_table(rows: int, model_grid: Grid) -> Grid:
+    """(T, H, W) of a table that does not say: it must be the model's."""
+    if rows != math.prod(model_grid):
+        raise ValueError(
+            f'the checkpoint has positions for {rows} tokens and does not '
+            'record their (time, height, width) in pos_embed.table_grid; the '
+            f'model has {_grid(model_grid)}. Build the model with the '
+            'num_frames and img_size of the checkpoint, load it, save it, '
+            'and load that file here'
+        )
+    return model_grid
+
+
+def _grid(sides) -> str:
+    return 'x'.join(str(side) for side in sides)

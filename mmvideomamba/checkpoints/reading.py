@@ -1,0 +1,195 @@
+"""Files and URLs -> Python objects, without running what is in them.
+
+A pickle is a program. torch's `weights_only=True` runs none of it but what
+rebuilds tensors and plain containers; beyond that only the classes in
+`ALLOWED` may appear, so a checkpoint from a stranger can at worst be refused.
+What a file is, its first bytes say, not its name.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import os
+import pickle
+import re
+import tempfile
+import urllib.parse
+from typing import Any, BinaryIO, Callable, Iterator, Union
+
+import torch
+from mmengine import fileio
+from mmengine.dist import barrier, get_local_rank
+from mmengine.logging import print_log
+
+# Upstream training scripts save their arguments beside the weights. What the
+# runner's checkpoints need, numpy scalars included, `compat` allows.
+ALLOWED = (argparse.Namespace,)
+
+REMOTE = ('http://', 'https://')
+MapLocation = Union[str, torch.device, Callable, None]
+
+
+def read_checkpoint(location: str, map_location: MapLocation = 'cpu') -> Any:
+    """Read a .pth or .safetensors file.
+
+    Args:
+        location (str): A path; an http(s) URL, such as a Hugging Face
+            `resolve` link, kept in torch's hub folder once downloaded; or
+            whatever else mmengine's file client knows (`s3://...`).
+        map_location: As for `torch.load`.
+
+    Returns:
+        What was saved; for .safetensors a flat dict of tensors.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ConnectionError: The URL could not be read.
+        ValueError: Not a checkpoint, damaged, or refused as unsafe.
+    """
+    with _open(location) as stream:
+        kind = _kind_of(stream.read(256), location)
+        stream.seek(0)
+        if kind == 'safetensors':
+            return _read_safetensors(stream, location, map_location)
+        return _read_torch(stream, location, map_location)
+
+
+def _open(location: str) -> BinaryIO:
+    if location.startswith(REMOTE):
+        return open(download(location), 'rb')
+    if '://' in location:
+        return io.BytesIO(fileio.get(location))
+    path = os.path.expanduser(location)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f'there is no checkpoint at {location!r} (looked in '
+            f'{os.path.abspath(os.path.dirname(path) or ".")})'
+        )
+    return open(path, 'rb')
+
+
+def download(url: str) -> str:
+    """Return the local copy of `url`, fetched the first time.
+
+    One process of each machine downloads. A copy is complete or not there,
+    and named after the whole URL: many a file is called `model.safetensors`.
+    """
+    name = os.path.basename(urllib.parse.urlparse(url).path) or 'checkpoint'
+    folder = os.path.join(
+        torch.hub.get_dir(),
+        'mmvideomamba',
+        hashlib.sha256(url.encode()).hexdigest()[:8],
+    )
+    path = os.path.join(folder, name)
+    try:
+        if get_local_rank() == 0 and not os.path.isfile(path):
+            _download_to(path, url)
+    finally:
+        barrier()  # the others go on even if this one failed
+    if not os.path.isfile(path):
+        _download_to(path, url)
+    return path
+
+
+def _download_to(path: str, url: str) -> None:
+    print_log(f'downloading {url} to {path}', logger='current')
+    try:
+        content = fileio.get(url)
+    # urllib's and http.client's errors, an incomplete answer among them.
+    except Exception as error:
+        raise ConnectionError(
+            f'could not download {url} ({error}). Check the address and the '
+            'network, or fetch the file on a machine that has one and give '
+            'its path instead.'
+        ) from error
+    _kind_of(content[:256], url)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=os.path.dirname(path))
+    with open(handle, 'wb') as stream:
+        stream.write(content)
+    os.replace(partial, path)
+
+
+def _kind_of(head: bytes, location: str) -> str:
+    """'torch' or 'safetensors', or a ValueError that says what it is."""
+    if head.startswith((b'PK\x03\x04', b'\x80')):
+        return 'torch'
+    if head[8:9] == b'{':
+        return 'safetensors'
+    text = head.lstrip(b'\xef\xbb\xbf \r\n\t')
+    if not head:
+        found, remedy = 'is empty', 'Download it again.'
+    elif text.startswith(b'version https://git-lfs'):
+        found = 'is a Git LFS pointer, not the weights it stands for'
+        remedy = 'Run `git lfs pull` in its repository.'
+    elif text.startswith(b'<'):
+        found = 'is a web page (HTML), not a checkpoint'
+        remedy = (
+            'Download the file itself; on Hugging Face that is the link with '
+            '/resolve/ in place of /blob/.'
+        )
+    else:
+        found = f'is not a checkpoint: it begins with {head[:8]!r}'
+        remedy = 'Expected a .pth that torch saved, or a .safetensors file.'
+    raise ValueError(f'{location} {found}. {remedy}')
+
+
+def _read_torch(
+    stream: BinaryIO, location: str, map_location: MapLocation
+) -> Any:
+    try:
+        with _allowing(ALLOWED):
+            return torch.load(
+                stream, map_location=map_location, weights_only=True
+            )
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        refused = re.search(r'GLOBAL ([\w.]+)', str(error))
+        if refused:
+            raise ValueError(
+                f'{location} was refused: to read it, Python would have to '
+                f'call {refused[1]}, which no weights need and which could '
+                'do anything on this machine. If you made the file yourself, '
+                'save only its state_dict, or as .safetensors; if not, do '
+                'not open it.'
+            ) from error
+        raise ValueError(
+            f'{location} is damaged or incomplete ('
+            f'{str(error).splitlines()[0] if str(error) else "it just ends"}'
+            '). Compare its size with the source and download it again.'
+        ) from error
+
+
+def _read_safetensors(
+    stream: BinaryIO, location: str, map_location: MapLocation
+) -> dict:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(stream.read())
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f'{location} is damaged or incomplete ({error}). Compare its '
+            'size with the source and download it again.'
+        ) from error
+    if isinstance(map_location, (str, torch.device)):
+        tensors = {k: v.to(map_location) for k, v in tensors.items()}
+    return tensors
+
+
+@contextlib.contextmanager
+def _allowing(classes: tuple) -> Iterator[None]:
+    """`torch.serialization.safe_globals`, which torch 2.4 does not have."""
+    if hasattr(torch.serialization, 'safe_globals'):
+        with torch.serialization.safe_globals(list(classes)):
+            yield
+        return
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(list(classes))
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)

@@ -1,0 +1,150 @@
+"""Loaded models compute what the authors of the weights compute."""
+
+import pytest
+import torch
+from conftest import assert_within
+from published import (
+    make_state,
+    save_flat,
+    save_vim,
+    save_wrapped,
+    slow_image_model,
+    slow_scores,
+    slow_video_model,
+)
+
+from mmvideomamba.models import VideoMamba, VideoMambaHead
+
+TOLERANCE = 1e-5
+
+
+def load(checkpoint, dims, layers=2, **settings):
+    """A model of `layers` blocks, started from a checkpoint."""
+    init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
+    init_cfg.update(settings.pop('init', {}))
+    model = VideoMamba(
+        arch=dict(embed_dims=dims, num_layers=layers),
+        img_size=32,
+        init_cfg=init_cfg,
+        **settings,
+    )
+    model.init_weights()
+    return model.eval()
+
+
+@torch.no_grad()
+def features(model, clip):
+    return model(clip[None])[0]
+
+
+@pytest.mark.parametrize('merge', ['sum', 'mean'])
+@pytest.mark.parametrize('pos_embed', ['learnable', 'factorized'])
+def test_vim_on_a_still_clip_is_the_image_model(tmp_path, merge, pos_embed):
+    state = make_state(192)
+    image = torch.randn(3, 32, 32)
+    model = load(
+        save_vim(tmp_path / 'any.pth', state),
+        192,
+        num_frames=2,
+        tubelet_size=2,
+        cls_token='middle',
+        merge=merge,
+        pos_embed=pos_embed,
+    )
+    expected = slow_image_model(state, image, middle=True, halve=True)
+    still = torch.stack([image, image], dim=1)
+    assert_within(features(model, still), expected, TOLERANCE)
+
+
+@pytest.mark.parametrize('inflate', ['average', 'centre'])
+def test_vim_with_an_odd_number_of_patches(tmp_path, inflate):
+    state = make_state(32, places=9)
+    image = torch.randn(3, 48, 48)
+    model = VideoMamba(
+        arch=dict(embed_dims=32, num_layers=2),
+        img_size=48,
+        num_frames=3,
+        tubelet_size=3,
+        cls_token='middle',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint=save_vim(tmp_path / 'any.pth', state),
+            inflate=inflate,
+        ),
+    )
+    model.init_weights()
+    expected = slow_image_model(state, image, middle=True, halve=True)
+    # 'centre' looks at the middle frame alone.
+    others = image if inflate == 'average' else torch.randn(3, 48, 48)
+    clip = torch.stack([others, image, others], dim=1)
+    assert_within(features(model.eval(), clip), expected, TOLERANCE)
+
+
+@pytest.mark.parametrize('merge', ['sum', 'mean'])
+def test_opengvlab_image_model_does_not_halve(tmp_path, merge):
+    state = make_state(32)
+    image = torch.randn(3, 32, 32)
+    model = load(
+        save_flat(tmp_path / 'videomamba_t16_in1k_res224.pth', state),
+        32,
+        num_frames=2,
+        merge=merge,
+    )
+    expected = slow_image_model(state, image, middle=False, halve=False)
+    still = torch.stack([image, image], dim=1)
+    assert_within(features(model, still), expected, TOLERANCE)
+
+
+@pytest.mark.parametrize('dims', [192, 384, 576])
+def test_opengvlab_video_model(tmp_path, dims):
+    state = make_state(dims, times=3)
+    clip = torch.randn(3, 3, 32, 32)
+    path = save_wrapped(tmp_path / 'any.pth', state)
+    model = load(
+        path, dims, num_frames=3, tubelet_size=1, pos_embed='factorized'
+    )
+    expected = slow_video_model(state, clip)
+    assert_within(features(model, clip), expected, TOLERANCE)
+
+    head = VideoMambaHead(
+        5, dims, init_cfg=dict(type='Pretrained', checkpoint=path)
+    )
+    head.init_weights()
+    scores = head(features(model, clip)[None])[0].detach()
+    assert_within(scores, slow_scores(state, expected), TOLERANCE)
+
+
+def test_opengvlab_video_model_with_one_learnable_table(tmp_path):
+    state = make_state(32, times=3)
+    clip = torch.randn(3, 3, 32, 32)
+    path = save_wrapped(tmp_path / 'any.pth', state, 'model', 'module.')
+    model = load(path, 32, num_frames=3, tubelet_size=1)
+    assert_within(
+        features(model, clip), slow_video_model(state, clip), TOLERANCE
+    )
+
+
+def test_half_precision_files_are_computed_in_float32(tmp_path):
+    state = {k: v.half() for k, v in make_state(32, times=3).items()}
+    clip = torch.randn(3, 3, 32, 32)
+    model = load(
+        save_flat(tmp_path / 'any.pth', state),
+        32,
+        num_frames=3,
+        tubelet_size=1,
+        merge='mean',
+        pos_embed='factorized',
+    )
+    assert_within(
+        features(model, clip), slow_video_model(state, clip), TOLERANCE
+    )
+
+
+def test_the_slow_models_tell_the_families_apart():
+    # What a wrong guess would cost: far more than the tolerance.
+    state = make_state(32)
+    image = torch.randn(3, 32, 32)
+    right = slow_image_model(state, image, middle=True, halve=True)
+    for middle, halve in ((True, False), (False, True), (False, False)):
+        wrong = slow_image_model(state, image, middle, halve)
+        assert (wrong - right).abs().max() > 0.01 * right.abs().max()
