@@ -1,0 +1,119 @@
+"""What delta, the step size of the scan, looks at (section 5.6, figure 4).
+
+A large delta writes the current token into the state and forgets what came
+before; a small one lets the state pass by. Its mean over the channels is a
+map over the token grid.
+"""
+
+import math
+from contextlib import ExitStack, contextmanager
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..models import SpatioTemporalSSM, VideoMamba
+
+DeltaMaps = Dict[int, Tensor]
+
+
+def find_backbone(model: nn.Module) -> VideoMamba:
+    """The VideoMamba in a model.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for module in model.modules():
+        if isinstance(module, VideoMamba):
+            return module
+    raise ValueError(
+        f'expected a model with a VideoMamba backbone, got {type(model)}'
+    )
+
+
+@contextmanager
+def record_delta(
+    model: nn.Module, blocks: Optional[Sequence[int]] = None
+) -> Iterator[DeltaMaps]:
+    """Record delta of the forward passes inside the context.
+
+        with record_delta(model, blocks=[0, 23]) as maps:
+            model.backbone(clips)
+        maps[23]  # (K, N, T, H, W)
+
+    The model computes what it always computes; it is as before when the
+    context ends, however it ends.
+
+    Args:
+        model (nn.Module): A VideoMamba or a recognizer with one.
+        blocks (Sequence[int], optional): Numbers of the blocks from 0,
+            negative ones from the last. None: all.
+
+    Yields:
+        dict[int, Tensor]: Block, counted from 0 -> delta of the latest
+        forward pass, (K, N, T, H, W) float32 without gradient: directions,
+        clips, token grid; the mean over the channels.
+
+    Raises:
+        ValueError: No such block, or no VideoMamba in the model.
+    """
+    backbone = find_backbone(model)
+    maps: DeltaMaps = {}
+    grid: List[int] = []
+
+    def note_grid(tokenizer, inputs, output) -> None:
+        grid[:] = output[1]
+
+    with ExitStack() as undo:
+        hook = backbone.tokenizer.register_forward_hook(note_grid)
+        undo.callback(hook.remove)
+        for block in _resolve_blocks(blocks, len(backbone.layers)):
+
+            def note_delta(delta: Tensor, block: int = block) -> None:
+                num_extra = delta.shape[2] - math.prod(grid)
+                maps[block] = delta[:, :, num_extra:].unflatten(2, grid)
+
+            undo.enter_context(
+                _listen(backbone.layers[block].mixer, note_delta)
+            )
+        yield maps
+
+
+def _resolve_blocks(
+    blocks: Optional[Sequence[int]], num_blocks: int
+) -> Sequence[int]:
+    if blocks is None:
+        return range(num_blocks)
+    for block in blocks:
+        if not -num_blocks <= block < num_blocks:
+            raise ValueError(
+                f'the model has {num_blocks} blocks, there is no block {block}'
+            )
+    return [block % num_blocks for block in blocks]
+
+
+@contextmanager
+def _listen(
+    mixer: SpatioTemporalSSM, note_delta: Callable[[Tensor], None]
+) -> Iterator[None]:
+    """Give delta's means, (K, N, L), to `note_delta` at every forward pass."""
+    before = vars(mixer).get('scan_inputs')
+    scan_inputs = mixer.scan_inputs
+
+    def listened_scan_inputs(u: Tensor) -> Sequence[Tensor]:
+        delta, B, C = scan_inputs(u)
+        with torch.no_grad():
+            biased = delta.float() + mixer.dt_bias[:, None, None]
+            note_delta(F.softplus(biased).mean(dim=-1))
+        return delta, B, C
+
+    # On the instance, where it hides the method of the class.
+    mixer.scan_inputs = listened_scan_inputs
+    try:
+        yield
+    finally:
+        if before is None:
+            del mixer.scan_inputs
+        else:
+            mixer.scan_inputs = before
