@@ -51,7 +51,6 @@ def read_clip(video: str, model: nn.Module, view: int = 0) -> Clip:
             f'{view}'
         )
     data['inputs'] = views[view][None]
-    # Most pipelines pack RGB; the preprocessor may still be asked to turn it.
     frames = data['inputs'][0].permute(1, 2, 3, 0).numpy()
     data = model.data_preprocessor(pseudo_collate([data]), training=False)
     return Clip(data['inputs'][:, 0], np.ascontiguousarray(frames))

@@ -2,6 +2,13 @@
 
 from .scan_orders import draw_scan_orders
 from .style import save_figure
+from .token_maps import draw_token_maps, make_overlay_frames
 from .training_curve import draw_training_curve
 
-__all__ = ['draw_scan_orders', 'draw_training_curve', 'save_figure']
+__all__ = [
+    'draw_scan_orders',
+    'draw_token_maps',
+    'draw_training_curve',
+    'make_overlay_frames',
+    'save_figure',
+]

@@ -2,8 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
+from mmaction.apis import init_recognizer
 from tool_runner import assert_refused, run_tool
+
+from mmvideomamba.video import write_video
 
 CONFIG = """
 norm = [0.0, 0.0, 0.0], [255.0, 255.0, 255.0]
@@ -40,6 +45,18 @@ def config(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text(CONFIG)
     return path
+
+
+@pytest.fixture
+def clip_arguments(config, tmp_path):
+    """VIDEO CONFIG CHECKPOINT --out-dir DIR"""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 255, (12, 80, 96, 3), dtype=np.uint8)
+    write_video(str(tmp_path / 'clip.mp4'), frames)
+    model = init_recognizer(config, device='cpu')
+    torch.save(model.state_dict(), tmp_path / 'weights.pth')
+    names = 'clip.mp4', 'config.py', 'weights.pth'
+    return [*(tmp_path / name for name in names), '--out-dir', tmp_path]
 
 
 def test_draw_scan_orders(tmp_path, capsys):
@@ -99,3 +116,43 @@ def test_get_flops_of_a_clip_below_one_tubelet(config, capsys):
 def test_get_flops_without_a_config(capsys):
     script = 'analysis_tools/get_flops.py'
     assert_refused(capsys, 'no such file: none.py', script, 'none.py')
+
+
+@pytest.mark.parametrize('choice', [[], ['--blocks', -1, '--direction', 1]])
+def test_vis_delta(clip_arguments, choice, capsys):
+    run_tool('analysis_tools/vis_delta.py', *clip_arguments, *choice)
+    out_dir = clip_arguments[-1]
+    names = ['delta.pdf', 'delta.png', 'delta.mp4']
+    written = capsys.readouterr().out.splitlines()[-3:]
+    assert written == [str(out_dir / name) for name in names]
+    assert all((out_dir / name).stat().st_size for name in names)
+
+
+@pytest.mark.parametrize(
+    'choice, message',
+    [
+        (['--blocks', 2], 'there is no block 2'),
+        (['--direction', 2], 'has 2 directions'),
+        (['--view', 5], 'there is no view 5'),
+    ],
+)
+def test_vis_delta_of_what_is_not_there(
+    clip_arguments, choice, message, capsys
+):
+    script = 'analysis_tools/vis_delta.py'
+    assert_refused(capsys, message, script, *clip_arguments, *choice)
+
+
+def test_vis_delta_of_a_broken_video(clip_arguments, capsys):
+    video = clip_arguments[0]
+    video.write_bytes(b'not a video')
+    script = 'analysis_tools/vis_delta.py'
+    assert_refused(capsys, f'error: {video}: ', script, *clip_arguments)
+
+
+def test_effective_context(clip_arguments, capsys):
+    run_tool('analysis_tools/effective_context.py', *clip_arguments)
+    out = capsys.readouterr().out
+    assert '90% of the influence: ' in out
+    for suffix in ('pdf', 'png', 'mp4'):
+        assert (clip_arguments[-1] / f'effective_context.{suffix}').exists()

@@ -1,0 +1,152 @@
+"""Maps over the token grid, laid over the frames they come from."""
+
+import math
+from typing import Dict, Iterator
+
+import cv2
+import matplotlib
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from .style import paper_style
+
+COLORMAP = 'inferno'
+OPACITY = 0.7
+
+
+def overlay_map(frame: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Lay a map over a frame.
+
+    Args:
+        frame (np.ndarray): (H, W, 3) uint8 RGB.
+        values (np.ndarray): (h, w) float, 0 dark to 1 bright; stretched to
+            the frame's size.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8 RGB, the frame in faded grey under the
+        map, so that its light and dark are not taken for the map's.
+    """
+    height, width = frame.shape[:2]
+    values = cv2.resize(
+        values.astype(np.float32),
+        (width, height),
+        interpolation=cv2.INTER_LINEAR,
+    )
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
+    color = matplotlib.colormaps[COLORMAP](values)[..., :3] * 255
+    faded = 64 + grey / 2
+    mixed = (1 - OPACITY) * faded + OPACITY * color
+    return mixed.round().astype(np.uint8)
+
+
+def make_overlay_frames(
+    frames: np.ndarray, maps: Dict[str, np.ndarray], height: int = 240
+) -> Iterator[np.ndarray]:
+    """Frames of a video: the clip, and beside it each map over it.
+
+    Args:
+        frames (np.ndarray): (T, H, W, 3) uint8 RGB.
+        maps (dict[str, np.ndarray]): Title -> (t, h, w) float, t <= T; each
+            is scaled by its own values.
+        height (int): Of the pictures, in pixels.
+
+    Yields:
+        np.ndarray: (H', W', 3) uint8 RGB, T of them.
+    """
+    titles = ['clip', *maps]
+    scaled = [_norm(values)(values) for values in maps.values()]
+    width = round(height * frames.shape[2] / frames.shape[1])
+    for number, frame in enumerate(frames):
+        frame = cv2.resize(frame, (width, height))
+        panels = [frame]
+        for values in scaled:
+            step = number * len(values) // len(frames)
+            panels.append(overlay_map(frame, values[step]))
+        yield np.hstack([_with_title(*p) for p in zip(panels, titles)])
+
+
+@paper_style
+def draw_token_maps(
+    frames: np.ndarray,
+    maps: Dict[str, np.ndarray],
+    quantity: str,
+    columns: int = 8,
+) -> Figure:
+    """A contact sheet: frames along the columns, maps along the rows.
+
+    Args:
+        frames (np.ndarray): (T, H, W, 3) uint8 RGB.
+        maps (dict[str, np.ndarray]): Title -> (t, h, w) float, all of one
+            shape; every row has colours and a colour bar of its own.
+        quantity (str): What the maps show, with its unit if it has one.
+        columns (int): Most time steps to show.
+
+    Returns:
+        Figure: Not yet written, see `save_figure`.
+    """
+    num_steps = len(next(iter(maps.values())))
+    every = math.ceil(num_steps / columns)
+    steps = range(0, num_steps, every)
+    size = 0.85
+    figure = Figure(
+        figsize=(
+            size * (len(steps) + 1),
+            size * (len(maps) + 1) * frames.shape[1] / frames.shape[2] + 0.4,
+        )
+    )
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    axes = figure.subplots(
+        len(maps) + 1,
+        len(steps) + 1,
+        width_ratios=[1] * len(steps) + [0.1],
+    )
+    axes, bars = axes[:, :-1], axes[:, -1]
+    bars[0].set_axis_off()
+    for column, step in enumerate(steps):
+        number = step * len(frames) // num_steps
+        axes[0, column].imshow(frames[number])
+        axes[0, column].set_title(f't = {step}', fontsize=8)
+        for ax, values in zip(axes[1:, column], maps.values()):
+            picture = overlay_map(frames[number], _norm(values)(values)[step])
+            ax.imshow(picture)
+    for row, title in zip(axes, ['clip', *maps]):
+        row[0].set_ylabel(title, rotation=0, ha='right', va='center')
+        for ax in row:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+    for ax, values in zip(bars[1:], maps.values()):
+        norm = _norm(values)
+        bar = figure.colorbar(
+            ScalarMappable(norm, COLORMAP),
+            cax=ax,
+            ticks=[norm.vmin, norm.vmax],
+            format='{x:.3g}',
+        )
+        bar.outline.set_visible(False)
+        ax.tick_params(labelsize=7, length=2)
+    figure.supxlabel(quantity, fontsize=9)
+    return figure
+
+
+def _norm(values: np.ndarray) -> Normalize:
+    """From dark to bright, a few outliers beyond both ends."""
+    low, high = np.percentile(values, (1, 99))
+    return Normalize(low, high, clip=True)
+
+
+def _with_title(picture: np.ndarray, title: str) -> np.ndarray:
+    """Put a line of text above a picture."""
+    line = np.full((28, picture.shape[1], 3), 255, np.uint8)
+    cv2.putText(
+        line,
+        title,
+        (6, 20),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        0.55,
+        (0, 0, 0),
+        1,
+        cv2.LINE_AA,
+    )
+    return np.vstack([line, picture])

@@ -1,0 +1,80 @@
+"""Show what delta, the step size of the scan, looks at (figure 4).
+
+Writes a contact sheet (delta.pdf and delta.png: time along the columns, blocks
+along the rows) and a video of the clip with the maps over it (delta.mp4).
+
+Example:
+    python tools/analysis_tools/vis_delta.py clip.mp4 CONFIG.py \\
+        CHECKPOINT.pth --blocks 0 8 16 23 --out-dir figures
+"""
+
+import os.path as osp
+import sys
+
+from clip_arguments import load, make_parser, parse_args
+
+
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        '--blocks',
+        nargs='+',
+        type=int,
+        help='numbers of the blocks, counted from 0, negative ones from the '
+        'last; by default four from the first to the last',
+    )
+    parser.add_argument(
+        '--direction',
+        type=int,
+        help='number of one scan direction, counted from 0; by default the '
+        'mean of all',
+    )
+    args = parse_args(parser)
+    model, clip = load(args)
+
+    import torch
+
+    from mmvideomamba.analysis.delta import find_backbone, record_delta
+    from mmvideomamba.video import write_video
+    from mmvideomamba.visualization import (
+        draw_token_maps,
+        make_overlay_frames,
+        save_figure,
+    )
+
+    try:
+        backbone = find_backbone(model)
+        blocks = args.blocks
+        if blocks is None:
+            last = len(backbone.layers) - 1
+            blocks = sorted({round(last * i / 3) for i in range(4)})
+        with torch.no_grad(), record_delta(model, blocks) as delta:
+            backbone(clip.inputs)
+    except ValueError as error:
+        sys.exit(f'error: {error}')
+    num_directions = len(backbone.scan_orders)
+    if args.direction is None:
+        directions, which = slice(None), 'all directions'
+    elif 0 <= args.direction < num_directions:
+        directions, which = [args.direction], f'direction {args.direction}'
+    else:
+        sys.exit(
+            f'error: the model has {num_directions} directions, there is no '
+            f'direction {args.direction}'
+        )
+    maps = {
+        f'block {block}': delta[block][directions].mean((0, 1)).cpu().numpy()
+        for block in sorted(delta)
+    }
+
+    title = rf'mean of $\Delta$ over the channels, {which}'
+    figure = draw_token_maps(clip.frames, maps, title)
+    written = [*save_figure(figure, osp.join(args.out_dir, 'delta'))]
+    written.append(osp.join(args.out_dir, 'delta.mp4'))
+    frames = make_overlay_frames(clip.frames, maps)
+    write_video(written[-1], frames, fps=8)
+    print(*written, sep='\n')
+
+
+if __name__ == '__main__':
+    main()
