@@ -1,12 +1,15 @@
 """Packaging of mmvideomamba. Settings of the tools are in pyproject.toml."""
 
+import platform
 import runpy
 import shutil
 from pathlib import Path
 from typing import Dict, List
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+from setuptools.errors import CompileError
 
 ROOT = Path(__file__).resolve().parent
 VERSION = runpy.run_path(str(ROOT / 'mmvideomamba' / 'version.py'))
@@ -58,6 +61,62 @@ class BuildWithMim(build_py):
         return outputs if self.editable_mode else [*outputs, *self.mim_files()]
 
 
+CSRC = Path('mmvideomamba') / 'ops' / 'csrc'
+COMPILE_FLAGS = [
+    *('-std=c++17', '-O3', '-g0', '-fvisibility=hidden'),
+    *('-ffp-contract=fast', '-fno-math-errno', '-fno-trapping-math'),
+]
+# Named as torch.backends.cpu.get_cpu_capability() names them.
+INSTRUCTION_SETS = {'baseline': []}
+if platform.machine().lower() in ('x86_64', 'amd64'):
+    INSTRUCTION_SETS['avx2'] = ['-mavx2', '-mfma']
+    INSTRUCTION_SETS['avx512'] = [
+        *('-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma'),
+    ]
+
+
+class BuildKernels(build_ext):
+    """Compile the CPU kernels, once per instruction set, into one library.
+
+    It is a plain library for ctypes, not a Python module. The extension is
+    optional: without a compiler the installation succeeds, and the scan says
+    at run time what to install.
+    """
+
+    def get_ext_filename(self, fullname: str) -> str:
+        return str(Path(*fullname.split('.'))) + '.so'
+
+    def build_extension(self, ext: Extension) -> None:
+        # Apple's clang has no OpenMP.
+        try:
+            openmp = ['-fopenmp']
+            objects = self.compile('baseline', ext, openmp)
+        except CompileError:
+            openmp = []
+            objects = self.compile('baseline', ext, openmp)
+        for isa in list(INSTRUCTION_SETS)[1:]:
+            try:
+                objects += self.compile(isa, ext, openmp)
+            except CompileError as error:
+                self.warn(f'no kernels for {isa}: {error}')
+        self.compiler.link_shared_object(
+            objects,
+            self.get_ext_fullpath(ext.name),
+            extra_postargs=openmp,
+            target_lang='c++',
+        )
+
+    def compile(
+        self, isa: str, ext: Extension, openmp: List[str]
+    ) -> List[str]:
+        return self.compiler.compile(
+            ext.sources,
+            output_dir=str(Path(self.build_temp) / isa),
+            macros=[('ISA', isa)],
+            extra_postargs=[*COMPILE_FLAGS, *INSTRUCTION_SETS[isa], *openmp],
+        )
+
+
 setup(
     name='mmvideomamba',
     version=VERSION['__version__'],
@@ -82,6 +141,15 @@ setup(
     extras_require={
         'tests': ['hypothesis', 'pytest>=8', 'ruff'],
     },
-    cmdclass={'build_py': BuildWithMim},
+    ext_modules=[
+        Extension(
+            'mmvideomamba.ops._kernels',
+            sources=sorted(str(path) for path in CSRC.glob('*.cpp')),
+            depends=sorted(str(path) for path in CSRC.glob('*.h')),
+            language='c++',
+            optional=True,
+        )
+    ],
+    cmdclass={'build_ext': BuildKernels, 'build_py': BuildWithMim},
     zip_safe=False,
 )

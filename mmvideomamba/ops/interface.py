@@ -7,18 +7,19 @@ which returns None where the engine runs and otherwise says what is missing.
 """
 
 import logging
+from contextlib import nullcontext
 from functools import cache
 from typing import Optional
 
 import torch
 from torch import Tensor
 
-from . import meta, reference
+from . import cpu, meta, reference
 
 logger = logging.getLogger(__name__)
 
 # Name -> module, in the order in which 'auto' tries them.
-ENGINES = {'reference': reference}
+ENGINES = {'cpu': cpu, 'reference': reference}
 BACKENDS = ('auto', *ENGINES)
 
 
@@ -65,7 +66,8 @@ def causal_conv1d(
             f"activation must be 'silu' or None, got {activation!r}"
         )
     engine = choose_engine(backend, x.device)
-    return engine.causal_conv1d(x, weight, bias, order, activation)
+    with _no_autocast(x):
+        return engine.causal_conv1d(x, weight, bias, order, activation)
 
 
 def selective_scan(
@@ -128,9 +130,10 @@ def selective_scan(
     _check_shape('delta_bias', delta_bias, 'KD', dims)
     _check_order(order, dims)
     engine = choose_engine(backend, u.device)
-    return engine.selective_scan(
-        u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
-    )
+    with _no_autocast(u):
+        return engine.selective_scan(
+            u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
+        )
 
 
 def choose_engine(backend: str, device: torch.device):
@@ -164,12 +167,30 @@ def choose_engine(backend: str, device: torch.device):
 
 @cache
 def _first_runnable(device_type: str):
+    passed_over = []
     for name, engine in ENGINES.items():
         reason = engine.why_not(device_type)
         if reason is None:
-            return engine
-        logger.info('scan backend %r passed over: %s', name, reason)
-    raise AssertionError('the reference runs everywhere')
+            break
+        passed_over.append(f'{name}: {reason}')
+    # The reference is 50 times slower than a kernel: worth a line.
+    level = logging.WARNING if name == 'reference' else logging.INFO
+    if passed_over:
+        logger.log(
+            level,
+            'scan backend on %s: %s, instead of %s',
+            device_type,
+            name,
+            '; '.join(passed_over),
+        )
+    return engine
+
+
+def _no_autocast(x: Tensor):
+    """The operators choose their own precision, whatever surrounds them."""
+    if x.device.type == 'meta':
+        return nullcontext()
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def _require(condition: bool, name: str, expected: str, got: Tensor) -> None:

@@ -1,0 +1,100 @@
+// What the scan's forward and backward passes share.
+//
+// Both walk chunks of CHUNK steps, inside a chunk blocks of BLOCK channels,
+// and inside a block vectors of LANES channels whose states stay in
+// registers over the steps of the chunk. A pass over a block first brings
+// its rows, in the order of visits, into float32 buffers in the L1 cache.
+#pragma once
+
+#include "rows.h"
+
+namespace {
+
+// States are handled this many at a time; N is padded with zeros to a
+// multiple, which keeps a padded state at zero.
+#if defined(__AVX512F__)
+constexpr int STATES = 16;
+#elif defined(__aarch64__)
+constexpr int STATES = 8;
+#else
+constexpr int STATES = 4;
+#endif
+
+typedef float Block[CHUNK][BLOCK];
+
+INLINE int64_t num_chunks(const ScanArgs& args) {
+  return (args.L + CHUNK - 1) / CHUNK;
+}
+
+// A * log2(e), so that the decay is 2^(delta * rate); [channel vector][state]
+// [lane], zero beyond N and beyond the task's channels.
+INLINE void load_rates(const ScanArgs& args, const Task& task, int64_t k,
+                       float* rates) {
+  const int64_t padded = round_up(args.N, STATES);
+  const int64_t width = round_up(task.width(), UNIT);
+  for (int64_t i = 0; i < width; ++i) {
+    const bool inside = i < task.width();
+    const float* a = args.a + (k * args.D + task.begin + i) * args.N;
+    float* rate = rates + (i / LANES) * padded * LANES + i % LANES;
+    for (int64_t n = 0; n < padded; ++n)
+      rate[n * LANES] = inside && n < args.N ? a[n] * LOG2_E : 0.0f;
+  }
+}
+
+// Rows of B or C of a chunk, [step][padded N].
+INLINE void load_projections(const ScanArgs& args, const Rows& rows,
+                             int64_t k, int64_t b, int64_t begin,
+                             int64_t steps, float* to) {
+  const int64_t padded = round_up(args.N, STATES);
+  for (int64_t t = 0; t < steps; ++t) {
+    const int64_t token = token_at(args.order, args.L, k, begin + t);
+    load_row(rows, row_offset(rows, k, b, token), args.N, padded,
+             to + t * padded);
+  }
+}
+
+// The state before `chunk` > 0 of direction k, (N, padded D) from channel
+// `begin` on.
+INLINE float* saved_state(const ScanArgs& args, int64_t k, int64_t b,
+                          int64_t chunk, int64_t begin) {
+  const int64_t index =
+      (k * args.B + b) * (num_chunks(args) - 1) + chunk - 1;
+  return args.states + index * args.N * round_up(args.D, UNIT) + begin;
+}
+
+// One chunk of one block of channels of direction k of a task.
+struct Tile {
+  int64_t k, b;
+  int64_t begin, steps;     // of the chunk
+  int64_t channel, width;   // of the block
+  int64_t padded() const { return round_up(width, LANES); }
+};
+
+// Read raw delta, add the bias, apply softplus; and its derivative's factor,
+// the sigmoid, where `slope` is wanted.
+template <bool SLOPE>
+INLINE void load_delta(const ScanArgs& args, const Tile& tile, Block& delta,
+                       Block& slope) {
+  alignas(64) float bias[BLOCK] = {};
+  if (args.delta_bias)
+    std::memcpy(bias, args.delta_bias + tile.k * args.D + tile.channel,
+                tile.width * sizeof(float));
+  for (int64_t t = 0; t < tile.steps; ++t) {
+    const int64_t token =
+        token_at(args.order, args.L, tile.k, tile.begin + t);
+    load_row(args.delta,
+             row_offset(args.delta, tile.k, tile.b, token) + tile.channel,
+             tile.width, tile.padded(), delta[t]);
+    for (int64_t i = 0; i < tile.padded(); i += LANES) {
+      Vec x = load(delta[t] + i) + load(bias + i);
+      if (args.softplus) {
+        const Vec e = exp_negative(x);
+        if (SLOPE) store(slope[t] + i, sigmoid(x, e));
+        x = softplus(x, e);
+      }
+      store(delta[t] + i, x);
+    }
+  }
+}
+
+}  // namespace

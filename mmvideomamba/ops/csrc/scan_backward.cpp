@@ -1,0 +1,307 @@
+// Backward pass of the selective scan.
+//
+// Chunks are walked from the last to the first. Each is replayed from the
+// state saved before it, keeping the decays and states of its steps, then
+// walked backwards with the adjoint, the gradient of the state. With
+//
+//     s_t = decay_t s_{t-1} + drive_t B_t      decay = exp(delta A)
+//     y_t = s_t . C_t + D u_t                  drive = delta u
+//
+// the adjoint g_t = C_t dy_t + decay_{t+1} g_{t+1} gives every gradient:
+//
+//     dC_t = sum_channels dy_t s_t             dB_t = sum_channels g_t drive_t
+//     d drive_t = g_t . B_t                    d(delta A)_t = g_t decay_t s_{t-1}
+#include "scan.h"
+
+namespace {
+
+// States handled at a time: what is kept of a chunk stays in the L1 cache.
+constexpr int GROUP = STATES < 8 ? STATES : 8;
+
+struct Buffers {
+  float *rates, *grad_rates, *adjoint;  // [channel vector][state][lane]
+  float *b, *c;                         // [step][state]
+  float *grad_b, *grad_c;               // [step][state][lane]
+  float *grad_skip, *grad_bias;         // [channel]
+
+  Buffers(const ScanArgs& args, int64_t width, Workspace& workspace) {
+    const int64_t padded = round_up(args.N, STATES);
+    rates = workspace.take(width * padded);
+    grad_rates = workspace.take(width * padded);
+    adjoint = workspace.take(width * padded);
+    b = workspace.take(CHUNK * padded);
+    c = workspace.take(CHUNK * padded);
+    grad_b = workspace.take(CHUNK * padded * LANES);
+    grad_c = workspace.take(CHUNK * padded * LANES);
+    grad_skip = workspace.take(width);
+    grad_bias = workspace.take(width);
+  }
+};
+
+// What a block of channels of one chunk holds.
+struct Working {
+  Block delta, slope, u, drive, grad_y;
+  Block y, gate;  // gate: the factor from y to the gradient of z
+  Block grad_drive, grad_exponent;
+};
+
+// What the replay of a chunk keeps, for one vector of channels.
+struct Trace {
+  float decay[CHUNK][GROUP][LANES];
+  float state[CHUNK + 1][GROUP][LANES];  // before each step; then the last
+};
+
+// Run the chunk forward again; add to y and to the gradient of C.
+INLINE void replay(int64_t steps, int64_t padded, const Working& at,
+                   int64_t i, const float* b, const float* c,
+                   const float* rates, float* y, float* grad_c,
+                   Trace& trace) {
+  Vec s[GROUP];
+#pragma GCC unroll 16
+  for (int n = 0; n < GROUP; ++n) s[n] = load(trace.state[0][n]);
+  for (int64_t t = 0; t < steps; ++t) {
+    const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
+    const Vec grad_y = load(at.grad_y[t] + i);
+    Vec even = load(y + t * BLOCK), odd = {};
+#pragma GCC unroll 16
+    for (int n = 0; n < GROUP; ++n) {
+      const Vec decay = exp2_product(delta, load(rates + n * LANES));
+      s[n] = decay * s[n] + drive * b[t * padded + n];
+      store(trace.decay[t][n], decay);
+      store(trace.state[t + 1][n], s[n]);
+      (n % 2 ? odd : even) += s[n] * c[t * padded + n];
+      float* sum = grad_c + (t * padded + n) * LANES;
+      store(sum, load(sum) + grad_y * s[n]);
+    }
+    store(y + t * BLOCK, even + odd);
+  }
+}
+
+// Walk the chunk backwards.
+INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
+                    const float* b, const float* c, const float* rates,
+                    const Trace& trace, float* grad_b, float* grad_rates,
+                    float* adjoint) {
+  Vec g[GROUP], grad_rate[GROUP];
+#pragma GCC unroll 16
+  for (int n = 0; n < GROUP; ++n) {
+    g[n] = load(adjoint + n * LANES);
+    grad_rate[n] = load(grad_rates + n * LANES);
+  }
+  for (int64_t t = steps - 1; t >= 0; --t) {
+    const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
+    const Vec grad_y = load(at.grad_y[t] + i);
+    Vec grad_drive = load(at.grad_drive[t] + i);
+    Vec grad_exponent = load(at.grad_exponent[t] + i);
+#pragma GCC unroll 16
+    for (int n = 0; n < GROUP; ++n) {
+      g[n] += grad_y * c[t * padded + n];
+      grad_drive += g[n] * b[t * padded + n];
+      float* sum = grad_b + (t * padded + n) * LANES;
+      store(sum, load(sum) + g[n] * drive);
+      g[n] *= load(trace.decay[t][n]);
+      const Vec grad = g[n] * load(trace.state[t][n]);
+      grad_exponent += grad * load(rates + n * LANES);
+      grad_rate[n] += grad * delta;
+    }
+    store(at.grad_drive[t] + i, grad_drive);
+    store(at.grad_exponent[t] + i, grad_exponent);
+  }
+#pragma GCC unroll 16
+  for (int n = 0; n < GROUP; ++n) {
+    store(adjoint + n * LANES, g[n]);
+    store(grad_rates + n * LANES, grad_rate[n]);
+  }
+}
+
+// Read what a tile needs; the gate turns the gradient of the result into
+// that of y.
+INLINE void load_tile(const ScanArgs& args, const Tile& tile,
+                      Working& at, float* grad_skip) {
+  load_delta<true>(args, tile, at.delta, at.slope);
+  alignas(64) float skip[BLOCK] = {};
+  if (args.skip)
+    std::memcpy(skip, args.skip + tile.k * args.D + tile.channel,
+                tile.width * sizeof(float));
+  for (int64_t t = 0; t < tile.steps; ++t) {
+    const int64_t token =
+        token_at(args.order, args.L, tile.k, tile.begin + t);
+    load_row(args.u, row_offset(args.u, tile.k, tile.b, token) + tile.channel,
+             tile.width, tile.padded(), at.u[t]);
+    load_row(args.out,
+             row_offset(args.out, 0, tile.b, token) + tile.channel,
+             tile.width, tile.padded(), at.grad_y[t]);
+    if (args.z.data)
+      load_row(args.z, row_offset(args.z, 0, tile.b, token) + tile.channel,
+               tile.width, tile.padded(), at.gate[t]);
+    for (int64_t i = 0; i < tile.padded(); i += LANES) {
+      const Vec u = load(at.u[t] + i);
+      Vec grad_y = load(at.grad_y[t] + i);
+      if (args.z.data) {
+        const Vec z = load(at.gate[t] + i), s = sigmoid(z);
+        store(at.gate[t] + i, grad_y * s * (1.0f + z * (1.0f - s)));
+        grad_y *= z * s;
+        store(at.grad_y[t] + i, grad_y);
+      }
+      store(grad_skip + i, load(grad_skip + i) + grad_y * u);
+      store(at.drive[t] + i, u * load(at.delta[t] + i));
+      store(at.y[t] + i, u * load(skip + i));
+      store(at.grad_drive[t] + i, Vec{});
+      store(at.grad_exponent[t] + i, Vec{});
+    }
+  }
+}
+
+// From the gradients of delta * u and of delta * A to those of u and delta.
+INLINE void store_gradients(const ScanArgs& args, const Tile& tile,
+                            Working& at, float* grad_bias) {
+  alignas(64) float skip[BLOCK] = {};
+  if (args.skip)
+    std::memcpy(skip, args.skip + tile.k * args.D + tile.channel,
+                tile.width * sizeof(float));
+  for (int64_t t = 0; t < tile.steps; ++t) {
+    const int64_t token =
+        token_at(args.order, args.L, tile.k, tile.begin + t);
+    for (int64_t i = 0; i < tile.padded(); i += LANES) {
+      const Vec grad_drive = load(at.grad_drive[t] + i);
+      // The exponent's gradient was summed with A * log2(e) for A.
+      Vec grad_delta = grad_drive * load(at.u[t] + i) +
+                       load(at.grad_exponent[t] + i) * LN_2;
+      if (args.softplus) grad_delta *= load(at.slope[t] + i);
+      store(grad_bias + i, load(grad_bias + i) + grad_delta);
+      store(at.grad_exponent[t] + i, grad_delta);
+      store(at.grad_drive[t] + i, grad_drive * load(at.delta[t] + i) +
+                                      load(skip + i) * load(at.grad_y[t] + i));
+    }
+    store_row(args.grad_u,
+              row_offset(args.grad_u, tile.k, tile.b, token) + tile.channel,
+              tile.width, at.grad_drive[t]);
+    store_row(
+        args.grad_delta,
+        row_offset(args.grad_delta, tile.k, tile.b, token) + tile.channel,
+        tile.width, at.grad_exponent[t]);
+  }
+}
+
+// The gate's gradient needs the sum of the directions: add y to it; the last
+// direction stores.
+INLINE void merge(const ScanArgs& args, const Tile& tile, Working& at) {
+  const Rows sum = {args.sum, 0, args.L * args.D, args.D, FLOAT32};
+  for (int64_t t = 0; t < tile.steps; ++t) {
+    const int64_t token =
+        token_at(args.order, args.L, tile.k, tile.begin + t);
+    const int64_t offset = row_offset(sum, 0, tile.b, token) + tile.channel;
+    if (tile.k > 0) {
+      alignas(64) float before[BLOCK];
+      load_row(sum, offset, tile.width, tile.padded(), before);
+      for (int64_t i = 0; i < tile.padded(); i += LANES)
+        store(at.y[t] + i, load(at.y[t] + i) + load(before + i));
+    }
+    if (tile.k < args.K - 1) {
+      store_row(sum, offset, tile.width, at.y[t]);
+      continue;
+    }
+    for (int64_t i = 0; i < tile.padded(); i += LANES)
+      store(at.y[t] + i, load(at.y[t] + i) * load(at.gate[t] + i));
+    store_row(args.grad_z,
+              row_offset(args.grad_z, 0, tile.b, token) + tile.channel,
+              tile.width, at.y[t]);
+  }
+}
+
+// The chunk's gradients of B or C: add up the lanes.
+void store_projections(const ScanArgs& args, const Task& task, int64_t k,
+                       int64_t begin, int64_t steps, const float* lanes,
+                       float* to) {
+  const int64_t padded = round_up(args.N, STATES);
+  to += ((task.split * args.K + k) * args.B + task.b) * args.L * args.N;
+  for (int64_t t = 0; t < steps; ++t) {
+    const int64_t token = token_at(args.order, args.L, k, begin + t);
+    for (int64_t n = 0; n < args.N; ++n)
+      to[token * args.N + n] =
+          sum_lanes(load(lanes + (t * padded + n) * LANES));
+  }
+}
+
+void store_parameters(const ScanArgs& args, const Task& task, int64_t k,
+                      const Buffers& buffers) {
+  const int64_t padded = round_up(args.N, STATES);
+  const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
+  for (int64_t i = 0; i < task.width(); ++i)
+    for (int64_t n = 0; n < args.N; ++n)
+      args.grad_a[(channel + i) * args.N + n] =
+          buffers.grad_rates[(i / LANES * padded + n) * LANES + i % LANES];
+  if (args.grad_skip)
+    std::memcpy(args.grad_skip + channel, buffers.grad_skip,
+                task.width() * sizeof(float));
+  if (args.grad_delta_bias)
+    std::memcpy(args.grad_delta_bias + channel, buffers.grad_bias,
+                task.width() * sizeof(float));
+}
+
+void load_trace(const ScanArgs& args, const Tile& tile, int64_t i, int64_t n,
+                Trace& trace) {
+  const int64_t chunk = tile.begin / CHUNK;
+  for (int j = 0; j < GROUP; ++j) {
+    const bool saved = chunk > 0 && n + j < args.N;
+    const float* state =
+        saved ? saved_state(args, tile.k, tile.b, chunk, tile.channel + i) +
+                    (n + j) * round_up(args.D, UNIT)
+              : nullptr;
+    store(trace.state[0][j], saved ? load(state) : Vec{});
+  }
+}
+
+void differentiate(const ScanArgs& args, const Task& task,
+                   const Buffers& buffers) {
+  const int64_t padded = round_up(args.N, STATES);
+  const int64_t width = round_up(task.width(), UNIT);
+  for (int64_t k = 0; k < args.K; ++k) {
+    load_rates(args, task, k, buffers.rates);
+    std::memset(buffers.grad_rates, 0, width * padded * sizeof(float));
+    std::memset(buffers.adjoint, 0, width * padded * sizeof(float));
+    std::memset(buffers.grad_skip, 0, width * sizeof(float));
+    std::memset(buffers.grad_bias, 0, width * sizeof(float));
+    for (int64_t chunk = num_chunks(args) - 1; chunk >= 0; --chunk) {
+      const int64_t begin = chunk * CHUNK;
+      const int64_t steps = min(CHUNK, args.L - begin);
+      load_projections(args, args.b, k, task.b, begin, steps, buffers.b);
+      load_projections(args, args.c, k, task.b, begin, steps, buffers.c);
+      std::memset(buffers.grad_b, 0, steps * padded * LANES * sizeof(float));
+      std::memset(buffers.grad_c, 0, steps * padded * LANES * sizeof(float));
+      for (int64_t channel = task.begin; channel < task.end;
+           channel += BLOCK) {
+        const Tile tile = {k,     task.b,  begin,
+                           steps, channel, min(BLOCK, task.end - channel)};
+        const int64_t offset = channel - task.begin;
+        alignas(64) Working at;
+        alignas(64) Trace trace;
+        load_tile(args, tile, at, buffers.grad_skip + offset);
+        for (int64_t i = 0; i < tile.padded(); i += LANES)
+          for (int64_t n = 0; n < padded; n += GROUP) {
+            const int64_t v = (offset + i) * padded + n * LANES;
+            load_trace(args, tile, i, n, trace);
+            replay(steps, padded, at, i, buffers.b + n, buffers.c + n,
+                   buffers.rates + v, at.y[0] + i,
+                   buffers.grad_c + n * LANES, trace);
+            reverse(steps, padded, at, i, buffers.b + n, buffers.c + n,
+                    buffers.rates + v, trace, buffers.grad_b + n * LANES,
+                    buffers.grad_rates + v, buffers.adjoint + v);
+          }
+        if (args.z.data) merge(args, tile, at);
+        store_gradients(args, tile, at, buffers.grad_bias + offset);
+      }
+      store_projections(args, task, k, begin, steps, buffers.grad_b,
+                        args.grad_b);
+      store_projections(args, task, k, begin, steps, buffers.grad_c,
+                        args.grad_c);
+    }
+    store_parameters(args, task, k, buffers);
+  }
+}
+
+}  // namespace
+
+EXPORT(selective_scan_backward)(const ScanArgs* args) {
+  return for_each_task<Buffers>(*args, differentiate);
+}

@@ -1,0 +1,145 @@
+// Forward pass of the selective scan.
+#include "scan.h"
+
+namespace {
+
+struct Buffers {
+  float *rates, *states, *b, *c;
+
+  Buffers(const ScanArgs& args, int64_t width, Workspace& workspace) {
+    const int64_t padded = round_up(args.N, STATES);
+    rates = workspace.take(width * padded);
+    states = workspace.take(width * padded);
+    b = workspace.take(CHUNK * padded);
+    c = workspace.take(CHUNK * padded);
+  }
+};
+
+// Advance STATES states of one vector of channels by the steps of a chunk
+// and add what they contribute to y.
+INLINE void advance(int64_t steps, int64_t padded, const float* delta,
+                    const float* drive, const float* b, const float* c,
+                    const float* rates, float* states, float* y) {
+  Vec s[STATES];
+#pragma GCC unroll 16
+  for (int n = 0; n < STATES; ++n) s[n] = load(states + n * LANES);
+  for (int64_t t = 0; t < steps; ++t) {
+    const Vec delta_t = load(delta + t * BLOCK);
+    const Vec drive_t = load(drive + t * BLOCK);
+    // Two sums: half the latency of one.
+    Vec even = load(y + t * BLOCK), odd = {};
+#pragma GCC unroll 16
+    for (int n = 0; n < STATES; ++n) {
+      const Vec decay = exp2_product(delta_t, load(rates + n * LANES));
+      s[n] = decay * s[n] + drive_t * b[t * padded + n];
+      if (n % 2)
+        odd += s[n] * c[t * padded + n];
+      else
+        even += s[n] * c[t * padded + n];
+    }
+    store(y + t * BLOCK, even + odd);
+  }
+#pragma GCC unroll 16
+  for (int n = 0; n < STATES; ++n) store(states + n * LANES, s[n]);
+}
+
+// Read u into `drive` as delta * u, and start y with the skip connection.
+INLINE void load_input(const ScanArgs& args, const Tile& tile,
+                       const Block& delta, Block& drive, Block& y) {
+  alignas(64) float skip[BLOCK] = {};
+  if (args.skip)
+    std::memcpy(skip, args.skip + tile.k * args.D + tile.channel,
+                tile.width * sizeof(float));
+  for (int64_t t = 0; t < tile.steps; ++t) {
+    const int64_t token =
+        token_at(args.order, args.L, tile.k, tile.begin + t);
+    load_row(args.u, row_offset(args.u, tile.k, tile.b, token) + tile.channel,
+             tile.width, tile.padded(), drive[t]);
+    for (int64_t i = 0; i < tile.padded(); i += LANES) {
+      const Vec u = load(drive[t] + i);
+      store(y[t] + i, u * load(skip + i));
+      store(drive[t] + i, u * load(delta[t] + i));
+    }
+  }
+}
+
+// Add y to the sum of the directions; the last direction gates and stores.
+INLINE void merge(const ScanArgs& args, const Tile& tile, Block& y) {
+  for (int64_t t = 0; t < tile.steps; ++t) {
+    const int64_t token =
+        token_at(args.order, args.L, tile.k, tile.begin + t);
+    const Rows sum = {args.sum, 0, args.L * args.D, args.D, FLOAT32};
+    const int64_t at = row_offset(sum, 0, tile.b, token) + tile.channel;
+    if (tile.k > 0) {
+      alignas(64) float before[BLOCK];
+      load_row(sum, at, tile.width, tile.padded(), before);
+      for (int64_t i = 0; i < tile.padded(); i += LANES)
+        store(y[t] + i, load(y[t] + i) + load(before + i));
+    }
+    if (tile.k < args.K - 1) {
+      store_row(sum, at, tile.width, y[t]);
+      continue;
+    }
+    if (args.z.data) {
+      alignas(64) float gate[BLOCK];
+      load_row(args.z, row_offset(args.z, 0, tile.b, token) + tile.channel,
+               tile.width, tile.padded(), gate);
+      for (int64_t i = 0; i < tile.padded(); i += LANES) {
+        const Vec z = load(gate + i);
+        store(y[t] + i, load(y[t] + i) * z * sigmoid(z));
+      }
+    }
+    store_row(args.out,
+              row_offset(args.out, 0, tile.b, token) + tile.channel,
+              tile.width, y[t]);
+  }
+}
+
+void save_states(const ScanArgs& args, const Task& task, int64_t k,
+                 int64_t chunk, const float* states) {
+  const int64_t padded = round_up(args.N, STATES);
+  float* to = saved_state(args, k, task.b, chunk, task.begin);
+  for (int64_t i = 0; i < round_up(task.width(), UNIT); i += LANES)
+    for (int64_t n = 0; n < args.N; ++n)
+      store(to + n * round_up(args.D, UNIT) + i,
+            load(states + (i / LANES * padded + n) * LANES));
+}
+
+void scan(const ScanArgs& args, const Task& task, const Buffers& buffers) {
+  const int64_t padded = round_up(args.N, STATES);
+  for (int64_t k = 0; k < args.K; ++k) {
+    load_rates(args, task, k, buffers.rates);
+    std::memset(buffers.states, 0,
+                round_up(task.width(), UNIT) * padded * sizeof(float));
+    for (int64_t chunk = 0; chunk < num_chunks(args); ++chunk) {
+      const int64_t begin = chunk * CHUNK;
+      const int64_t steps = min(CHUNK, args.L - begin);
+      if (args.states && chunk > 0)
+        save_states(args, task, k, chunk, buffers.states);
+      load_projections(args, args.b, k, task.b, begin, steps, buffers.b);
+      load_projections(args, args.c, k, task.b, begin, steps, buffers.c);
+      for (int64_t channel = task.begin; channel < task.end;
+           channel += BLOCK) {
+        const Tile tile = {k,     task.b,  begin,
+                           steps, channel, min(BLOCK, task.end - channel)};
+        alignas(64) Block delta, drive, y;
+        load_delta<false>(args, tile, delta, delta);
+        load_input(args, tile, delta, drive, y);
+        for (int64_t i = 0; i < tile.padded(); i += LANES)
+          for (int64_t n = 0; n < padded; n += STATES) {
+            const int64_t at = (channel - task.begin + i) * padded + n * LANES;
+            advance(steps, padded, delta[0] + i, drive[0] + i, buffers.b + n,
+                    buffers.c + n, buffers.rates + at, buffers.states + at,
+                    y[0] + i);
+          }
+        merge(args, tile, y);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+EXPORT(selective_scan)(const ScanArgs* args) {
+  return for_each_task<Buffers>(*args, scan);
+}

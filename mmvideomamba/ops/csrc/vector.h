@@ -1,0 +1,126 @@
+// A vector of floats as wide as the instruction set's registers, and the
+// functions of it that the operators need. GNU vector extensions: g++ and
+// clang, any processor.
+//
+// Everything in these headers is in an anonymous namespace, and no template
+// of the standard library is used: code compiled for AVX-512 must never be
+// merged by the linker with the same function compiled for less.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+#elif defined(__AVX2__)
+constexpr int LANES = 8;
+#else
+constexpr int LANES = 4;
+#endif
+
+typedef float Vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t IntVec __attribute__((vector_size(LANES * 4)));
+typedef float LooseVec
+    __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+INLINE Vec load(const float* p) {
+  return *reinterpret_cast<const LooseVec*>(p);
+}
+
+INLINE void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
+
+INLINE Vec splat(float value) { return value - Vec{}; }
+
+INLINE IntVec bits(Vec v) {
+  IntVec out;
+  std::memcpy(&out, &v, sizeof(out));
+  return out;
+}
+
+INLINE Vec from_bits(IntVec v) {
+  Vec out;
+  std::memcpy(&out, &v, sizeof(out));
+  return out;
+}
+
+// x - 1.5 * 2^23 rounds to an integer, which the low bits of x then hold.
+constexpr float ROUNDING = 12582912.0f;
+
+// 2^(x * y), relative error 1e-7. The product is never rounded, so a large
+// exponent keeps its fraction. Near zero the slope is exact to 3e-7: a decay
+// just below one is applied thousands of times.
+INLINE Vec exp2_product(Vec x, Vec y) {
+#if !defined(__AVX512F__)
+  // Keep the exponent in range, and NaN a NaN: it compares false.
+  Vec product = x * y;
+  product = product < splat(-126.0f) ? splat(-126.0f) : product;
+  x = product > splat(127.0f) ? splat(127.0f) : product;
+  y = splat(1.0f);
+#endif
+  const Vec shifted = x * y + splat(ROUNDING);
+  const Vec whole = shifted - splat(ROUNDING);
+  const Vec f = x * y - whole;
+  Vec p = splat(1.32658347e-3f);
+  p = p * f + splat(9.67085366e-3f);
+  p = p * f + splat(5.55072170e-2f);
+  p = p * f + splat(0.240222562f);
+  p = p * f + splat(0.693146997f);
+  p = p * f + splat(1.0f);
+#if defined(__AVX512F__)
+  // The masked form, as g++ warns about the inside of the plain one.
+  return (Vec)_mm512_maskz_scalef_ps(-1, (__m512)p, (__m512)whole);
+#else
+  return p * from_bits((bits(shifted) + 127) << 23);
+#endif
+}
+
+constexpr float LOG2_E = 1.44269504f;
+constexpr float LN_2 = 0.693147181f;
+
+INLINE Vec absolute(Vec x) { return from_bits(bits(x) & 0x7fffffff); }
+
+// exp(-|x|), in (0, 1].
+INLINE Vec exp_negative(Vec x) {
+  return exp2_product(absolute(x), splat(-LOG2_E));
+}
+
+// 1 / (1 + exp(-x)), given exp_negative(x).
+INLINE Vec sigmoid(Vec x, Vec e) {
+  const Vec s = splat(1.0f) / (splat(1.0f) + e);
+  return x < splat(0.0f) ? e * s : s;
+}
+
+INLINE Vec sigmoid(Vec x) { return sigmoid(x, exp_negative(x)); }
+
+// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), given exp_negative(x); the
+// polynomial is log1p(e) / e on [0, 1], relative error 3e-8.
+INLINE Vec softplus(Vec x, Vec e) {
+  Vec p = splat(5.23268682e-3f);
+  p = p * e + splat(-2.95052090e-2f);
+  p = p * e + splat(7.82259033e-2f);
+  p = p * e + splat(-0.136632417f);
+  p = p * e + splat(0.191060048f);
+  p = p * e + splat(-0.248429817f);
+  p = p * e + splat(0.333190967f);
+  p = p * e + splat(-0.499994931f);
+  p = p * e + splat(0.99999997f);
+  return (x < splat(0.0f) ? splat(0.0f) : x) + p * e;
+}
+
+INLINE float sum_lanes(Vec v) {
+  float lanes[LANES];
+  store(lanes, v);
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  return lanes[0];
+}
+
+}  // namespace
