@@ -4,6 +4,7 @@ Each repair is one function that does nothing on a sound installation.
 `repair_host` runs them all; importing `mmvideomamba` calls it first.
 """
 
+import codecs
 import importlib
 import importlib.metadata
 import os
@@ -138,6 +139,7 @@ def allow_runner_checkpoints() -> None:
                 for core in ('core', '_core')
                 for function in (multiarray._reconstruct, multiarray.scalar)
             ),
+            codecs.encode,  # of a scalar's bytes
             np.ndarray,
             np.dtype,
             *{type(np.dtype(kind)) for kind in '?bBhHiIlLqQefd'},

@@ -67,7 +67,11 @@ def fit_backbone(
     _require_fit(weights, tensors, expected, rows)
 
     described = {row.name for row in rows}
-    loaded = [name for name in tensors if name not in described]
+    loaded = [
+        name
+        for name in tensors
+        if name not in described and name.split('.')[0] not in described
+    ]
     rows = [Row('loaded', name) for name in loaded] + rows
     rows += [
         Row('left out', f'head: {name}', _shape(tensor))
@@ -103,7 +107,12 @@ def _fit_positions(
     weights: Weights, tensors: dict, model, rows: List[Row]
 ) -> dict:
     expected = model.state_dict()
-    source = take_positions(tensors, model.grid, 'cls_token' in tensors)
+    try:
+        source = take_positions(tensors, model.grid, 'cls_token' in tensors)
+    except ValueError as error:
+        raise ValueError(
+            f'{weights.title} does not fit the model: {error}.'
+        ) from error
     wanted = [name for name in expected if name.startswith('pos_embed.')]
     if source is None:
         for name in wanted:

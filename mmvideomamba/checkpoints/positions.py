@@ -67,12 +67,20 @@ def take_positions(
         return None
     cls_row = rows[:, :1] if has_cls else None
     patches = rows[:, int(has_cls) :]
-    grid = None if recorded is None else tuple(recorded.tolist())
+    if recorded is not None:
+        grid = tuple(recorded.tolist())
+    elif table is not None:
+        grid = _grid_of_table(patches.shape[1], model_grid)
+    else:
+        times = 1 if temporal is None else temporal.shape[1]
+        grid = (times, *_side_lengths(patches.shape[1], model_grid))
+    if patches.shape[1] != math.prod(grid if table is not None else grid[1:]):
+        raise ValueError(
+            f'the checkpoint has positions for {patches.shape[1]} patches, '
+            f'but says they are for {_grid(grid)}'
+        )
     if table is not None:
-        grid = grid or _grid_of_table(patches.shape[1], model_grid)
         return Positions(grid, cls_row, table=patches)
-    times = 1 if temporal is None else temporal.shape[1]
-    grid = grid or (times, *_side_lengths(patches.shape[1], model_grid))
     return Positions(grid, cls_row, spatial=patches, temporal=temporal)
 
 

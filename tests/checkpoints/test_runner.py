@@ -1,0 +1,123 @@
+"""The real runner: what it saved comes back, what does not fit stops it."""
+
+import copy
+import os
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from mmvideomamba.datasets.motion_shapes import CLASSES, write_motion_shapes
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp('motion_shapes')
+    write_motion_shapes(str(root), 8, 8, num_frames=8, size=64)
+    return root
+
+
+def make_config(root, work_dir, **changes):
+    loader = dict(
+        batch_size=4,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=True),
+        dataset=dict(
+            type='CheckedVideoDataset',
+            ann_file=str(root / 'test_list.txt'),
+            data_prefix=dict(video=str(root / 'videos')),
+            metainfo=dict(classes=CLASSES),
+            pipeline=[
+                dict(type='DecordInit'),
+                dict(type='SampleFrames', clip_len=4),
+                dict(type='DecordDecode'),
+                dict(type='Resize', scale=(32, 32), keep_ratio=False),
+                dict(type='FormatShape', input_format='NCTHW'),
+                dict(type='PackActionInputs'),
+            ],
+        ),
+    )
+    config = dict(
+        default_scope='mmaction',
+        work_dir=str(work_dir),
+        experiment_name=work_dir.name,
+        model=dict(
+            type='Recognizer3D',
+            backbone=dict(
+                type='VideoMamba',
+                arch=dict(embed_dims=16, num_layers=1),
+                img_size=32,
+                num_frames=4,
+            ),
+            cls_head=dict(
+                type='VideoMambaHead', num_classes=8, in_channels=16
+            ),
+            data_preprocessor=dict(
+                type='ActionDataPreprocessor', format_shape='NCTHW'
+            ),
+        ),
+        train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook')),
+        log_level='ERROR',
+    )
+    return dict(config, **changes)
+
+
+@pytest.fixture(scope='module')
+def trained(root, tmp_path_factory):
+    """A checkpoint of an epoch, and the model that was trained."""
+    work_dir = tmp_path_factory.mktemp('trained')
+    runner = Runner.from_cfg(make_config(root, work_dir))
+    runner.train()
+    return str(work_dir / 'epoch_1.pth'), runner.model
+
+
+def same(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_trained_recognizer_reloads_and_resumes_bitwise(
+    root, tmp_path, trained
+):
+    checkpoint, model = trained
+    for resume in (False, True):
+        config = make_config(root, tmp_path, load_from=checkpoint)
+        runner = Runner.from_cfg(dict(config, resume=resume))
+        runner.load_or_resume()
+        assert same(runner.model, model)
+
+
+def test_resume_stops_at_another_model_before_it_trains(
+    root, tmp_path, trained
+):
+    config = make_config(root, tmp_path, load_from=trained[0], resume=True)
+    model = config['model'] = copy.deepcopy(config['model'])
+    model['backbone']['arch'] = dict(embed_dims=16, num_layers=2)
+    with pytest.raises(ValueError, match='16 channels x 1 blocks'):
+        Runner.from_cfg(config).train()
+
+
+class Malicious:
+    def __init__(self, proof):
+        self.proof = str(proof)
+
+    def __reduce__(self):
+        return os.mkdir, (self.proof,)
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_malicious_checkpoint_stops_the_runner(
+    root, tmp_path, trained, resume
+):
+    content = torch.load(trained[0])
+    content['optimizer'] = Malicious(tmp_path / 'proof')
+    torch.save(content, tmp_path / 'a.pth')
+    config = make_config(
+        root, tmp_path, load_from=str(tmp_path / 'a.pth'), resume=resume
+    )
+    with pytest.raises(ValueError, match='was refused'):
+        Runner.from_cfg(config).train()
+    assert not (tmp_path / 'proof').exists()
