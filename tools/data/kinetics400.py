@@ -1,0 +1,87 @@
+"""Make the list files of Kinetics-400 from its official CSV files.
+
+Expects, below the folder of the data set,
+
+    annotations/train.csv, annotations/val.csv
+    videos_train/, videos_val/      ID_START_END.mp4, also in class folders
+
+and writes kinetics400_{train,val}_list_videos.txt there. Labels count the
+classes of train.csv in the order of the alphabet. Videos that are not there
+are left out and counted, since many have gone from YouTube.
+
+Example:
+    python tools/data/kinetics400.py data/kinetics400
+"""
+
+import csv
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+from list_files import (
+    fail,
+    find_file,
+    index_videos,
+    match_videos,
+    parse_root,
+    write_list,
+)
+
+COLUMNS = ('label', 'youtube_id', 'time_start', 'time_end')
+
+
+def main() -> None:
+    args = parse_root(__doc__, 'data/kinetics400')
+    try:
+        annotations = args.root / 'annotations'
+        train = read_csv(find_file(annotations, 'train.csv'))
+        val = read_csv(find_file(annotations, 'val.csv'))
+        labels = number_classes(train)
+        for subset, rows in (('train', train), ('val', val)):
+            unknown = {name for _, name in rows} - set(labels)
+            if unknown:
+                raise ValueError(
+                    f'{subset}.csv has classes that train.csv has not: '
+                    f'{", ".join(sorted(unknown))}'
+                )
+            write_list(
+                args.root / f'kinetics400_{subset}_list_videos.txt',
+                *match_videos(
+                    ((video, labels[name]) for video, name in rows),
+                    index_videos(args.root / f'videos_{subset}'),
+                ),
+                args.delimiter,
+            )
+    except ValueError as error:
+        fail(error)
+
+
+def number_classes(rows: List[Tuple[str, str]]) -> Dict[str, int]:
+    """Class name -> label, in the order of the alphabet."""
+    return {
+        name: label
+        for label, name in enumerate(sorted({name for _, name in rows}))
+    }
+
+
+def read_csv(path: Path) -> List[Tuple[str, str]]:
+    """Read (file name without suffix, class name) of every video."""
+    with open(path, newline='') as file:
+        reader = csv.DictReader(file)
+        missing = set(COLUMNS) - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(
+                f'{path} has no column {", ".join(sorted(missing))}; expected '
+                f'the official file with {", ".join(COLUMNS)}'
+            )
+        return [
+            (
+                f'{row["youtube_id"]}_{int(row["time_start"]):06d}'
+                f'_{int(row["time_end"]):06d}',
+                row['label'],
+            )
+            for row in reader
+        ]
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,73 @@
+"""Make the list files of Something-Something V2 from its official JSON files.
+
+Expects, below the folder of the data set,
+
+    annotations/labels.json, train.json, validation.json
+                (or something-something-v2-labels.json and so on)
+    videos/     ID.webm
+
+and writes sthv2_{train,val}_list_videos.txt there, with the labels of
+labels.json.
+
+Example:
+    python tools/data/sthv2.py data/sthv2
+"""
+
+import json
+from pathlib import Path
+from typing import Dict, List
+
+from list_files import (
+    Entry,
+    fail,
+    find_file,
+    index_videos,
+    match_videos,
+    parse_root,
+    write_list,
+)
+
+
+def main() -> None:
+    args = parse_root(__doc__, 'data/sthv2')
+    try:
+        annotations = args.root / 'annotations'
+        labels = read_json(find_file(annotations, '*labels.json'))
+        videos = index_videos(args.root / 'videos')
+        for subset, name in (('train', 'train'), ('val', 'validation')):
+            wanted = read_entries(
+                find_file(annotations, f'*{name}.json'), labels
+            )
+            write_list(
+                args.root / f'sthv2_{subset}_list_videos.txt',
+                *match_videos(wanted, videos),
+                args.delimiter,
+            )
+    except ValueError as error:
+        fail(error)
+
+
+def read_entries(path: Path, labels: Dict[str, str]) -> List[Entry]:
+    """Read (file name without suffix, label) of every video."""
+    entries = []
+    for video in read_json(path):
+        # 'Holding [something]' is 'Holding something' in labels.json.
+        template = video['template'].replace('[', '').replace(']', '')
+        if template not in labels:
+            raise ValueError(
+                f'{path}: the template {template!r} of video {video["id"]} '
+                'is not in labels.json'
+            )
+        entries.append((str(video['id']), int(labels[template])))
+    return entries
+
+
+def read_json(path: Path):
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{path} is not JSON: {error}') from error
+
+
+if __name__ == '__main__':
+    main()
