@@ -1,6 +1,17 @@
 """Transforms and the MotionShapes sample data set."""
 
 from .checked_video_dataset import CheckedVideoDataset
-from .transforms import ReorderFrames, VideoRandAugment
+from .transforms import (
+    LongSideThreeCrop,
+    ReorderFrames,
+    SparseSampleFrames,
+    VideoRandAugment,
+)
 
-__all__ = ['CheckedVideoDataset', 'ReorderFrames', 'VideoRandAugment']
+__all__ = [
+    'CheckedVideoDataset',
+    'LongSideThreeCrop',
+    'ReorderFrames',
+    'SparseSampleFrames',
+    'VideoRandAugment',
+]

@@ -1,6 +1,14 @@
 """Pipeline transforms, registered in mmaction2's `TRANSFORMS`."""
 
+from .long_side_crops import LongSideThreeCrop
 from .reorder_frames import ReorderFrames, frame_order
+from .sparse_sample import SparseSampleFrames
 from .video_rand_augment import VideoRandAugment
 
-__all__ = ['ReorderFrames', 'VideoRandAugment', 'frame_order']
+__all__ = [
+    'LongSideThreeCrop',
+    'ReorderFrames',
+    'SparseSampleFrames',
+    'VideoRandAugment',
+    'frame_order',
+]
