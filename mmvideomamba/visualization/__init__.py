@@ -1,11 +1,13 @@
 """Figures of the paper's kind, drawn without pyplot's global state."""
 
+from .bars import draw_accuracies
 from .scan_orders import draw_scan_orders
 from .style import save_figure
 from .token_maps import draw_token_maps, make_overlay_frames
 from .training_curve import draw_training_curve
 
 __all__ = [
+    'draw_accuracies',
     'draw_scan_orders',
     'draw_token_maps',
     'draw_training_curve',

@@ -23,18 +23,24 @@ def test_a_linear_model_has_its_weights_as_influence():
 
 def test_probes_estimate_the_norm_of_the_jacobian():
     torch.manual_seed(0)
-    model = VideoMamba(
-        arch=dict(embed_dims=8, num_layers=2),
-        img_size=(16, 32),
-        num_frames=4,
-        drop_path_rate=0.0,
-    ).eval()
-    clips = torch.randn(1, 3, 4, 16, 32)
-    jacobian = torch.autograd.functional.jacobian(model, clips)[0, :, 0]
-    jacobian = jacobian.reshape(8, 3, 2, 2, 1, 16, 2, 16)
-    exact = jacobian.square().sum((0, 1, 3, 5, 7)).sqrt()
-    influence = token_influence(model, clips, (2, 16, 16), num_probes=300)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(96, 8), nn.Tanh())
+    clips = torch.randn(1, 1, 4, 4, 6)
+    jacobian = torch.autograd.functional.jacobian(model, clips)
+    jacobian = jacobian.reshape(8, 2, 2, 2, 2, 2, 3)
+    exact = jacobian.square().sum((0, 2, 4, 6)).sqrt()
+    influence = token_influence(model, clips, (2, 2, 3), num_probes=300)
     torch.testing.assert_close(influence[0], exact, rtol=0.1, atol=0)
+
+
+def test_every_token_influences_the_class_token():
+    torch.manual_seed(0)
+    arch = dict(embed_dims=8, num_layers=1)
+    model = VideoMamba(arch=arch, img_size=(16, 32), num_frames=4).eval()
+    clips = torch.randn(2, 3, 4, 16, 32)
+    influence = token_influence(model, clips, model.tokenizer.tubelet)
+    assert influence.shape == (2, 2, 1, 2)
+    assert (influence > 0).all()
+    assert all(p.grad is None for p in model.parameters())
 
 
 def test_what_fills_no_tubelet_has_no_token():

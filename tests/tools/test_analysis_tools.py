@@ -20,7 +20,12 @@ model = dict(
         img_size=64,
         num_frames=4,
     ),
-    cls_head=dict(type='VideoMambaHead', num_classes=2, in_channels=16),
+    cls_head=dict(
+        type='VideoMambaHead',
+        num_classes=2,
+        in_channels=16,
+        average_clips='prob',
+    ),
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
         mean=norm[0],
@@ -37,6 +42,18 @@ test_pipeline = [
     dict(type='PackActionInputs'),
 ]
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='VideoDataset',
+        ann_file='list.txt',
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+test_evaluator = dict(type='AccMetric')
 """
 
 
@@ -156,3 +173,23 @@ def test_effective_context(clip_arguments, capsys):
     assert '90% of the influence: ' in out
     for suffix in ('pdf', 'png', 'mp4'):
         assert (clip_arguments[-1] / f'effective_context.{suffix}').exists()
+
+
+def test_temporal_consistency(clip_arguments, tmp_path, capsys):
+    video, config, checkpoint, *_ = clip_arguments
+    (tmp_path / 'list.txt').write_text(f'{video} 0\n{video} 1\n')
+    ann_file = f'test_dataloader.dataset.ann_file={tmp_path}/list.txt'
+    arguments = '--out', tmp_path / 'order', '--cfg-options', ann_file
+    script = 'analysis_tools/temporal_consistency.py'
+    run_tool(script, config, checkpoint, *arguments)
+    assert '| interleaved |' in capsys.readouterr().out
+    results = json.loads((tmp_path / 'order.json').read_text())['results']
+    orders = ['sequential', 'block-wise', 'pairwise', 'interleaved']
+    assert list(results) == orders
+    assert {r['acc/top1'] for r in results.values()} == {0.5}
+    assert (tmp_path / 'order.pdf').exists()
+
+
+def test_temporal_consistency_without_videos(clip_arguments, capsys):
+    script = 'analysis_tools/temporal_consistency.py'
+    assert_refused(capsys, 'list.txt', script, *clip_arguments[1:3])

@@ -1,0 +1,53 @@
+"""Testing a model that is already in memory, without a runner."""
+
+import copy
+import sys
+from typing import Dict, List
+
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmengine.utils import ProgressBar
+from torch import nn
+
+
+def evaluate(model: nn.Module, config: Config) -> Dict[str, float]:
+    """Test a recognizer on the test set of a config, with a progress bar.
+
+    Args:
+        model (nn.Module): A recognizer with its preprocessor, in evaluation
+            mode.
+        config (Config): Its `test_dataloader` and `test_evaluator` are used.
+
+    Returns:
+        dict[str, float]: The metrics, such as `acc/top1` in 0..1.
+    """
+    init_default_scope(config.get('default_scope', 'mmaction'))
+    loader = Runner.build_dataloader(copy.deepcopy(config.test_dataloader))
+    evaluator = Evaluator(copy.deepcopy(config.test_evaluator))
+    evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
+    bar = ProgressBar(len(loader), file=sys.stderr)
+    for batch in loader:
+        with torch.no_grad():
+            outputs = model.test_step(batch)
+        evaluator.process(data_samples=outputs, data_batch=batch)
+        bar.update()
+    print(file=sys.stderr)
+    return evaluator.evaluate(len(loader.dataset))
+
+
+def insert_before_decoding(pipeline: List[dict], step: dict) -> List[dict]:
+    """A pipeline with `step` between sampling and decoding the frames.
+
+    Raises:
+        ValueError: The pipeline decodes nothing.
+    """
+    for place, other in enumerate(pipeline):
+        if other['type'].endswith('Decode'):
+            return [*pipeline[:place], step, *pipeline[place:]]
+    raise ValueError(
+        'the test pipeline decodes no video: '
+        f'{[step["type"] for step in pipeline]}'
+    )

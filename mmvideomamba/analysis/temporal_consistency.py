@@ -1,0 +1,38 @@
+"""Does a model use the order of the frames? Section 5.2, table 1."""
+
+import copy
+import sys
+from typing import Dict, Sequence
+
+from mmengine.config import Config
+from torch import nn
+
+from .evaluation import evaluate, insert_before_decoding
+
+
+def evaluate_frame_orders(
+    model: nn.Module, config: Config, orders: Sequence[str]
+) -> Dict[str, Dict[str, float]]:
+    """Test a model on reordered frames; it is loaded once.
+
+    A model that takes a video for a bundle of pictures scores alike in all
+    orders.
+
+    Args:
+        model (nn.Module): A recognizer, in evaluation mode.
+        config (Config): Brings the test set, its pipeline and the metrics.
+        orders (Sequence[str]): Orders that `ReorderFrames` knows.
+
+    Returns:
+        dict: Order -> metrics, such as `acc/top1` in 0..1.
+    """
+    results = {}
+    for order in orders:
+        print(order, file=sys.stderr)
+        reordered = copy.deepcopy(config)
+        dataset = reordered.test_dataloader.dataset
+        dataset.pipeline = insert_before_decoding(
+            dataset.pipeline, dict(type='ReorderFrames', order=order)
+        )
+        results[order] = evaluate(model, reordered)
+    return results
