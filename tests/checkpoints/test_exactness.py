@@ -18,6 +18,21 @@ from mmvideomamba.models import VideoMamba, VideoMambaHead
 TOLERANCE = 1e-5
 
 
+@pytest.mark.parametrize(
+    'dims, layers, tensors, parameters',
+    [
+        (192, 24, 415, 7_148_008),
+        (384, 24, 415, 25_796_584),
+        (768, 24, 415, 97_598_440),
+    ],
+)
+def test_files_are_of_the_published_make(dims, layers, tensors, parameters):
+    with torch.device('meta'):
+        state = make_state(dims, layers, 196, classes=1000)
+    assert len(state) == tensors
+    assert sum(tensor.numel() for tensor in state.values()) == parameters
+
+
 def load(checkpoint, dims, layers=2, **settings):
     """A model of `layers` blocks, started from a checkpoint."""
     init_cfg = dict(type='Pretrained', checkpoint=checkpoint)

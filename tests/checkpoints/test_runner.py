@@ -79,15 +79,15 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_trained_recognizer_reloads_and_resumes_bitwise(
-    root, tmp_path, trained
+@pytest.mark.parametrize('resume', [False, True])
+def test_trained_recognizer_comes_back_bitwise(
+    root, tmp_path, trained, resume
 ):
     checkpoint, model = trained
-    for resume in (False, True):
-        config = make_config(root, tmp_path, load_from=checkpoint)
-        runner = Runner.from_cfg(dict(config, resume=resume))
-        runner.load_or_resume()
-        assert same(runner.model, model)
+    config = make_config(root, tmp_path, load_from=checkpoint, resume=resume)
+    runner = Runner.from_cfg(config)
+    runner.load_or_resume()
+    assert same(runner.model, model)
 
 
 def test_resume_stops_at_another_model_before_it_trains(

@@ -1,0 +1,125 @@
+"""The configs of published files take such files, by their own commands."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import load_checkpoint
+from published import make_state, save_vim, save_wrapped
+
+from mmvideomamba.models.videomamba import ARCHS
+from mmvideomamba.registry import MODELS
+
+FOLDER = Path(__file__).parents[2] / 'configs/recognition/videomamba'
+OPENGVLAB = sorted((FOLDER / 'opengvlab').glob('*.py'))
+ARCH_OF = {'t16': 'tiny', 's16': 'small', 'm16': 'middle'}
+CLASSES_OF = {'k400': 400, 'ssv2': 174}
+
+
+def one_block(cfg):
+    """The config's model with a single block."""
+    model = cfg.model
+    arch = ARCHS[model.backbone.arch]
+    model.backbone.arch = dict(arch, num_layers=1)
+    return model, arch['embed_dims']
+
+
+def by_name(path):
+    return path.stem
+
+
+def test_there_is_a_config_for_every_published_row():
+    assert len(OPENGVLAB) == 3 * (5 + 3)
+
+
+@pytest.mark.parametrize('path', OPENGVLAB, ids=by_name)
+def test_opengvlab_config_takes_the_file_of_its_header(path, tmp_path):
+    cfg = Config.fromfile(path)
+    header = path.read_text().split('"""')[1]
+    files = re.findall(
+        r'videomamba_(\w16)_(\w+?)_(?:mask_ft_)?f(\d+)_res224(?:to(\d+))?\.pth',
+        header,
+    )
+    assert len(set(files)) == 1
+    arch, dataset, frames, size = files[0]
+    frames, size = int(frames), int(size or 224)
+    backbone, pipeline = cfg.model.backbone, cfg.test_pipeline
+    assert backbone.arch == ARCH_OF[arch]
+    assert (backbone.num_frames, backbone.img_size) == (frames, size)
+    sample, crop = pipeline[1], pipeline[3]
+    clips = dict(k400=4, ssv2=2)[dataset]
+    assert (sample.clip_len, sample.num_clips) == (frames, clips)
+    assert crop.size == size
+    assert cfg.test_dataloader.dataset.pipeline == pipeline
+    assert f'3 crops x {clips} clips' in header
+
+    model, dims = one_block(cfg)
+    state = make_state(dims, 1, (size // 16) ** 2, frames, CLASSES_OF[dataset])
+    model = MODELS.build(model)
+    load_checkpoint(model, save_wrapped(tmp_path / 'a.pth', state))
+    positions = model.backbone.pos_embed
+    assert torch.equal(positions.spatial, state['pos_embed'])
+    assert torch.equal(positions.temporal, state['temporal_pos_embedding'])
+    assert torch.equal(model.cls_head.fc_cls.bias, state['head.bias'])
+
+
+@pytest.mark.parametrize('size', ['tiny', 'small', 'base'])
+def test_vim_starts_the_papers_recipe(size, tmp_path):
+    name = f'videomamba-{size}-p16_in1k-pre_8xb8-16x2x1-30e_kinetics400-rgb'
+    model, dims = one_block(Config.fromfile(FOLDER / f'{name}.py'))
+    init_cfg = model.backbone.init_cfg
+    assert re.search(
+        rf'/Vim-{size}-midclstok/resolve/main/vim_{size[0]}_midclstok_',
+        init_cfg.checkpoint,
+    )
+    init_cfg.checkpoint = save_vim(
+        tmp_path / 'a.pth', make_state(dims, 1, places=196)
+    )
+    model = MODELS.build(model)
+    model.backbone.init_weights()
+    assert model.backbone.pos_embed.table.shape == (1, 1569, dims)
+
+
+K400 = 'videomamba-small-p16_in1k-pre_8xb8-16x2x1-30e_kinetics400-rgb'
+TRANSFERS = {
+    # Each with its grid of tokens.
+    'videomamba-small-p16_k400-16f-pre_8xb8-32x2x1-50e_hmdb51-split1-rgb': (
+        (16, 14, 14)
+    ),
+    'videomamba-small-p16_k400-16f-pre_8xb8-u32-35e_sthv2-rgb': (16, 14, 14),
+    'videomamba-small-p16-288px_k400-pre_8xb8-16x2x1-50e_hmdb51-split1-rgb': (
+        (8, 18, 18)
+    ),
+    'videomamba-small-p16-t4_k400-16f-pre_8xb8-32x2x1-50e_hmdb51-split1-rgb': (
+        (8, 14, 14)
+    ),
+}
+
+
+@pytest.mark.parametrize('name', TRANSFERS)
+def test_transfer_config_starts_from_the_k400_model(name, tmp_path):
+    trained = MODELS.build(
+        one_block(Config.fromfile(FOLDER / f'{K400}.py'))[0]
+    )
+    torch.save(
+        dict(state_dict=trained.state_dict()), tmp_path / 'epoch_30.pth'
+    )
+    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    init_cfg = cfg.model.backbone.init_cfg
+    assert init_cfg.checkpoint == f'work_dirs/{K400}/epoch_30.pth'
+    init_cfg.checkpoint = str(tmp_path / 'epoch_30.pth')
+    model = MODELS.build(one_block(cfg)[0])
+    model.init_weights()
+    assert model.backbone.grid == TRANSFERS[name]
+    assert torch.equal(
+        model.backbone.layers[0].mixer.A_log,
+        trained.backbone.layers[0].mixer.A_log,
+    )
+    size = cfg.model.backbone.img_size
+    for pipeline in (cfg.train_pipeline, cfg.val_pipeline, cfg.test_pipeline):
+        assert pipeline[1].clip_len == cfg.model.backbone.num_frames
+    assert cfg.train_pipeline[6].scale == (size, size)
+    assert cfg.val_pipeline[4].crop_size == size
+    assert cfg.test_pipeline[4].crop_size == size
