@@ -58,7 +58,7 @@ def read_test_metrics(work_dir: Union[str, Path]) -> Record:
     """Read the metrics of the last test run into this work_dir.
 
     Raises:
-        ValueError: No test was run into it.
+        FileNotFoundError: No test was run into it.
     """
     results = sorted(
         path
@@ -66,7 +66,7 @@ def read_test_metrics(work_dir: Union[str, Path]) -> Record:
         if path.stem == path.parent.name
     )
     if not results:
-        raise ValueError(
+        raise FileNotFoundError(
             f'no test results in {work_dir}; expected TIME/TIME.json, which '
             'tools/test.py writes'
         )

@@ -64,5 +64,5 @@ def test_a_test_leaves_the_course_alone(tmp_path):
 def test_a_folder_without_logs_is_refused(tmp_path):
     with pytest.raises(ValueError, match='no training log in'):
         read_training_log(tmp_path)
-    with pytest.raises(ValueError, match='no test results in'):
+    with pytest.raises(FileNotFoundError, match='no test results'):
         read_test_metrics(tmp_path)

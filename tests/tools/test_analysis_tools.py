@@ -193,3 +193,21 @@ def test_temporal_consistency(clip_arguments, tmp_path, capsys):
 def test_temporal_consistency_without_videos(clip_arguments, capsys):
     script = 'analysis_tools/temporal_consistency.py'
     assert_refused(capsys, 'list.txt', script, *clip_arguments[1:3])
+
+
+def test_report_takes_results_from_logs_alone(tmp_path, capsys):
+    name = 'videomamba-small-p16_in1k-pre_8xb8-u16-35e_sthv2-rgb'
+    log = tmp_path / name / '1' / '1.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('{"acc/top1": 0.6312, "acc/top5": 0.871}')
+    run_tool('analysis_tools/report.py', tmp_path, '--tables', 8)
+    out = capsys.readouterr().out
+    rows = [line.split('|')[1:-1] for line in out.splitlines() if '|' in line]
+    ours = [[c.strip() for c in row] for row in rows if 'VideoMamba' in row[0]]
+    assert ours[0][-4:] == ['63.7', '63.1', '87.8', '87.1']
+    assert ours[1][-4:] == ['64.2', '-', '88.0', '-']
+    assert '1 of 2 configs tested here' in out
+
+
+def test_report_without_a_folder(capsys):
+    assert_refused(capsys, 'no folder', 'analysis_tools/report.py', 'none')

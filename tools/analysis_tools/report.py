@@ -1,0 +1,90 @@
+"""Print the paper's tables with what was measured here.
+
+Looks for the test of each config in WORK_DIRS/NAME_OF_CONFIG, where
+tools/test.py writes its results. "Published" is what the paper prints, also
+for other models; "measured" comes from those logs and from nowhere else.
+
+Example:
+    python tools/analysis_tools/report.py work_dirs --tables 2 7
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'work_dirs',
+        nargs='?',
+        type=Path,
+        default='work_dirs',
+        help='folder of the work folders (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--tables',
+        nargs='+',
+        type=int,
+        choices=range(2, 10),
+        default=range(2, 10),
+        metavar='NUMBER',
+        help='which of the tables 2 to 9 (default: all); table 1 is made by '
+        'temporal_consistency.py',
+    )
+    args = parser.parse_args()
+    if not args.work_dirs.is_dir():
+        parser.error(f'no folder {args.work_dirs}')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    from mmvideomamba.analysis.paper_tables import TABLES
+    from mmvideomamba.analysis.table import markdown_table
+
+    measured = {}
+    for number in args.tables:
+        table = TABLES[number]
+        header = list(table.columns)
+        for title in table.results:
+            header += [f'{title} published', 'measured']
+        rows = []
+        for description, results in table.rows:
+            row = list(description)
+            for result in results:
+                if result.config and result.config not in measured:
+                    folder = args.work_dirs / result.config
+                    measured[result.config] = read_metrics(folder)
+                metrics = measured.get(result.config, {})
+                row += [percent(result.published, 1)]
+                row += [percent(metrics.get(result.metric), 100)]
+            rows.append(row)
+        print(f'Table {number}. {table.title}\n')
+        print(markdown_table(header, rows), end='\n\n')
+    tested = [name for name, metrics in measured.items() if metrics]
+    print(f'{len(tested)} of {len(measured)} configs tested here')
+
+
+def read_metrics(work_dir: Path) -> dict:
+    from mmvideomamba.analysis.training_log import read_test_metrics
+
+    try:
+        return read_test_metrics(work_dir)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        # Half a file, of a test that was cut off.
+        print(f'{work_dir}: {error}', file=sys.stderr)
+        return {}
+
+
+def percent(value, factor: int) -> str:
+    return '-' if value is None else f'{factor * value:.1f}'
+
+
+if __name__ == '__main__':
+    main()
