@@ -29,7 +29,9 @@ def test_every_config_of_a_table_exists():
     assert ablations <= names
 
 
-@pytest.mark.parametrize('path', (CONFIGS / 'ablations').glob('*.py'), ids=str)
+@pytest.mark.parametrize(
+    'path', sorted((CONFIGS / 'ablations').glob('*.py')), ids=lambda p: p.stem
+)
 def test_an_ablation_changes_model_or_training_alone(path):
     config = Config.fromfile(path)
     base = Config.fromfile(
@@ -43,7 +45,7 @@ def test_an_ablation_changes_model_or_training_alone(path):
         key
         for part in ('backbone', 'cls_head')
         for key in {*config.model[part], *base.model[part]}
-        if config.model[part].get(key) != base.model[part].get(key)
+        if config.model[part].get(key, '') != base.model[part].get(key, '')
     }
     assert changes in (
         {'scan_orders', 'cls_token'},
