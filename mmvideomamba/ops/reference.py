@@ -84,11 +84,13 @@ def selective_scan(
     # would allocate the whole tensor at every step, O(L^2).
     state = drive.new_zeros(drive[:, :, 0].shape)
     outputs = []
-    for decay_t, drive_t, C_t in zip(
-        decay.unbind(2), drive.unbind(2), C.unbind(2)
-    ):
-        state = decay_t * state + drive_t
-        outputs.append((state @ C_t.unsqueeze(-1)).squeeze(-1))
+    # Autocast would take the product of state and C in half precision.
+    with torch.autocast(u.device.type, enabled=False):
+        for decay_t, drive_t, C_t in zip(
+            decay.unbind(2), drive.unbind(2), C.unbind(2)
+        ):
+            state = decay_t * state + drive_t
+            outputs.append((state @ C_t.unsqueeze(-1)).squeeze(-1))
     y = torch.stack(outputs, dim=2)
 
     if D is not None:

@@ -1,0 +1,116 @@
+"""What is particular to the C++ engine: sets, threads, orders, absence."""
+
+import logging
+
+import pytest
+import torch
+from conftest import TOLERANCES
+from test_engines import compare
+from test_operators import conv_inputs, make_order, scan_inputs
+
+from mmvideomamba.ops import causal_conv1d, cpu, interface, selective_scan
+
+needs_kernels = pytest.mark.skipif(
+    cpu.why_not('cpu') is not None, reason=str(cpu.why_not('cpu'))
+)
+
+
+@needs_kernels
+@pytest.mark.parametrize('name', ['baseline', 'avx2', 'avx512'])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_every_instruction_set_agrees(monkeypatch, name, dtype):
+    widest = ['baseline', 'avx2', 'avx512'].index(cpu.instruction_set())
+    if ['baseline', 'avx2', 'avx512'].index(name) > widest:
+        pytest.skip(f'this processor has no {name}')
+    monkeypatch.setattr(cpu, 'instruction_set', lambda: name)
+    order = make_order(2, 50)
+    scan = scan_inputs(L=50, D=150, N=18, dtype=dtype)
+    compare(selective_scan, scan, 'cpu', order=order, delta_softplus=True)
+    conv = conv_inputs(L=50, D=150, dtype=dtype)
+    compare(causal_conv1d, conv, 'cpu', order=order)
+
+
+@needs_kernels
+@pytest.mark.parametrize('threads', [1, 2, 3, 5])
+def test_any_number_of_threads_agrees(threads):
+    """1 to 5 tasks for a batch of one; D = 70 splits unevenly."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        scan = scan_inputs(B=1, L=20, D=70, dtype=torch.float32)
+        compare(selective_scan, scan, 'cpu', delta_softplus=True)
+        conv = conv_inputs(B=3, L=20, D=70, dtype=torch.float32)
+        compare(causal_conv1d, conv, 'cpu')
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs_kernels
+@pytest.mark.parametrize('bad', [-1, 7, 3])
+def test_an_order_that_is_no_permutation_is_refused(bad):
+    order = make_order(2, 7)
+    order[1, 5] = bad  # out of bounds, or a second visit
+    message = 'every token exactly once'
+    with pytest.raises(ValueError, match=message):
+        causal_conv1d(
+            **conv_inputs(dtype=torch.float32), order=order, backend='cpu'
+        )
+    with pytest.raises(ValueError, match=message):
+        selective_scan(
+            **scan_inputs(dtype=torch.float32), order=order, backend='cpu'
+        )
+
+
+@needs_kernels
+def test_states_of_every_size(nan_poison):
+    """N up to 256 passes through the vector of 16."""
+    for N in (15, 64, 256):
+        scan = scan_inputs(B=1, L=18, D=2, N=N, dtype=torch.float32)
+        compare(selective_scan, scan, 'cpu', delta_softplus=True)
+
+
+@needs_kernels
+def test_training_holds_memory_linear_in_the_sequence():
+    for L in (64, 128):
+        inputs = scan_inputs(B=1, L=L, D=32, N=16, dtype=torch.float32)
+        _, states = torch.ops.mmvideomamba.selective_scan(
+            *inputs.values(), True, None, 'cpu', True
+        )
+        # Never more than the scan's input itself.
+        assert states.numel() <= inputs['u'].numel()
+
+
+@pytest.fixture
+def no_kernels(monkeypatch, tmp_path):
+    """An installation without a compiler."""
+    caches = (cpu._load, interface._first_runnable)
+    monkeypatch.setattr(cpu, '__file__', str(tmp_path / 'cpu.py'))
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_without_kernels_the_reference_runs_and_one_line_says_so(
+    no_kernels, caplog
+):
+    inputs = scan_inputs(dtype=torch.float32)
+    with caplog.at_level(logging.WARNING):
+        out = selective_scan(**inputs)
+        selective_scan(**inputs)
+    assert torch.equal(out, selective_scan(**inputs, backend='reference'))
+    assert len(caplog.records) == 1
+    assert 'install a C++ compiler' in caplog.text
+
+
+def test_without_kernels_an_explicit_request_fails(no_kernels):
+    with pytest.raises(RuntimeError, match='install a C.. compiler'):
+        selective_scan(**scan_inputs(), backend='cpu')
+
+
+def test_float64_is_exact(backend):
+    inputs = scan_inputs()
+    compare(selective_scan, inputs, backend, delta_softplus=True)
+    assert TOLERANCES[torch.float64][0] < 1e-9

@@ -1,0 +1,106 @@
+"""The registered operators: what compilers and exporters see of them."""
+
+import pytest
+import torch
+from test_operators import conv_inputs, make_order, scan_inputs
+
+from mmvideomamba.ops import causal_conv1d, selective_scan
+
+
+@pytest.fixture(params=['cpu', 'triton'])
+def engine(request):
+    """An engine behind `torch.ops.mmvideomamba`."""
+    from mmvideomamba.ops.interface import ENGINES
+
+    reason = ENGINES[request.param].why_not('cpu')
+    if reason is not None:
+        pytest.skip(reason)
+    return request.param
+
+
+class Both(torch.nn.Module):
+    """The two operators in a row, as a mixer uses them."""
+
+    def __init__(self, engine):
+        super().__init__()
+        self.engine = engine
+        self.order = make_order(2, 7)
+        for name, t in conv_inputs(dtype=torch.float32).items():
+            if name != 'x':
+                setattr(self, name, torch.nn.Parameter(t))
+        self.A = torch.nn.Parameter(scan_inputs(dtype=torch.float32)['A'])
+
+    def forward(self, x):
+        u = causal_conv1d(
+            x, self.weight, self.bias, self.order, backend=self.engine
+        )
+        B, C = u.repeat(1, 1, 1, 3).chunk(2, dim=-1)
+        B, C = B[..., :4], C[..., :4]
+        return selective_scan(
+            u,
+            u,
+            self.A,
+            B,
+            C,
+            z=x,
+            delta_softplus=True,
+            order=self.order,
+            backend=self.engine,
+        )
+
+
+def test_operators_pass_opcheck(engine):
+    """Schema, fake kernel, autograd and dynamic shapes, as torch checks."""
+    scan = scan_inputs(dtype=torch.float32)
+    tensors = [t.requires_grad_() for t in scan.values()]
+    torch.library.opcheck(
+        torch.ops.mmvideomamba.selective_scan.default,
+        (*tensors, True, make_order(2, 7), engine, True),
+    )
+    conv = conv_inputs(dtype=torch.float32)
+    tensors = [t.requires_grad_() for t in conv.values()]
+    torch.library.opcheck(
+        torch.ops.mmvideomamba.causal_conv1d.default,
+        (*tensors, make_order(2, 7), True, engine),
+    )
+
+
+def test_compile_gives_the_same_gradients(engine):
+    model = Both(engine)
+    compiled = torch.compile(model, backend='aot_eager', fullgraph=True)
+    x = torch.randn(2, 7, 3)
+    results = []
+    for forward in (model, compiled):
+        out = forward(x)
+        results.append(
+            [out, *torch.autograd.grad(out.sum(), list(model.parameters()))]
+        )
+    for eager, traced in zip(*results):
+        torch.testing.assert_close(traced, eager)
+
+
+def test_export_keeps_each_operator_as_one_node(engine):
+    exported = torch.export.export(Both(engine), (torch.randn(2, 7, 3),))
+    targets = [str(node.target) for node in exported.graph.nodes]
+    for name in ('causal_conv1d', 'selective_scan'):
+        assert targets.count(f'mmvideomamba.{name}.default') == 1
+    x = torch.randn(2, 7, 3)
+    torch.testing.assert_close(exported.module()(x), Both(engine)(x))
+
+
+def test_states_are_kept_only_for_a_backward_pass(engine):
+    inputs = scan_inputs(L=40, dtype=torch.float32).values()
+    operator = torch.ops.mmvideomamba.selective_scan
+    _, states = operator(*inputs, True, None, engine, False)
+    assert states.numel() == 0
+    _, states = operator(*inputs, True, None, engine, True)
+    assert states.numel() > 0
+
+
+def test_second_derivatives_are_refused(engine):
+    inputs = scan_inputs(dtype=torch.float32)
+    u = inputs['u'].requires_grad_()
+    out = selective_scan(**inputs, backend=engine)
+    (grad,) = torch.autograd.grad(out.sum(), u, create_graph=True)
+    with pytest.raises(RuntimeError, match="use backend='reference'"):
+        grad.sum().backward()
