@@ -9,7 +9,7 @@ loading     init_cfg, load_from, --resume and the command line
 """
 
 from .families import FAMILIES, Weights, identify
-from .fitting import fit_backbone, log_report
+from .fitting import fit_backbone, make_report
 from .loading import (
     fit_loaded_backbone,
     load_backbone,
@@ -19,18 +19,21 @@ from .loading import (
     require_head_fits,
 )
 from .reading import read_checkpoint
+from .writing import encode_weights, write_new
 
 __all__ = [
     'FAMILIES',
     'Weights',
+    'encode_weights',
     'fit_backbone',
     'fit_loaded_backbone',
     'identify',
     'load_backbone',
     'load_head',
-    'log_report',
+    'make_report',
     'own_pretrained',
     'read_checkpoint',
     'read_for_runner',
     'require_head_fits',
+    'write_new',
 ]

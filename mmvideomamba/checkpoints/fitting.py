@@ -1,10 +1,8 @@
 """Tensors of a checkpoint -> the parameters of a model, or one clear error."""
 
-import logging
 import re
 from typing import Dict, List, NamedTuple, Tuple
 
-from mmengine.logging import print_log
 from torch import Tensor
 
 from .families import FAMILIES, Weights
@@ -80,18 +78,20 @@ def fit_backbone(
     return tensors, rows
 
 
-def log_report(title: str, evidence: str, rows: List[Row]) -> None:
-    """Log one table of what was loaded, adapted and left out."""
+def make_report(weights: Weights, rows: List[Row]) -> str:
+    """One table of what is loaded, adapted and left out."""
     loaded = sum(row.status == 'loaded' for row in rows)
-    lines = [f'{title}, recognised {evidence}']
-    lines.append(f'  loaded   {loaded} tensors as they are')
+    lines = [
+        f'{weights.title}, recognised {weights.evidence}',
+        f'  loaded   {loaded} tensors as they are',
+    ]
     for row in _by_layers(rows):
         if row.status == 'loaded':
             continue
         shapes = ' -> '.join(filter(None, (row.before, row.after)))
         parts = filter(None, (row.name, shapes, row.how))
         lines.append(f'  {row.status:8} ' + ' | '.join(parts))
-    print_log('\n'.join(lines), logger='current', level=logging.INFO)
+    return '\n'.join(lines)
 
 
 def _by_layers(rows: List[Row]) -> List[Row]:

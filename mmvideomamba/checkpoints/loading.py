@@ -16,7 +16,7 @@ from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
 from .families import find_state_dict, identify
-from .fitting import fit_backbone, log_report
+from .fitting import fit_backbone, make_report
 from .reading import MapLocation, read_checkpoint
 
 
@@ -40,7 +40,7 @@ def load_backbone(
     weights = identify(read_checkpoint(checkpoint), checkpoint, family)
     tensors, rows = fit_backbone(weights, model, inflate)
     _copy(tensors, model)
-    log_report(weights.title, weights.evidence, rows)
+    print_log(make_report(weights, rows), logger='current')
 
 
 def load_head(
@@ -145,7 +145,7 @@ def fit_loaded_backbone(
             ', checkpoint=...) in the backbone instead of load_from.'
         )
     if any(row.status == 'adapted' for row in rows):
-        log_report(weights.title, weights.evidence, rows)
+        print_log(make_report(weights, rows), logger='current')
     for name in tensors:
         del state_dict[prefix + name]
     state_dict.update({prefix + k: v for k, v in fitted.items()})

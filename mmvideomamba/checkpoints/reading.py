@@ -113,10 +113,11 @@ def _download_to(path: str, url: str) -> None:
 
 def _kind_of(head: bytes, location: str) -> str:
     """'torch' or 'safetensors', or a ValueError that says what it is."""
+    # safetensors begin with the length of their JSON, in any 8 bytes.
+    if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < 1e8:
+        return 'safetensors'
     if head.startswith((b'PK\x03\x04', b'\x80')):
         return 'torch'
-    if head[8:9] == b'{':
-        return 'safetensors'
     text = head.lstrip(b'\xef\xbb\xbf \r\n\t')
     if not head:
         found, remedy = 'is empty', 'Download it again.'

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
-from published import make_state, save_vim, save_wrapped
+from small_checkpoints import make_state, save_vim, save_wrapped
 
 from mmvideomamba.models.videomamba import ARCHS
 from mmvideomamba.registry import MODELS

@@ -3,16 +3,9 @@
 import pytest
 import torch
 from conftest import assert_within
-from published import (
-    make_state,
-    save_flat,
-    save_vim,
-    save_wrapped,
-    slow_image_model,
-    slow_scores,
-    slow_video_model,
-)
+from small_checkpoints import make_state, save_flat, save_vim, save_wrapped
 
+from mmvideomamba.checkpoints.published import image_features, video_features
 from mmvideomamba.models import VideoMamba, VideoMambaHead
 
 TOLERANCE = 1e-5
@@ -66,7 +59,7 @@ def test_vim_on_a_still_clip_is_the_image_model(tmp_path, merge, pos_embed):
         merge=merge,
         pos_embed=pos_embed,
     )
-    expected = slow_image_model(state, image, middle=True, halve=True)
+    expected = image_features(state, image, 'middle', 'mean')
     still = torch.stack([image, image], dim=1)
     assert_within(features(model, still), expected, TOLERANCE)
 
@@ -88,7 +81,7 @@ def test_vim_with_an_odd_number_of_patches(tmp_path, inflate):
         ),
     )
     model.init_weights()
-    expected = slow_image_model(state, image, middle=True, halve=True)
+    expected = image_features(state, image, 'middle', 'mean')
     # 'centre' looks at the middle frame alone.
     others = image if inflate == 'average' else torch.randn(3, 48, 48)
     clip = torch.stack([others, image, others], dim=1)
@@ -105,7 +98,7 @@ def test_opengvlab_image_model_does_not_halve(tmp_path, merge):
         num_frames=2,
         merge=merge,
     )
-    expected = slow_image_model(state, image, middle=False, halve=False)
+    expected = image_features(state, image, 'head', 'sum')
     still = torch.stack([image, image], dim=1)
     assert_within(features(model, still), expected, TOLERANCE)
 
@@ -118,7 +111,7 @@ def test_opengvlab_video_model(tmp_path, dims):
     model = load(
         path, dims, num_frames=3, tubelet_size=1, pos_embed='factorized'
     )
-    expected = slow_video_model(state, clip)
+    expected = video_features(state, clip)
     assert_within(features(model, clip), expected, TOLERANCE)
 
     head = VideoMambaHead(
@@ -126,7 +119,10 @@ def test_opengvlab_video_model(tmp_path, dims):
     )
     head.init_weights()
     scores = head(features(model, clip)[None])[0].detach()
-    assert_within(scores, slow_scores(state, expected), TOLERANCE)
+    weight, bias = state['head.weight'], state['head.bias']
+    assert_within(
+        scores, weight.double() @ expected + bias.double(), TOLERANCE
+    )
 
 
 def test_opengvlab_video_model_with_one_learnable_table(tmp_path):
@@ -135,7 +131,7 @@ def test_opengvlab_video_model_with_one_learnable_table(tmp_path):
     path = save_wrapped(tmp_path / 'any.pth', state, 'model', 'module.')
     model = load(path, 32, num_frames=3, tubelet_size=1)
     assert_within(
-        features(model, clip), slow_video_model(state, clip), TOLERANCE
+        features(model, clip), video_features(state, clip), TOLERANCE
     )
 
 
@@ -151,15 +147,14 @@ def test_half_precision_files_are_computed_in_float32(tmp_path):
         pos_embed='factorized',
     )
     assert_within(
-        features(model, clip), slow_video_model(state, clip), TOLERANCE
+        features(model, clip), video_features(state, clip), TOLERANCE
     )
 
 
-def test_the_slow_models_tell_the_families_apart():
-    # What a wrong guess would cost: far more than the tolerance.
+def test_a_wrong_guess_of_the_family_would_show():
     state = make_state(32)
     image = torch.randn(3, 32, 32)
-    right = slow_image_model(state, image, middle=True, halve=True)
-    for middle, halve in ((True, False), (False, True), (False, False)):
-        wrong = slow_image_model(state, image, middle, halve)
+    right = image_features(state, image, 'middle', 'mean')
+    for settings in (('middle', 'sum'), ('head', 'mean'), ('head', 'sum')):
+        wrong = image_features(state, image, *settings)
         assert (wrong - right).abs().max() > 0.01 * right.abs().max()

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 import torch
-from published import VIM_NAME, make_state
+from small_checkpoints import VIM_NAME, make_state
 
 from mmvideomamba.checkpoints import identify
 from mmvideomamba.models import VideoMamba

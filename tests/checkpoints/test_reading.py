@@ -9,8 +9,8 @@ import threading
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
-from published import make_state, save_flat, save_vim
 from safetensors.torch import save_file
+from small_checkpoints import make_state, save_flat, save_vim
 
 from mmvideomamba.checkpoints import read_checkpoint
 from mmvideomamba.models import VideoMamba
@@ -68,6 +68,16 @@ def test_safetensors_and_torch_files_are_told_by_content(tmp_path):
     save_flat(tmp_path / 'b.safetensors', state)
     assert same(read_checkpoint(str(tmp_path / 'a.pth')), state)
     assert same(read_checkpoint(str(tmp_path / 'b.safetensors')), state)
+
+
+def test_safetensors_that_begin_like_a_pickle(tmp_path):
+    state, path = dict(a=torch.ones(1)), tmp_path / 'a.safetensors'
+    for padding in range(0, 512, 8):
+        save_file(state, path, dict(note=' ' * padding))
+        if path.read_bytes().startswith(b'\x80'):
+            break
+    assert path.read_bytes().startswith(b'\x80')
+    assert same(read_checkpoint(str(path)), state)
 
 
 def test_file_of_the_old_torch_format(tmp_path):

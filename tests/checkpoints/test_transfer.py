@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from published import make_state, save_flat, save_vim
+from small_checkpoints import make_state, save_flat, save_vim
 
 from mmvideomamba.checkpoints import load_backbone
 from mmvideomamba.models import VideoMamba

@@ -1,0 +1,50 @@
+"""Weights alone -> a file for others, which nothing overwrites."""
+
+import io
+import json
+import os
+from typing import Dict
+
+import torch
+from torch import Tensor
+
+SUFFIXES = ('.pth', '.safetensors')
+
+
+def encode_weights(state: Dict[str, Tensor], meta: dict, path: str) -> bytes:
+    """Return what a file of the format that `path` names holds.
+
+    Args:
+        state (dict): A recognizer's state dict; saved on the CPU.
+        meta (dict): What else to say about it; plain values.
+        path (str): Ends in '.pth' or '.safetensors'.
+
+    Raises:
+        ValueError: Another ending.
+    """
+    state = {name: tensor.cpu() for name, tensor in state.items()}
+    if path.endswith('.pth'):
+        buffer = io.BytesIO()
+        torch.save(dict(state_dict=state, meta=meta), buffer)
+        return buffer.getvalue()
+    if path.endswith('.safetensors'):
+        from safetensors.torch import save
+
+        state = {name: tensor.contiguous() for name, tensor in state.items()}
+        return save(state, {k: json.dumps(v) for k, v in meta.items()})
+    raise ValueError(f'{path} must end in one of {SUFFIXES}')
+
+
+def write_new(path: str, content: bytes) -> None:
+    """Write a file that does not exist yet, all of it or nothing.
+
+    Raises:
+        FileExistsError: There is one.
+    """
+    if os.path.exists(path):
+        raise FileExistsError(f'{path} exists; it is not overwritten')
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    partial = f'{path}.part'
+    with open(partial, 'wb') as file:
+        file.write(content)
+    os.replace(partial, path)

@@ -1,0 +1,175 @@
+"""convert.py and publish_model.py, from the command line."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.runner import load_checkpoint
+from safetensors import safe_open
+from small_checkpoints import make_state, save_flat, save_vim
+from tool_runner import assert_refused, run_tool
+
+from mmvideomamba.registry import MODELS
+
+CONVERT = 'model_converters/convert.py'
+PUBLISH = 'model_converters/publish_model.py'
+
+
+def model_cfg(**settings):
+    return dict(
+        type='Recognizer3D',
+        backbone=dict(
+            dict(
+                type='VideoMamba',
+                arch=dict(embed_dims=32, num_layers=2),
+                img_size=32,
+                num_frames=4,
+            ),
+            **settings,
+        ),
+        cls_head=dict(type='VideoMambaHead', num_classes=5, in_channels=32),
+    )
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(**settings):
+        path = tmp_path / 'config.py'
+        path.write_text(f'model = {model_cfg(**settings)!r}\n')
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('merge', ['sum', 'mean'])
+def test_convert_vim(tmp_path, capsys, config, suffix, merge):
+    source = save_vim(tmp_path / 'a.pth', make_state(32))
+    out = tmp_path / f'new/b{suffix}'
+    run_tool(CONVERT, config(merge=merge), source, out)
+    said = capsys.readouterr().out
+    assert '  adapted  pos_embed | image 1x2x2, 32 channels -> 2x2x2' in said
+    error = re.search(r"authors' formulae.*largest error (\S+) of", said)
+    assert float(error[1]) < 1e-5
+    assert f'Checked: {out}, loaded as tools/test.py loads it' in said
+
+    # What init_cfg would make of the original.
+    init_cfg = dict(type='Pretrained', checkpoint=source)
+    cfg = model_cfg(merge=merge, init_cfg=init_cfg)
+    cfg['cls_head']['init_cfg'] = init_cfg
+    expected, converted = MODELS.build(cfg), MODELS.build(model_cfg())
+    expected.init_weights()
+    load_checkpoint(converted, str(out))
+    expected, converted = expected.state_dict(), converted.state_dict()
+    assert expected.keys() == converted.keys()
+    assert all(torch.equal(expected[k], converted[k]) for k in expected)
+
+
+def test_convert_video(tmp_path, capsys, config):
+    source = save_flat(tmp_path / 'a.pth', make_state(32, times=3, classes=7))
+    run_tool(CONVERT, config(), source, tmp_path / 'b.pth')
+    said = capsys.readouterr().out
+    assert 'random clip of two frames' in said
+    assert (
+        'The head is new: the checkpoint has 7 classes, the config 5' in said
+    )
+    # And ours for another model.
+    run_tool(
+        CONVERT,
+        config(num_frames=8),
+        tmp_path / 'b.pth',
+        tmp_path / 'c.safetensors',
+    )
+    assert 'times resized 2 -> 4' in capsys.readouterr().out
+
+
+def test_convert_says_in_one_line_what_is_wrong(tmp_path, capsys, config):
+    source = save_flat(tmp_path / 'a.pth', make_state(32))
+    out = tmp_path / 'b.pth'
+    cases = [
+        (('no.py', source, out), 'no such config: no.py'),
+        ((config(), tmp_path / 'no.pth', out), 'there is no checkpoint'),
+        ((config(), source, tmp_path / 'b.bin'), 'is a .pth or .safetensors'),
+        ((config(), source, source), 'it is not overwritten'),
+        ((config(), source, out), "family='vim'"),
+        ((config(), source, out, '--family', 'x'), "unknown family 'x'"),
+        ((config(arch='tiny'), source, out, '--family', 'vim'), '192 x 24'),
+    ]
+    for arguments, message in cases:
+        assert_refused(capsys, message, CONVERT, *arguments)
+    assert not out.exists()
+
+
+def test_convert_writes_nothing_if_the_check_fails(
+    tmp_path, capsys, config, monkeypatch
+):
+    source = save_flat(tmp_path / 'a.pth', make_state(32))
+    monkeypatch.setattr(
+        'mmvideomamba.checkpoints.published.image_features',
+        lambda *_: torch.ones(32),
+    )
+    assert_refused(
+        capsys,
+        'the check failed, nothing is to be used',
+        CONVERT,
+        *(config(), source, tmp_path / 'b.pth', '--family', 'vim'),
+    )
+    assert not (tmp_path / 'b.pth').exists()
+
+
+@pytest.fixture
+def trained(tmp_path):
+    model = MODELS.build(model_cfg())
+    torch.save(
+        dict(
+            state_dict=model.state_dict(),
+            optimizer=dict(state={}, param_groups=[]),
+            meta=dict(
+                cfg='/home/someone', epoch=3, dataset_meta=dict(classes=['a'])
+            ),
+        ),
+        tmp_path / 'epoch_3.pth',
+    )
+    return tmp_path / 'epoch_3.pth', model
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_publish(tmp_path, capsys, trained, suffix):
+    source, model = trained
+    run_tool(PUBLISH, source, tmp_path / f'new/small{suffix}')
+    path = Path(capsys.readouterr().out.strip())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    assert path == tmp_path / f'new/small-{digest}{suffix}'
+    if suffix == '.pth':
+        content = torch.load(path)
+        assert set(content) == {'state_dict', 'meta'}
+        assert content['meta'] == dict(
+            epoch=3, dataset_meta=dict(classes=['a'])
+        )
+    else:
+        with safe_open(path, 'pt') as file:
+            assert file.metadata()['dataset_meta'] == '{"classes": ["a"]}'
+    again = MODELS.build(model_cfg())
+    load_checkpoint(again, str(path))
+    published, expected = again.state_dict(), model.state_dict()
+    assert all(torch.equal(published[k], expected[k]) for k in expected)
+    # The same weights again: the same name, and nothing overwritten.
+    assert_refused(
+        capsys,
+        'exists; it is not overwritten',
+        *(PUBLISH, source, tmp_path / f'new/small{suffix}'),
+    )
+
+
+def test_publish_says_in_one_line_what_is_wrong(tmp_path, capsys, trained):
+    vim = save_vim(tmp_path / 'a.pth', make_state(32))
+    out = tmp_path / 'b.pth'
+    assert_refused(capsys, 'convert.py', PUBLISH, vim, out)
+    assert_refused(
+        capsys, 'there is no checkpoint', PUBLISH, tmp_path / 'no.pth', out
+    )
+    assert_refused(
+        capsys, 'is a .pth or .safetensors', PUBLISH, vim, tmp_path / 'b'
+    )

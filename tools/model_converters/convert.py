@@ -1,0 +1,212 @@
+"""Convert a public checkpoint to one of ours, for the model of a config.
+
+Takes what `init_cfg=dict(type='Pretrained')` takes: Vim, OpenGVLab's
+VideoMamba (images and video), mmvideomamba. Prints what was loaded, adapted
+and left out, checks the result, and writes it without optimizer state. The
+head is kept where it has as many classes as the config's.
+
+Example:
+    python tools/model_converters/convert.py \\
+        configs/recognition/videomamba/CONFIG.py vim_s_midclstok_80p5acc.pth \\
+        checkpoints/vim_s_for_16_frames.safetensors
+"""
+
+import argparse
+import os
+import os.path as osp
+import sys
+from typing import Tuple
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import load_checkpoint
+
+TOLERANCE = 1e-4
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', help='config of the model it is to fit')
+    parser.add_argument('checkpoint', help='a file or an http(s) URL')
+    parser.add_argument('out', help='a new .pth or .safetensors file')
+    parser.add_argument(
+        '--family',
+        help="whose image model it is, 'vim' or 'opengvlab_image', where "
+        'neither the file nor its name tells',
+    )
+    parser.add_argument(
+        '--inflate',
+        choices=['average', 'centre'],
+        default='average',
+        help='how a patch embedding of images becomes one of tubelets '
+        '(default: average, the paper)',
+    )
+    args = parser.parse_args()
+    if not osp.isfile(args.config):
+        parser.error(f'no such config: {args.config}')
+    if not args.out.endswith(('.pth', '.safetensors')):
+        parser.error(f'the output is a .pth or .safetensors, got {args.out}')
+    if osp.exists(args.out):
+        parser.error(f'{args.out} exists; it is not overwritten')
+    return args
+
+
+def convert(args: argparse.Namespace) -> None:
+    from mmvideomamba import __version__, checkpoints
+    from mmvideomamba.registry import MODELS
+
+    cfg = Config.fromfile(args.config)
+    if cfg.model.backbone.type != 'VideoMamba':
+        raise ValueError(
+            f'the backbone of {args.config} is {cfg.model.backbone.type}, '
+            'expected VideoMamba'
+        )
+    cfg.model.backbone.pop('init_cfg', None)
+    model = MODELS.build(cfg.model).eval()
+    content = checkpoints.read_checkpoint(args.checkpoint)
+    weights = checkpoints.identify(content, args.checkpoint, args.family)
+    tensors, rows = checkpoints.fit_backbone(
+        weights, model.backbone, args.inflate
+    )
+    print(checkpoints.make_report(weights, rows))
+    state = model.state_dict()
+    state.update({f'backbone.{name}': t for name, t in tensors.items()})
+    head = {f'cls_head.{name}': t for name, t in weights.head.items()}
+    keeps_head = bool(head) and all(
+        name in state and state[name].shape == tensor.shape
+        for name, tensor in head.items()
+    )
+    if keeps_head:
+        state.update(head)
+    else:
+        print(
+            f'The head is new: the checkpoint has {_classes(weights.head)} '
+            f'classes, the config {cfg.model.cls_head.num_classes}.'
+        )
+    model.load_state_dict(state)
+
+    if weights.family == 'videomamba':
+        print("Not compared with a formula: they are mmvideomamba's own.")
+    else:
+        error, what = error_against_authors(weights, model.backbone, args)
+        require(error <= TOLERANCE, f'error {error:.1e}, {what}')
+        print(f'Checked: {what}; largest error {error:.1e} of the largest.')
+
+    meta = dict(
+        source=osp.basename(args.checkpoint),
+        family=weights.family,
+        mmvideomamba_version=__version__,
+    )
+    content = checkpoints.encode_weights(model.state_dict(), meta, args.out)
+    checkpoints.write_new(args.out, content)
+    again = MODELS.build(cfg.model).eval()
+    load_checkpoint(again, args.out, logger='silent')
+    clip = torch.randn(1, 3, *clip_size(model.backbone))
+    with torch.no_grad():
+        scores = [m.cls_head(m.backbone(clip)) for m in (model, again)]
+    if not torch.equal(*scores):
+        os.remove(args.out)
+        require(False, 'the written file gives other scores')
+    print(
+        f'Checked: {args.out}, loaded as tools/test.py loads it, gives the '
+        'very scores of the converted model on a random clip.'
+    )
+
+
+def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
+    """Run our model and the authors' formulae on a random input.
+
+    Ours is a twin of the backbone with what belongs to the authors' model:
+    the class token's place, the scan orders and, for a video, the tubelet. To
+    be quick, both see 64 x 64 pixels, positions resized alike: an image as a
+    clip of one tubelet that does not move, or a video of two frames.
+
+    Returns:
+        tuple: Largest difference relative to the largest feature, and what
+        was compared.
+    """
+    from mmvideomamba.checkpoints import FAMILIES, fit_backbone
+    from mmvideomamba.checkpoints.published import (
+        image_features,
+        video_features,
+    )
+    from mmvideomamba.models import VideoMamba
+
+    family = FAMILIES[weights.family]
+    mixer = backbone.layers[0].mixer
+    frames, patch, _ = backbone.tokenizer.tubelet
+    video = weights.family == 'opengvlab_video'
+    twin = VideoMamba(
+        arch=dict(
+            embed_dims=backbone.embed_dims,
+            num_layers=backbone.num_layers,
+            d_state=mixer.d_state,
+            d_conv=mixer.conv_weight.shape[-1],
+            expand=mixer.d_inner // backbone.embed_dims,
+        ),
+        img_size=4 * patch,
+        patch_size=patch,
+        num_frames=2 if video else frames,
+        tubelet_size=1 if video else frames,
+        merge=mixer.merge,
+        pos_embed='factorized',
+        cls_token=family.cls_token,
+    ).eval()
+    tensors, _ = fit_backbone(weights, twin, args.inflate)
+    twin.load_state_dict(tensors)
+
+    state = dict(weights.backbone)
+    spatial = tensors['pos_embed.spatial'][0]
+    row = (len(spatial) - 1) // 2 if family.cls_token == 'middle' else 0
+    patches = spatial[1:]
+    state['pos_embed'] = torch.cat(
+        [patches[:row], spatial[:1], patches[row:]]
+    )[None]
+    if video:
+        state['temporal_pos_embedding'] = tensors['pos_embed.temporal']
+        clip = torch.randn(3, 2, 4 * patch, 4 * patch)
+        expected = video_features(state, clip)
+        what = 'a random clip of two frames'
+    else:
+        image = torch.randn(3, 4 * patch, 4 * patch)
+        clip = image[:, None].expand(-1, frames, -1, -1)
+        expected = image_features(state, image, family.cls_token, family.merge)
+        what = 'a random image, to ours a clip that does not move'
+    with torch.no_grad():
+        actual = twin(clip[None])[0].double()
+    error = (actual - expected).abs().max() / expected.abs().max()
+    return error.item(), (
+        f"features of the authors' formulae in float64 on {what}, 64 x 64 px, "
+        'against a model of their settings with these weights'
+    )
+
+
+def clip_size(backbone) -> Tuple[int, int, int]:
+    """One tubelet of 4 x 4 patches: enough, and quick."""
+    frames, height, width = backbone.tokenizer.tubelet
+    return frames, 4 * height, 4 * width
+
+
+def require(passed: bool, reason: str) -> None:
+    if not passed:
+        raise ValueError(f'the check failed, nothing is to be used: {reason}')
+
+
+def _classes(head: dict) -> str:
+    weight = head.get('fc_cls.weight')
+    return 'no' if weight is None else str(len(weight))
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        convert(args)
+    except (ValueError, OSError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
