@@ -6,6 +6,8 @@ result that this project has a config for carries its name.
 
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
+from .table import markdown_table
+
 SMALL = 'videomamba-small-p16'
 TINY = 'videomamba-tiny-p16'
 K400 = '16x2x1-30e_kinetics400-rgb'
@@ -42,6 +44,36 @@ class Table(NamedTuple):
     columns: Tuple[str, ...]
     results: Tuple[str, ...]
     rows: Sequence[Tuple[Tuple[str, ...], Tuple[Result, ...]]]
+
+
+def format_table(
+    table: Table, measured: Dict[str, Dict[str, float]] = {}
+) -> str:
+    """A table in Markdown, with what was measured beside what is published.
+
+    Args:
+        table (Table): One of `TABLES`.
+        measured (dict): Name of a config -> metrics of its test, accuracies
+            in 0..1. Without any, the measured columns are left out.
+    """
+    header = list(table.columns)
+    for title in table.results:
+        header += [f'{title} published'] + ['measured'] * bool(measured)
+    rows = []
+    for description, results in table.rows:
+        row = list(description)
+        for result in results:
+            row.append(_percent(result.published))
+            if measured:
+                metrics = measured.get(result.config, {})
+                value = metrics.get(result.metric)
+                row.append(_percent(None if value is None else 100 * value))
+        rows.append(row)
+    return markdown_table(header, rows)
+
+
+def _percent(value: Optional[float]) -> str:
+    return '-' if value is None else f'{value:.1f}'
 
 
 def _ablation(module: str, ssv2: float, hmdb: float):

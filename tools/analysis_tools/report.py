@@ -43,28 +43,19 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmvideomamba.analysis.paper_tables import TABLES
-    from mmvideomamba.analysis.table import markdown_table
+    from mmvideomamba.analysis.paper_tables import TABLES, format_table
 
-    measured = {}
-    for number in args.tables:
-        table = TABLES[number]
-        header = list(table.columns)
-        for title in table.results:
-            header += [f'{title} published', 'measured']
-        rows = []
-        for description, results in table.rows:
-            row = list(description)
-            for result in results:
-                if result.config and result.config not in measured:
-                    folder = args.work_dirs / result.config
-                    measured[result.config] = read_metrics(folder)
-                metrics = measured.get(result.config, {})
-                row += [percent(result.published, 1)]
-                row += [percent(metrics.get(result.metric), 100)]
-            rows.append(row)
+    tables = {number: TABLES[number] for number in args.tables}
+    measured = {
+        result.config: read_metrics(args.work_dirs / result.config)
+        for table in tables.values()
+        for _, results in table.rows
+        for result in results
+        if result.config
+    }
+    for number, table in tables.items():
         print(f'Table {number}. {table.title}\n')
-        print(markdown_table(header, rows), end='\n\n')
+        print(format_table(table, measured), end='\n\n')
     tested = [name for name, metrics in measured.items() if metrics]
     print(f'{len(tested)} of {len(measured)} configs tested here')
 
@@ -80,10 +71,6 @@ def read_metrics(work_dir: Path) -> dict:
         # Half a file, of a test that was cut off.
         print(f'{work_dir}: {error}', file=sys.stderr)
         return {}
-
-
-def percent(value, factor: int) -> str:
-    return '-' if value is None else f'{factor * value:.1f}'
 
 
 if __name__ == '__main__':

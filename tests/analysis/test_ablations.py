@@ -1,0 +1,96 @@
+"""Each row changes one thing, and the changed model runs."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmvideomamba.analysis.ablations import (
+    ABLATIONS,
+    changed,
+    scale_width,
+    summarize,
+)
+from mmvideomamba.analysis.paper_tables import TABLES
+from mmvideomamba.registry import MODELS
+
+
+def make_config():
+    def dataset():
+        sample = dict(type='SampleFrames', clip_len=8, frame_interval=4)
+        decode = dict(type='DecordDecode')
+        return dict(dataset=dict(pipeline=[sample, decode]))
+
+    return Config(
+        dict(
+            model=dict(
+                type='Recognizer3D',
+                backbone=dict(
+                    type='VideoMamba',
+                    arch=dict(embed_dims=32, num_layers=1),
+                    img_size=32,
+                    num_frames=8,
+                ),
+                cls_head=dict(
+                    type='VideoMambaHead', num_classes=8, in_channels=32
+                ),
+            ),
+            train_dataloader=dataset(),
+            val_dataloader=dataset(),
+            test_dataloader=dataset(),
+        )
+    )
+
+
+ROWS = [(name, row) for name in ABLATIONS for row in ABLATIONS[name].rows]
+
+
+@pytest.mark.parametrize('name, row', ROWS)
+def test_every_row_gives_a_model_that_runs(name, row):
+    config = changed(make_config(), ABLATIONS[name].rows[row])
+    model = MODELS.build(config.model)
+    sample = config.test_dataloader.dataset.pipeline[0]
+    clips = torch.randn(1, 1, 3, sample.clip_len, 32, 32)
+    scores, _ = model.extract_feat(clips, stage='head')
+    assert scores.shape == (1, 8)
+    assert model.backbone.grid[0] == sample.clip_len // 2
+
+
+def test_rows_differ_from_one_another_and_leave_the_base_alone():
+    base = make_config()
+    for ablation in ABLATIONS.values():
+        assert ablation.table in TABLES
+        rows = [changed(base, change) for change in ablation.rows.values()]
+        texts = {row.pretty_text for row in rows}
+        assert len(texts) == len(rows)
+    assert base.pretty_text == make_config().pretty_text
+
+
+def test_frames_cover_the_same_time():
+    for change in ABLATIONS['frames'].rows.values():
+        config = changed(make_config(), change)
+        for loader in ('train', 'val', 'test'):
+            step = config[f'{loader}_dataloader'].dataset.pipeline[0]
+            assert step.clip_len * step.frame_interval == 32
+
+
+def test_random_augmentation_comes_after_decoding_and_only_in_training():
+    change = ABLATIONS['regularization'].rows['+ random aug.']
+    config = changed(changed(make_config(), change), change)
+    train = config.train_dataloader.dataset.pipeline
+    kinds = ['SampleFrames', 'DecordDecode', 'VideoRandAugment']
+    assert [step.type for step in train] == kinds
+    assert len(config.val_dataloader.dataset.pipeline) == 2
+
+
+def test_width_of_an_architecture_with_a_name():
+    config = make_config()
+    config.model.backbone.arch = 'tiny'
+    scale_width(0.5, config)
+    assert config.model.backbone.arch == dict(embed_dims=96, num_layers=24)
+    assert config.model.cls_head.in_channels == 96
+
+
+def test_summary():
+    assert summarize([0.5]) == (0.5, None, 1)
+    mean, spread, runs = summarize([0.4, 0.5, 0.6])
+    assert (mean, spread, runs) == (pytest.approx(0.5), pytest.approx(0.1), 3)

@@ -1,0 +1,151 @@
+"""Run one of the paper's ablations on MotionShapes.
+
+Trains every row of the table with several seeds, through tools/train.py and
+its log, and prints mean and standard deviation of the last validation beside
+the paper's table. What is finished is not run again; what was cut off goes on
+from its last checkpoint.
+
+Example:
+    python tools/data/motion_shapes.py data/motion_shapes
+    python tools/analysis_tools/ablation.py reversal
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+TOOLS = Path(__file__).resolve().parents[1]
+CONFIG = (
+    'configs/recognition/videomamba/'
+    'videomamba-nano-p8_1xb32-8x4x1-20e_motionshapes-rgb.py'
+)
+NAMES = ('reversal', 'positions', 'regularization', 'frames', 'width')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'name',
+        choices=NAMES,
+        help='tables 2, 3, 4, 5 and 6 of the paper, in this order',
+    )
+    parser.add_argument(
+        '--config',
+        default=CONFIG,
+        help='what is changed (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED'
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default='work_dirs/ablations',
+        help='folder of all runs (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of all rows, for example train_cfg.max_epochs=2',
+    )
+    args = parser.parse_args()
+    if not Path(args.config).is_file():
+        parser.error(f'no such file: {args.config}')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    from mmvideomamba.analysis.ablations import ABLATIONS, changed, summarize
+    from mmvideomamba.analysis.paper_tables import TABLES, format_table
+    from mmvideomamba.analysis.table import markdown_table
+    from mmvideomamba.visualization import draw_accuracies, save_figure
+
+    base = Config.fromfile(args.config)
+    base.merge_from_dict(args.cfg_options)
+    ablation = ABLATIONS[args.name]
+    folder = args.work_dir / args.name
+    runs = [(row, seed) for row in ablation.rows for seed in args.seeds]
+    accuracies = {row: [] for row in ablation.rows}
+    start, trained = time.time(), 0
+    for number, (row, seed) in enumerate(runs, 1):
+        config = changed(base, ablation.rows[row])
+        work_dir = folder / row.replace(' ', '_') / f'seed_{seed}'
+        print(
+            f'[{number}/{len(runs)}] {row}, seed {seed}: ', end='', flush=True
+        )
+        accuracy = read_accuracy(work_dir, config)
+        if accuracy is None:
+            train(config, work_dir, seed)
+            trained += 1
+            accuracy = read_accuracy(work_dir, config)
+            left = (time.time() - start) / trained * (len(runs) - number)
+            print(f'{accuracy:.1%}, at most {left / 60:.0f} min to go')
+        else:
+            print(f'{accuracy:.1%}, as logged')
+        accuracies[row].append(accuracy)
+
+    summaries = {row: summarize(values) for row, values in accuracies.items()}
+    table = [
+        (row, f'{100 * s.mean:.1f}', deviation(s), s.runs)
+        for row, s in summaries.items()
+    ]
+    print(f'\nMotionShapes, top-1 of the last epoch ({args.config})\n')
+    print(markdown_table(('', 'top-1', 'std', 'seeds'), table))
+    paper = TABLES[ablation.table]
+    print(f'\nThe paper, table {ablation.table}\n\n{format_table(paper)}\n')
+
+    record = dict(config=args.config, seeds=args.seeds, accuracies=accuracies)
+    (folder / 'results.json').write_text(json.dumps(record, indent=2) + '\n')
+    means = {row: s.mean for row, s in summaries.items()}
+    spreads = {row: s.spread or 0.0 for row, s in summaries.items()}
+    chance = 1 / base.model.cls_head.num_classes
+    figure = draw_accuracies(means, spreads, chance)
+    print(folder / 'results.json', *save_figure(figure, folder / 'accuracy'))
+
+
+def read_accuracy(work_dir: Path, config: Config):
+    """Top-1 after the last epoch, or None before it."""
+    from mmvideomamba.analysis.training_log import read_training_log
+
+    try:
+        val = read_training_log(work_dir).val
+    except ValueError:
+        return None
+    if not val or val[-1]['step'] < config.train_cfg.max_epochs:
+        return None
+    return val[-1]['acc/top1']
+
+
+def train(config: Config, work_dir: Path, seed: int) -> None:
+    """Train in a process of its own, which leaves nothing behind."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    path = work_dir / 'changed_config.py'
+    config.dump(str(path))
+    command = [sys.executable, str(TOOLS / 'train.py'), str(path)]
+    command += ['--work-dir', str(work_dir), '--seed', str(seed), '--resume']
+    log = work_dir / 'output.txt'
+    with open(log, 'w') as file:
+        code = subprocess.call(command, stdout=file, stderr=file)
+    if code != 0:
+        last = log.read_text().strip().splitlines()[-1:]
+        sys.exit(f'error: training failed, see {log}: {"".join(last)}')
+
+
+def deviation(summary) -> str:
+    return '-' if summary.spread is None else f'{100 * summary.spread:.1f}'
+
+
+if __name__ == '__main__':
+    main()
