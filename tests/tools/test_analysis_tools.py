@@ -1,6 +1,8 @@
 """The scripts of tools/analysis_tools, run as a user runs them."""
 
 import json
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -41,6 +43,7 @@ test_pipeline = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
+train_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(
     batch_size=1,
@@ -211,3 +214,53 @@ def test_report_takes_results_from_logs_alone(tmp_path, capsys):
 
 def test_report_without_a_folder(capsys):
     assert_refused(capsys, 'no folder', 'analysis_tools/report.py', 'none')
+
+
+class FakeTraining:
+    """Stands for tools/train.py: logs an accuracy that the seed decides."""
+
+    def __init__(self, fail_at=None):
+        self.runs = 0
+        self.fail_at = fail_at
+
+    def __call__(self, command, stdout, stderr):
+        if self.runs == self.fail_at:
+            return 1
+        self.runs += 1
+        options = dict(zip(command[2:], command[3:]))
+        accuracy = 0.5 + int(options['--seed']) / 10
+        log = Path(options['--work-dir']) / str(self.runs) / 'vis_data'
+        log.mkdir(parents=True)
+        records = [
+            dict(loss=1.0, step=4, epoch=2),
+            {'acc/top1': accuracy, 'step': 2},
+        ]
+        lines = [json.dumps(record) + '\n' for record in records]
+        (log / 'scalars.json').write_text(''.join(lines))
+        return 0
+
+
+def test_ablation_goes_on_where_it_was_cut_off(config, tmp_path, capsys):
+    config.write_text(f'{CONFIG}\ntrain_cfg = dict(max_epochs=2)\n')
+    script = 'analysis_tools/ablation.py', 'width', '--config', config
+    script = *script, '--work-dir', tmp_path / 'runs', '--seeds', 0, 1, 2
+    with mock.patch('subprocess.call', FakeTraining(fail_at=4)):
+        assert_refused(capsys, 'ended with 1', *script)
+    training = FakeTraining()
+    with mock.patch('subprocess.call', training):
+        run_tool(*script)
+    assert training.runs == 2
+    out = capsys.readouterr().out
+    assert '[4/6] full width, seed 0: 50.0%, as logged' in out
+    assert '| half width |  60.0 | 10.0 |     3 |' in out
+    assert '| 384 |   34.2 |' in out
+    results = json.loads((tmp_path / 'runs/width/results.json').read_text())
+    assert results['accuracies']['full width'] == [0.5, 0.6, 0.7]
+    changed = tmp_path / 'runs/width/half_width/seed_0/changed_config.py'
+    assert 'embed_dims=8' in changed.read_text()
+    assert (tmp_path / 'runs/width/accuracy.pdf').exists()
+
+
+def test_ablation_without_its_config(capsys):
+    script = 'analysis_tools/ablation.py', 'width', '--config', 'none.py'
+    assert_refused(capsys, 'no such file: none.py', *script)

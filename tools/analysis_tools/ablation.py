@@ -22,7 +22,7 @@ from mmengine.config import Config, DictAction
 TOOLS = Path(__file__).resolve().parents[1]
 CONFIG = (
     'configs/recognition/videomamba/'
-    'videomamba-nano-p8_1xb32-8x4x1-20e_motionshapes-rgb.py'
+    'videomamba-nano-p16_1xb32-8x4x1-20e_motionshapes-rgb.py'
 )
 NAMES = ('reversal', 'positions', 'regularization', 'frames', 'width')
 
@@ -136,11 +136,10 @@ def train(config: Config, work_dir: Path, seed: int) -> None:
     command = [sys.executable, str(TOOLS / 'train.py'), str(path)]
     command += ['--work-dir', str(work_dir), '--seed', str(seed), '--resume']
     log = work_dir / 'output.txt'
-    with open(log, 'w') as file:
+    with open(log, 'a') as file:
         code = subprocess.call(command, stdout=file, stderr=file)
     if code != 0:
-        last = log.read_text().strip().splitlines()[-1:]
-        sys.exit(f'error: training failed, see {log}: {"".join(last)}')
+        sys.exit(f'error: tools/train.py ended with {code}, see {log}')
 
 
 def deviation(summary) -> str:
