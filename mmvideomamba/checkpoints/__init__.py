@@ -9,7 +9,7 @@ loading     init_cfg, load_from, --resume and the command line
 """
 
 from .families import FAMILIES, Weights, identify
-from .fitting import fit_backbone, make_report
+from .fitting import fit_backbone, head_left_out, make_report
 from .loading import (
     fit_loaded_backbone,
     load_backbone,
@@ -27,6 +27,7 @@ __all__ = [
     'encode_weights',
     'fit_backbone',
     'fit_loaded_backbone',
+    'head_left_out',
     'identify',
     'load_backbone',
     'load_head',

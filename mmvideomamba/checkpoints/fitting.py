@@ -70,12 +70,15 @@ def fit_backbone(
         for name in tensors
         if name not in described and name.split('.')[0] not in described
     ]
-    rows = [Row('loaded', name) for name in loaded] + rows
-    rows += [
+    return tensors, [Row('loaded', name) for name in loaded] + rows
+
+
+def head_left_out(weights: Weights) -> List[Row]:
+    """The rows of a head that is not loaded."""
+    return [
         Row('left out', f'head: {name}', _shape(tensor))
         for name, tensor in weights.head.items()
     ]
-    return tensors, rows
 
 
 def make_report(weights: Weights, rows: List[Row]) -> str:

@@ -16,7 +16,7 @@ from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
 from .families import find_state_dict, identify
-from .fitting import fit_backbone, make_report
+from .fitting import fit_backbone, head_left_out, make_report
 from .reading import MapLocation, read_checkpoint
 
 
@@ -40,6 +40,7 @@ def load_backbone(
     weights = identify(read_checkpoint(checkpoint), checkpoint, family)
     tensors, rows = fit_backbone(weights, model, inflate)
     _copy(tensors, model)
+    rows += head_left_out(weights)
     print_log(make_report(weights, rows), logger='current')
 
 

@@ -15,6 +15,7 @@ import os
 import re
 import tempfile
 import urllib.parse
+import urllib.request
 from typing import Any, BinaryIO, Callable, Iterator, Union
 
 import torch
@@ -94,8 +95,11 @@ def download(url: str) -> str:
 
 def _download_to(path: str, url: str) -> None:
     print_log(f'downloading {url} to {path}', logger='current')
+    # Some servers turn urllib's own name away.
+    request = urllib.request.Request(url, headers={'User-Agent': 'mmvideomamba'})
     try:
-        content = fileio.get(url)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = answer.read()
     # urllib's and http.client's errors, an incomplete answer among them.
     except Exception as error:
         raise ConnectionError(

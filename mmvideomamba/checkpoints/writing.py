@@ -31,7 +31,8 @@ def encode_weights(state: Dict[str, Tensor], meta: dict, path: str) -> bytes:
         from safetensors.torch import save
 
         state = {name: tensor.contiguous() for name, tensor in state.items()}
-        return save(state, {k: json.dumps(v) for k, v in meta.items()})
+        # One entry: several would come in another order each time.
+        return save(state, dict(meta=json.dumps(meta)))
     raise ValueError(f'{path} must end in one of {SUFFIXES}')
 
 

@@ -1,6 +1,7 @@
 """convert.py and publish_model.py, from the command line."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -30,6 +31,9 @@ def model_cfg(**settings):
             **settings,
         ),
         cls_head=dict(type='VideoMambaHead', num_classes=5, in_channels=32),
+        data_preprocessor=dict(
+            type='ActionDataPreprocessor', format_shape='NCTHW'
+        ),
     )
 
 
@@ -150,7 +154,8 @@ def test_publish(tmp_path, capsys, trained, suffix):
         )
     else:
         with safe_open(path, 'pt') as file:
-            assert file.metadata()['dataset_meta'] == '{"classes": ["a"]}'
+            meta = json.loads(file.metadata()['meta'])
+        assert meta == dict(epoch=3, dataset_meta=dict(classes=['a']))
     again = MODELS.build(model_cfg())
     load_checkpoint(again, str(path))
     published, expected = again.state_dict(), model.state_dict()

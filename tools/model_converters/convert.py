@@ -19,6 +19,7 @@ from typing import Tuple
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
 TOLERANCE = 1e-4
@@ -59,6 +60,7 @@ def convert(args: argparse.Namespace) -> None:
     from mmvideomamba.registry import MODELS
 
     cfg = Config.fromfile(args.config)
+    init_default_scope('mmaction')
     if cfg.model.backbone.type != 'VideoMamba':
         raise ValueError(
             f'the backbone of {args.config} is {cfg.model.backbone.type}, '
@@ -71,21 +73,23 @@ def convert(args: argparse.Namespace) -> None:
     tensors, rows = checkpoints.fit_backbone(
         weights, model.backbone, args.inflate
     )
-    print(checkpoints.make_report(weights, rows))
     state = model.state_dict()
     state.update({f'backbone.{name}': t for name, t in tensors.items()})
     head = {f'cls_head.{name}': t for name, t in weights.head.items()}
-    keeps_head = bool(head) and all(
+    if head and all(
         name in state and state[name].shape == tensor.shape
         for name, tensor in head.items()
-    )
-    if keeps_head:
+    ):
         state.update(head)
+        how = 'The head is kept'
     else:
-        print(
-            f'The head is new: the checkpoint has {_classes(weights.head)} '
-            f'classes, the config {cfg.model.cls_head.num_classes}.'
-        )
+        rows += checkpoints.head_left_out(weights)
+        how = 'The head is new'
+    print(checkpoints.make_report(weights, rows))
+    print(
+        f'{how}: the checkpoint has {_classes(weights.head)} classes, the '
+        f'config {cfg.model.cls_head.num_classes}.'
+    )
     model.load_state_dict(state)
 
     if weights.family == 'videomamba':
