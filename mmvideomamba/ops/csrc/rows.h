@@ -126,6 +126,27 @@ int check_order(const Args& args) {
   return valid ? OK : BAD_ORDER;
 }
 
+// While one lives, its thread rounds denormal numbers to zero. A state that
+// decays without input ends in them, and each costs over a hundred cycles.
+class FlushDenormals {
+ public:
+#if defined(__SSE2__)
+  FlushDenormals() : saved(_mm_getcsr()) {
+    _mm_setcsr(static_cast<unsigned>(saved) | 0x8040);
+  }
+  ~FlushDenormals() { _mm_setcsr(static_cast<unsigned>(saved)); }
+#elif defined(__aarch64__)
+  FlushDenormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(saved));
+    asm volatile("msr fpcr, %0" ::"r"(saved | 1 << 24));
+  }
+  ~FlushDenormals() { asm volatile("msr fpcr, %0" ::"r"(saved)); }
+#endif
+
+ private:
+  uint64_t saved = 0;
+};
+
 // Call body(args, task, buffers) for every task, in parallel. `Buffers` is
 // built from (args, widest task, workspace); each thread has its own.
 template <typename Buffers, typename Args, typename Body>
@@ -150,6 +171,7 @@ int for_each_task(const Args& args, Body body) {
 #endif
     Workspace workspace{static_cast<float*>(memory) + thread * counter.used};
     Buffers buffers(args, min(widest, round_up(args.D, UNIT)), workspace);
+    const FlushDenormals flush;
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < tasks; ++i) body(args, task_at(args, i), buffers);
   }

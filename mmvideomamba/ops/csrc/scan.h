@@ -70,6 +70,43 @@ struct Tile {
   int64_t padded() const { return round_up(width, LANES); }
 };
 
+// Rows that another chunk will need. The order may lead anywhere, so the
+// processor cannot foresee them; while the recurrence keeps its arithmetic
+// busy, each step of each vector of channels fetches what it will load then.
+template <int ROWS>
+struct Ahead {
+  const char* rows[CHUNK][ROWS];
+  int64_t item_size[ROWS];
+
+  // `begin` is the first step of the chunk to come.
+  void point(int row, const ScanArgs& args, const Rows& to, int64_t k,
+             int64_t b, int64_t begin) {
+    item_size[row] = to.dtype == FLOAT32 ? 4 : 2;
+    for (int64_t t = 0; t < CHUNK; ++t) {
+      const int64_t step = min(begin + t, args.L - 1);
+      const int64_t token = token_at(args.order, args.L, k, step);
+      rows[t][row] = static_cast<const char*>(to.data) +
+                     row_offset(to, k, b, token) * item_size[row];
+    }
+  }
+
+  void fetch(int64_t t, int64_t channel) const {
+#pragma GCC unroll 8
+    for (int row = 0; row < ROWS; ++row)
+      __builtin_prefetch(rows[t][row] + channel * item_size[row]);
+  }
+};
+
+// The memory in which the directions' sum waits, as rows.
+INLINE Rows sum_rows(const ScanArgs& args) {
+  return {args.sum, 0, args.L * args.D, args.D, FLOAT32};
+}
+
+// `rows`, or others where there are none.
+INLINE const Rows& either(const Rows& rows, const Rows& others) {
+  return rows.data ? rows : others;
+}
+
 // Read raw delta, add the bias, apply softplus; and its derivative's factor,
 // the sigmoid, where `slope` is wanted.
 template <bool SLOPE>

@@ -55,11 +55,12 @@ struct Trace {
 INLINE void replay(int64_t steps, int64_t padded, const Working& at,
                    int64_t i, const float* b, const float* c,
                    const float* rates, float* y, float* grad_c,
-                   Trace& trace) {
+                   const Ahead<4>& ahead, int64_t channel, Trace& trace) {
   Vec s[GROUP];
 #pragma GCC unroll 16
   for (int n = 0; n < GROUP; ++n) s[n] = load(trace.state[0][n]);
   for (int64_t t = 0; t < steps; ++t) {
+    ahead.fetch(t, channel);
     const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
     const Vec grad_y = load(at.grad_y[t] + i);
     Vec even = load(y + t * BLOCK), odd = {};
@@ -80,7 +81,8 @@ INLINE void replay(int64_t steps, int64_t padded, const Working& at,
 // Walk the chunk backwards.
 INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
                     const float* b, const float* c, const float* rates,
-                    const Trace& trace, float* grad_b, float* grad_rates,
+                    const Trace& trace, const Ahead<3>& ahead,
+                    int64_t channel, float* grad_b, float* grad_rates,
                     float* adjoint) {
   Vec g[GROUP], grad_rate[GROUP];
 #pragma GCC unroll 16
@@ -89,6 +91,7 @@ INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
     grad_rate[n] = load(grad_rates + n * LANES);
   }
   for (int64_t t = steps - 1; t >= 0; --t) {
+    ahead.fetch(t, channel);
     const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
     const Vec grad_y = load(at.grad_y[t] + i);
     Vec grad_drive = load(at.grad_drive[t] + i);
@@ -186,7 +189,7 @@ INLINE void store_gradients(const ScanArgs& args, const Tile& tile,
 // The gate's gradient needs the sum of the directions: add y to it; the last
 // direction stores.
 INLINE void merge(const ScanArgs& args, const Tile& tile, Working& at) {
-  const Rows sum = {args.sum, 0, args.L * args.D, args.D, FLOAT32};
+  const Rows sum = sum_rows(args);
   for (int64_t t = 0; t < tile.steps; ++t) {
     const int64_t token =
         token_at(args.order, args.L, tile.k, tile.begin + t);
@@ -269,6 +272,17 @@ void differentiate(const ScanArgs& args, const Task& task,
       load_projections(args, args.c, k, task.b, begin, steps, buffers.c);
       std::memset(buffers.grad_b, 0, steps * padded * LANES * sizeof(float));
       std::memset(buffers.grad_c, 0, steps * padded * LANES * sizeof(float));
+      const int64_t before = begin < CHUNK ? 0 : begin - CHUNK;
+      Ahead<4> inputs;
+      inputs.point(0, args, args.u, k, task.b, before);
+      inputs.point(1, args, args.delta, k, task.b, before);
+      inputs.point(2, args, args.out, k, task.b, before);
+      inputs.point(3, args, either(args.z, args.u), k, task.b, before);
+      Ahead<3> outputs;
+      outputs.point(0, args, args.grad_u, k, task.b, before);
+      outputs.point(1, args, args.grad_delta, k, task.b, before);
+      outputs.point(2, args, either(sum_rows(args), args.u), k, task.b,
+                    before);
       for (int64_t channel = task.begin; channel < task.end;
            channel += BLOCK) {
         const Tile tile = {k,     task.b,  begin,
@@ -283,10 +297,12 @@ void differentiate(const ScanArgs& args, const Task& task,
             load_trace(args, tile, i, n, trace);
             replay(steps, padded, at, i, buffers.b + n, buffers.c + n,
                    buffers.rates + v, at.y[0] + i,
-                   buffers.grad_c + n * LANES, trace);
+                   buffers.grad_c + n * LANES, inputs, channel + i,
+                   trace);
             reverse(steps, padded, at, i, buffers.b + n, buffers.c + n,
-                    buffers.rates + v, trace, buffers.grad_b + n * LANES,
-                    buffers.grad_rates + v, buffers.adjoint + v);
+                    buffers.rates + v, trace, outputs, channel + i,
+                    buffers.grad_b + n * LANES, buffers.grad_rates + v,
+                    buffers.adjoint + v);
           }
         if (args.z.data) merge(args, tile, at);
         store_gradients(args, tile, at, buffers.grad_bias + offset);

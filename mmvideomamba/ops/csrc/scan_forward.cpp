@@ -19,11 +19,13 @@ struct Buffers {
 // and add what they contribute to y.
 INLINE void advance(int64_t steps, int64_t padded, const float* delta,
                     const float* drive, const float* b, const float* c,
-                    const float* rates, float* states, float* y) {
+                    const float* rates, float* states, float* y,
+                    const Ahead<4>& ahead, int64_t channel) {
   Vec s[STATES];
 #pragma GCC unroll 16
   for (int n = 0; n < STATES; ++n) s[n] = load(states + n * LANES);
   for (int64_t t = 0; t < steps; ++t) {
+    ahead.fetch(t, channel);
     const Vec delta_t = load(delta + t * BLOCK);
     const Vec drive_t = load(drive + t * BLOCK);
     // Two sums: half the latency of one.
@@ -65,10 +67,10 @@ INLINE void load_input(const ScanArgs& args, const Tile& tile,
 
 // Add y to the sum of the directions; the last direction gates and stores.
 INLINE void merge(const ScanArgs& args, const Tile& tile, Block& y) {
+  const Rows sum = sum_rows(args);
   for (int64_t t = 0; t < tile.steps; ++t) {
     const int64_t token =
         token_at(args.order, args.L, tile.k, tile.begin + t);
-    const Rows sum = {args.sum, 0, args.L * args.D, args.D, FLOAT32};
     const int64_t at = row_offset(sum, 0, tile.b, token) + tile.channel;
     if (tile.k > 0) {
       alignas(64) float before[BLOCK];
@@ -118,6 +120,12 @@ void scan(const ScanArgs& args, const Task& task, const Buffers& buffers) {
         save_states(args, task, k, chunk, buffers.states);
       load_projections(args, args.b, k, task.b, begin, steps, buffers.b);
       load_projections(args, args.c, k, task.b, begin, steps, buffers.c);
+      Ahead<4> ahead;
+      ahead.point(0, args, args.u, k, task.b, begin + CHUNK);
+      ahead.point(1, args, args.delta, k, task.b, begin + CHUNK);
+      ahead.point(2, args, either(sum_rows(args), args.out), k, task.b,
+                  begin + CHUNK);
+      ahead.point(3, args, either(args.z, args.u), k, task.b, begin + CHUNK);
       for (int64_t channel = task.begin; channel < task.end;
            channel += BLOCK) {
         const Tile tile = {k,     task.b,  begin,
@@ -130,7 +138,7 @@ void scan(const ScanArgs& args, const Task& task, const Buffers& buffers) {
             const int64_t at = (channel - task.begin + i) * padded + n * LANES;
             advance(steps, padded, delta[0] + i, drive[0] + i, buffers.b + n,
                     buffers.c + n, buffers.rates + at, buffers.states + at,
-                    y[0] + i);
+                    y[0] + i, ahead, channel + i);
           }
         merge(args, tile, y);
       }
