@@ -39,8 +39,8 @@ activate_venv() {
     . .venv/bin/activate
 }
 
-# An editable install asks the network for setuptools, so it is done again
-# only when what it reads has changed.
+# An editable install asks the network for setuptools and compiles, so it is
+# done again only when what it reads has changed or what it made is gone.
 install_package() {
     local stamp
     stamp=$(python -c 'import sys; print(sys.prefix)')/mmvideomamba-install
@@ -53,7 +53,8 @@ install_package() {
 
 install_state() {
     pwd
-    cat pyproject.toml setup.py mmvideomamba/version.py
+    cat pyproject.toml setup.py mmvideomamba/version.py mmvideomamba/ops/csrc/*
+    ls -d mmvideomamba/.mim/* mmvideomamba/ops/*.so 2>/dev/null || true
 }
 
 # Of pip's output keep what it downloads; errors come on stderr.
