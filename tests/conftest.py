@@ -1,7 +1,15 @@
 """Shared fixtures: the engines that run here and the one tolerance table."""
 
+import os
+
 import pytest
 import torch
+
+# Without a GPU, Triton's kernels run in its interpreter, which must be asked
+# for before anything imports Triton.
+if not torch.cuda.is_available():
+    os.environ['TRITON_INTERPRET'] = '1'
+
 from mmengine.registry import init_default_scope
 
 from mmvideomamba.ops.interface import ENGINES

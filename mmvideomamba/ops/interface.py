@@ -7,20 +7,27 @@ which returns None where the engine runs and otherwise says what is missing.
 """
 
 import logging
-from contextlib import nullcontext
 from functools import cache
 from typing import Optional
 
 import torch
 from torch import Tensor
 
-from . import cpu, meta, reference
+from . import cpu, meta, reference, triton_scan
 
 logger = logging.getLogger(__name__)
 
-# Name -> module, in the order in which 'auto' tries them.
-ENGINES = {'cpu': cpu, 'reference': reference}
+ENGINES = {
+    'cpu': cpu,
+    'triton': triton_scan,
+    'reference': reference,
+}
 BACKENDS = ('auto', *ENGINES)
+# What 'auto' tries on a device, in this order.
+PREFERENCE = {
+    'cpu': ('cpu', 'reference'),
+    'cuda': ('triton', 'reference'),
+}
 
 
 def causal_conv1d(
@@ -66,8 +73,7 @@ def causal_conv1d(
             f"activation must be 'silu' or None, got {activation!r}"
         )
     engine = choose_engine(backend, x.device)
-    with _no_autocast(x):
-        return engine.causal_conv1d(x, weight, bias, order, activation)
+    return engine.causal_conv1d(x, weight, bias, order, activation)
 
 
 def selective_scan(
@@ -130,10 +136,9 @@ def selective_scan(
     _check_shape('delta_bias', delta_bias, 'KD', dims)
     _check_order(order, dims)
     engine = choose_engine(backend, u.device)
-    with _no_autocast(u):
-        return engine.selective_scan(
-            u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
-        )
+    return engine.selective_scan(
+        u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
+    )
 
 
 def choose_engine(backend: str, device: torch.device):
@@ -157,19 +162,25 @@ def choose_engine(backend: str, device: torch.device):
         )
     if device.type == 'meta':
         return meta
+    return ENGINES[_runnable(backend, device.type)]
+
+
+# torch.compile takes the answer as it is, without looking for how it is found.
+@torch.compiler.assume_constant_result
+def _runnable(backend: str, device_type: str) -> str:
     if backend == 'auto':
-        return _first_runnable(device.type)
-    reason = ENGINES[backend].why_not(device.type)
+        return _first_runnable(device_type)
+    reason = ENGINES[backend].why_not(device_type)
     if reason is not None:
         raise RuntimeError(f'scan backend {backend!r} cannot run: {reason}')
-    return ENGINES[backend]
+    return backend
 
 
 @cache
-def _first_runnable(device_type: str):
+def _first_runnable(device_type: str) -> str:
     passed_over = []
-    for name, engine in ENGINES.items():
-        reason = engine.why_not(device_type)
+    for name in PREFERENCE.get(device_type, ('reference',)):
+        reason = ENGINES[name].why_not(device_type)
         if reason is None:
             break
         passed_over.append(f'{name}: {reason}')
@@ -183,14 +194,7 @@ def _first_runnable(device_type: str):
             name,
             '; '.join(passed_over),
         )
-    return engine
-
-
-def _no_autocast(x: Tensor):
-    """The operators choose their own precision, whatever surrounds them."""
-    if x.device.type == 'meta':
-        return nullcontext()
-    return torch.autocast(x.device.type, enabled=False)
+    return name
 
 
 def _require(condition: bool, name: str, expected: str, got: Tensor) -> None:

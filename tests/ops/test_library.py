@@ -94,7 +94,8 @@ def test_states_are_kept_only_for_a_backward_pass(engine):
     _, states = operator(*inputs, True, None, engine, False)
     assert states.numel() == 0
     _, states = operator(*inputs, True, None, engine, True)
-    assert states.numel() > 0
+    # The Triton kernels want nothing but the inputs.
+    assert (states.numel() == 0) == (engine == 'triton')
 
 
 def test_second_derivatives_are_refused(engine):
