@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Callable, Iterator, Union
 
 import torch
 from mmengine import fileio
-from mmengine.dist import barrier, get_local_rank
+from mmengine.dist import barrier
 from mmengine.logging import print_log
 
 # Upstream training scripts save their arguments beside the weights. What the
@@ -83,8 +83,9 @@ def download(url: str) -> str:
         hashlib.sha256(url.encode()).hexdigest()[:8],
     )
     path = os.path.join(folder, name)
+    first = os.environ.get('LOCAL_RANK', '0') == '0'
     try:
-        if get_local_rank() == 0 and not os.path.isfile(path):
+        if first and not os.path.isfile(path):
             _download_to(path, url)
     finally:
         barrier()  # the others go on even if this one failed
@@ -96,7 +97,9 @@ def download(url: str) -> str:
 def _download_to(path: str, url: str) -> None:
     print_log(f'downloading {url} to {path}', logger='current')
     # Some servers turn urllib's own name away.
-    request = urllib.request.Request(url, headers={'User-Agent': 'mmvideomamba'})
+    request = urllib.request.Request(
+        url, headers={'User-Agent': 'mmvideomamba'}
+    )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             content = answer.read()

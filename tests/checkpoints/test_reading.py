@@ -216,6 +216,32 @@ def test_nothing_bad_is_kept_of_a_download(serve, tmp_path):
     assert not list((tmp_path / 'hub').rglob('*.pth'))
 
 
+def test_one_process_of_a_machine_downloads(serve, monkeypatch):
+    folder, url, asked = serve
+    save_flat(folder / 'model.pth', make_state(16))
+    waited = []
+
+    def barrier_while_the_first_downloads():
+        if os.environ['LOCAL_RANK'] == '1':
+            assert not asked
+            monkeypatch.setenv('LOCAL_RANK', '0')
+            read_checkpoint(f'{url}/model.pth')
+        waited.append(os.environ['LOCAL_RANK'])
+
+    monkeypatch.setattr(
+        'mmvideomamba.checkpoints.reading.barrier',
+        barrier_while_the_first_downloads,
+    )
+    monkeypatch.setenv('LOCAL_RANK', '1')
+    read_checkpoint(f'{url}/model.pth')
+    assert len(asked) == 1
+    # A failure of the first does not leave the others waiting.
+    waited.clear()
+    with pytest.raises(ConnectionError):
+        read_checkpoint(f'{url}/absent.pth')
+    assert waited == ['0']
+
+
 def test_no_network(monkeypatch, tmp_path):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     with pytest.raises(ConnectionError, match='Check the address and the'):
