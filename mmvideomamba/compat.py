@@ -23,6 +23,7 @@ def repair_host() -> None:
     alias_importlib_metadata()
     stub_drn_localizer()
     silence_mmcv_lite()
+    silence_file_client()
     allow_runner_checkpoints()
     read_checkpoints_safely()
     let_ddp_run_without_cuda()
@@ -105,6 +106,18 @@ def silence_mmcv_lite() -> None:
     warnings.filterwarnings(
         'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
     )
+
+
+def silence_file_client() -> None:
+    """mmaction2's video readers make mmengine warn in every process.
+
+    They use its `FileClient`, which says on each start that it is deprecated:
+    nothing that a user could change.
+    """
+    from mmengine.fileio import file_client
+
+    if hasattr(file_client, 'print_log'):
+        file_client.print_log = lambda *args, **kwargs: None
 
 
 def allow_runner_checkpoints() -> None:

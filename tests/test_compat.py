@@ -82,6 +82,13 @@ def test_without_mmaction_the_command_is_named(monkeypatch):
         compat.stub_drn_localizer()
 
 
+def test_video_readers_start_without_deprecation_warnings(capsys):
+    from mmengine.fileio import FileClient
+
+    assert FileClient('disk').client is not None
+    assert 'deprecated' not in capsys.readouterr().err
+
+
 def test_the_runners_message_hub_is_read_with_weights_only(tmp_path):
     buffer = HistoryBuffer([1.0, 2.0], [1, 1])
     state = dict(

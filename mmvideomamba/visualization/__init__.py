@@ -1,6 +1,7 @@
 """Figures of the paper's kind, drawn without pyplot's global state."""
 
 from .bars import draw_accuracies
+from .clips import draw_clips
 from .scan_orders import draw_scan_orders
 from .style import save_figure
 from .token_maps import draw_token_maps, make_overlay_frames
@@ -8,6 +9,7 @@ from .training_curve import draw_training_curve
 
 __all__ = [
     'draw_accuracies',
+    'draw_clips',
     'draw_scan_orders',
     'draw_token_maps',
     'draw_training_curve',

@@ -32,7 +32,7 @@ def overlay_map(frame: np.ndarray, values: np.ndarray) -> np.ndarray:
     values = cv2.resize(
         values.astype(np.float32),
         (width, height),
-        interpolation=cv2.INTER_LINEAR,
+        interpolation=cv2.INTER_NEAREST,
     )
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
     color = matplotlib.colormaps[COLORMAP](values)[..., :3] * 255

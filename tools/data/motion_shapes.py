@@ -1,12 +1,22 @@
 """Write the MotionShapes sample data set as real video files.
 
+Also draws one clip of each class, ROOT/overview.png.
+
 Example:
     python tools/data/motion_shapes.py data/motion_shapes
 """
 
 import argparse
+import os.path as osp
 
-from mmvideomamba.datasets.motion_shapes import write_motion_shapes
+import numpy as np
+
+from mmvideomamba.datasets.motion_shapes import (
+    CLASSES,
+    make_clip,
+    write_motion_shapes,
+)
+from mmvideomamba.visualization import draw_clips, save_figure
 
 
 def main() -> None:
@@ -25,6 +35,11 @@ def main() -> None:
         write_motion_shapes(**vars(args))
     except ValueError as error:
         parser.error(str(error))
+    clips = {
+        name: make_clip(label, np.random.default_rng((args.seed, label)))
+        for label, name in enumerate(CLASSES)
+    }
+    save_figure(draw_clips(clips), osp.join(args.root, 'overview'))
 
 
 if __name__ == '__main__':
