@@ -13,20 +13,21 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from . import cpu, meta, reference, triton_scan
+from . import cpu, cuda_scan, meta, reference, triton_scan
 
 logger = logging.getLogger(__name__)
 
 ENGINES = {
     'cpu': cpu,
     'triton': triton_scan,
+    'cuda': cuda_scan,
     'reference': reference,
 }
 BACKENDS = ('auto', *ENGINES)
 # What 'auto' tries on a device, in this order.
 PREFERENCE = {
     'cpu': ('cpu', 'reference'),
-    'cuda': ('triton', 'reference'),
+    'cuda': ('triton', 'cuda', 'reference'),
 }
 
 

@@ -38,7 +38,7 @@ def causal_conv1d(
     weight = weight.to(dtype)
 
     steps = x.to(dtype).expand(num_directions, *x.shape)
-    steps = F.pad(_to_scan_order(steps, order), (0, 0, width - 1, 0))
+    steps = F.pad(to_scan_order(steps, order), (0, 0, width - 1, 0))
     out = sum(
         steps[:, :, w : w + length] * weight[:, None, None, :, w]
         for w in range(width)
@@ -47,7 +47,7 @@ def causal_conv1d(
         out = out + bias.to(dtype)[:, None, None]
     if activation == 'silu':
         out = F.silu(out)
-    return _to_token_order(out, order).to(x.dtype)
+    return to_token_order(out, order).to(x.dtype)
 
 
 def selective_scan(
@@ -72,7 +72,7 @@ def selective_scan(
     if delta_softplus:
         delta = F.softplus(delta)
     u, delta, B, C = (
-        _to_scan_order(t.to(dtype), order) for t in (u, delta, B, C)
+        to_scan_order(t.to(dtype), order) for t in (u, delta, B, C)
     )
 
     # Equation 2 as Mamba discretises it: zero-order hold for A, the first
@@ -95,22 +95,22 @@ def selective_scan(
 
     if D is not None:
         y = y + D.to(dtype)[:, None, None] * u
-    y = _to_token_order(y, order).sum(dim=0)
+    y = to_token_order(y, order).sum(dim=0)
     if z is not None:
         y = y * F.silu(z.to(dtype))
     return y.to(in_dtype)
 
 
-def _to_scan_order(x: Tensor, order: Optional[Tensor]) -> Tensor:
+def to_scan_order(x: Tensor, order: Optional[Tensor]) -> Tensor:
     """(K, B, L, C) in token order -> the same in the order of visits."""
     if order is None:
         return x
     return x.gather(2, order[:, None, :, None].expand_as(x))
 
 
-def _to_token_order(x: Tensor, order: Optional[Tensor]) -> Tensor:
-    """The inverse of `_to_scan_order`."""
-    return _to_scan_order(x, None if order is None else order.argsort(-1))
+def to_token_order(x: Tensor, order: Optional[Tensor]) -> Tensor:
+    """The inverse of `to_scan_order`."""
+    return to_scan_order(x, None if order is None else order.argsort(-1))
 
 
 def why_not(device_type: str) -> None:
