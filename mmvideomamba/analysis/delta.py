@@ -117,3 +117,23 @@ def _listen(
             del mixer.scan_inputs
         else:
             mixer.scan_inputs = before
+
+
+def region_ratio(delta: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
+    """How much larger delta is in one region than in another.
+
+    Args:
+        delta (Tensor): (K, N, T, H, W), see `record_delta`.
+        inside (Tensor): (N, T, H, W) bool, the tokens of the one region.
+        outside (Tensor): (N, T, H, W) bool, those of the other.
+
+    Returns:
+        Tensor: (K, N), mean inside over mean outside of every clip; NaN
+        where a region is empty.
+    """
+
+    def mean(region: Tensor) -> Tensor:
+        total = (delta * region).sum(dim=(2, 3, 4))
+        return total / region.sum(dim=(1, 2, 3))
+
+    return mean(inside) / mean(outside)

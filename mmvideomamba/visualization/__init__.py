@@ -1,6 +1,7 @@
 """Figures of the paper's kind, drawn without pyplot's global state."""
 
 from .bars import draw_accuracies
+from .block_curves import draw_block_curves
 from .clips import draw_clips
 from .scan_orders import draw_scan_orders
 from .style import save_figure
@@ -10,6 +11,7 @@ from .training_curve import draw_training_curve
 __all__ = [
     'draw_accuracies',
     'draw_clips',
+    'draw_block_curves',
     'draw_scan_orders',
     'draw_token_maps',
     'draw_training_curve',

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmvideomamba.analysis.delta import record_delta
+from mmvideomamba.analysis.delta import record_delta, region_ratio
 from mmvideomamba.models import VideoMamba
 from mmvideomamba.ops import causal_conv1d
 
@@ -104,3 +104,13 @@ def test_maps_follow_the_size_of_the_clip(model):
 def test_a_model_without_videomamba_is_refused():
     with pytest.raises(ValueError, match='VideoMamba backbone, got'):
         record_delta(torch.nn.Linear(1, 1)).__enter__()
+
+
+def test_ratio_of_two_regions():
+    delta = torch.ones(2, 3, 1, 2, 2)
+    delta[1, :, 0, 0] = 3.0
+    inside = torch.zeros(3, 1, 2, 2, dtype=torch.bool)
+    inside[:2, 0, 0] = True
+    ratio = region_ratio(delta, inside, ~inside)
+    assert ratio[:, :2].tolist() == [[1.0, 1.0], [3.0, 3.0]]
+    assert ratio[:, 2].isnan().all()

@@ -10,6 +10,7 @@ import torch
 from mmaction.apis import init_recognizer
 from tool_runner import assert_refused, run_tool
 
+from mmvideomamba.datasets.motion_shapes import make_clip
 from mmvideomamba.video import write_video
 
 CONFIG = """
@@ -264,3 +265,25 @@ def test_ablation_goes_on_where_it_was_cut_off(config, tmp_path, capsys):
 def test_ablation_without_its_config(capsys):
     script = 'analysis_tools/ablation.py', 'width', '--config', 'none.py'
     assert_refused(capsys, 'no such file: none.py', *script)
+
+
+def test_delta_contrast(clip_arguments, tmp_path, capsys):
+    _, config, checkpoint, *_ = clip_arguments
+    videos = [
+        make_clip(label, np.random.default_rng(label), 8, 64)
+        for label in range(2)
+    ]
+    for number, frames in enumerate(videos):
+        write_video(str(tmp_path / f'{number}.mp4'), frames)
+    lines = [f'{tmp_path}/{number}.mp4 {number}\n' for number in range(2)]
+    (tmp_path / 'list.txt').write_text(''.join(lines))
+    ann_file = f'test_dataloader.dataset.ann_file={tmp_path}/list.txt'
+    out = '--out', tmp_path / 'contrast', '--cfg-options', ann_file
+    run_tool('analysis_tools/delta_contrast.py', config, checkpoint, *out)
+    assert '| block |' in capsys.readouterr().out
+    record = json.loads((tmp_path / 'contrast.json').read_text())
+    assert record['videos'] == 2
+    names = ['direction 0', 'direction 1', 'untrained, mean']
+    assert list(record['ratios']) == names
+    assert all(len(curve) == 2 for curve in record['ratios'].values())
+    assert (tmp_path / 'contrast.pdf').exists()
