@@ -135,7 +135,7 @@ def _fit_positions(
     if how:
         after = 'x'.join(map(str, model.grid)) if fitted else ''
         rows.append(
-            Row(status, 'pos_embed', source.shape, after, how, faithful)
+            Row(status, 'pos_embed', source.summary, after, how, faithful)
         )
     return {**tensors, **fitted}
 

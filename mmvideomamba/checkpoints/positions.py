@@ -35,7 +35,7 @@ class Positions(NamedTuple):
         return self.table is None and self.temporal is None
 
     @property
-    def shape(self) -> str:
+    def summary(self) -> str:
         rows = [self.table, self.spatial, self.temporal]
         channels = next(t for t in rows if t is not None).shape[-1]
         kind = 'image' if self.of_image else 'video'

@@ -3,14 +3,18 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import load_checkpoint
+from mmengine.dataset import Compose
+from mmengine.fileio import load as load_file
+from mmengine.runner import Runner, load_checkpoint
 from small_checkpoints import make_state, save_vim, save_wrapped
 
 from mmvideomamba.models.videomamba import ARCHS
 from mmvideomamba.registry import MODELS
+from mmvideomamba.video import write_video
 
 FOLDER = Path(__file__).parents[2] / 'configs/recognition/videomamba'
 OPENGVLAB = sorted((FOLDER / 'opengvlab').glob('*.py'))
@@ -63,6 +67,57 @@ def test_opengvlab_config_takes_the_file_of_its_header(path, tmp_path):
     assert torch.equal(positions.spatial, state['pos_embed'])
     assert torch.equal(positions.temporal, state['temporal_pos_embedding'])
     assert torch.equal(model.cls_head.fc_cls.bias, state['head.bias'])
+
+
+def test_opengvlab_file_is_tested_by_the_runner(tmp_path):
+    name = 'videomamba-tiny-p16_opengvlab-8f_kinetics400-rgb'
+    cfg = Config.fromfile(FOLDER / f'opengvlab/{name}.py')
+    # Their settings, small: one block, 32 pixels, two videos.
+    cfg.model, dims = one_block(cfg)
+    cfg.model.backbone.img_size = cfg.test_pipeline[3].size = 32
+    for i in range(2):
+        frames = np.random.default_rng(i).integers(
+            0, 256, (20, 40, 52, 3), dtype=np.uint8
+        )
+        write_video(str(tmp_path / f'{i}.mp4'), frames)
+    (tmp_path / 'list.txt').write_text('0.mp4 7\n1.mp4 399\n')
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.update(
+        pipeline=cfg.test_pipeline,
+        data_root=str(tmp_path),
+        ann_file='list.txt',
+        data_prefix=dict(video='.'),
+    )
+    cfg.load_from = save_wrapped(
+        tmp_path / 'a.pth', make_state(dims, 1, 4, 8, 400)
+    )
+    scores = str(tmp_path / 'scores.pkl')
+    cfg.test_evaluator = [
+        cfg.test_evaluator,
+        dict(type='DumpResults', out_file_path=scores),
+    ]
+    cfg.work_dir = str(tmp_path)
+    cfg.experiment_name = tmp_path.name
+    cfg.log_level = 'ERROR'
+    metrics = Runner.from_cfg(cfg).test()
+    assert set(metrics) == {'acc/top1', 'acc/top5', 'acc/mean1'}
+
+    # The mean over the 12 views of softmax.
+    sample = dict(filename=str(tmp_path / '0.mp4'), label=7, start_index=0)
+    video = Compose(cfg.test_pipeline)(sample)['inputs'].float()
+    assert video.shape == (12, 3, 8, 32, 32)
+    preprocessor = cfg.model.data_preprocessor
+    mean, std = (
+        torch.tensor(preprocessor[key]).view(3, 1, 1, 1)
+        for key in ('mean', 'std')
+    )
+    model = MODELS.build(cfg.model).eval()
+    load_checkpoint(model, cfg.load_from)
+    with torch.no_grad():
+        views = model.cls_head(model.backbone((video - mean) / std))
+    expected = views.softmax(dim=1).mean(dim=0)
+    actual = torch.as_tensor(load_file(scores)[0]['pred_score'])
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize('size', ['tiny', 'small', 'base'])
