@@ -121,6 +121,8 @@ setup(
     name='mmvideomamba',
     version=VERSION['__version__'],
     description="KAIST's VideoMamba (ECCV 2024) as a plugin of mmaction2",
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
     license='Apache-2.0',
     license_files=['LICENSE'],
     keywords=['video understanding', 'action recognition', 'mamba'],
