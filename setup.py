@@ -141,6 +141,8 @@ setup(
         'torch>=2.4',
     ],
     extras_require={
+        # What tools/analysis_tools/benchmark_scan.py runs beside ours.
+        'bench': ['mambapy'],
         # Both compile against the torch that is there: docs/engines.md.
         'cuda': ['causal-conv1d>=1.4', 'mamba-ssm>=2.2,<2.4'],
         'tests': ['hypothesis', 'pytest>=8', 'ruff'],

@@ -9,7 +9,7 @@ One call is what a block of VideoMamba-S computes: both directions, softplus
 of delta, skip connection, gate. Engines take turns, so that a machine that
 changes its pace changes it for all; a ratio is computed within each turn and
 its spread is the middle half over the turns. Two public implementations run
-beside ours where `pip install mmvideomamba[bench]` has installed them; each
+beside ours where they are installed (mambapy with the extra `bench`); each
 takes one direction at a time, which is its interface.
 """
 
@@ -105,7 +105,7 @@ def why_not(name: str, device: str, backward: bool) -> Optional[str]:
                 mamba_selective_scan,
             )
     except ImportError as error:
-        return f'{error}; pip install mmvideomamba[bench]'
+        return f'{error}; pip install {name}'
     if name == 'transformers' and backward:
         return 'indexes each step: a backward pass of minutes, O(L^2) memory'
     return None
@@ -165,11 +165,11 @@ def make_pass(run: Callable, inputs: dict, backward: bool) -> Callable:
         if t.is_floating_point()
     }
     leaves['order'] = inputs['order']
+    wanted = [t for t in leaves.values() if t.requires_grad]
     weights = torch.ones_like(inputs['u'][0])
 
     def forward_backward() -> None:
         out = run(leaves)
-        wanted = [t for t in leaves.values() if t.requires_grad]
         torch.autograd.grad(out, wanted, weights.to(out.dtype))
 
     return forward_backward
@@ -243,7 +243,7 @@ def measure(case: Case, names: List[str], args, limits: dict) -> List[dict]:
                 print(f'{name}, {what}: {reason}', file=sys.stderr)
         times = take_turns(calls, case.device, args.turns, args.budget)
         exps = case.exps * (2 if backward else 1)
-        fma_per_exp = FMA_PER_EXP[case.device]
+        exps_limit = limits['fma_per_second'] / FMA_PER_EXP[case.device]
         for name, values in times.items():
             median = statistics.median(values)
             ratios = [
@@ -264,9 +264,7 @@ def measure(case: Case, names: List[str], args, limits: dict) -> List[dict]:
                     bytes_per_second=moved,
                     bytes_share=moved / limits['bytes_per_second'],
                     exps_per_second=exps / median,
-                    exps_share=exps
-                    / median
-                    / (limits['fma_per_second'] / fma_per_exp),
+                    exps_share=exps / median / exps_limit,
                 )
             )
     return results
