@@ -10,6 +10,8 @@ from .positions import fit_positions, take_positions
 from .translate import translate
 
 INFLATIONS = ('average', 'centre')
+# How Vim and OpenGVLab walk their tokens, direction by direction.
+PUBLISHED_ORDERS = ('SpatioTemporalForward', 'SpatioTemporalReversal')
 
 
 class Row(NamedTuple):
@@ -62,6 +64,7 @@ def fit_backbone(
     _fit_class_token(weights, tensors, model, rows)
     _fit_tokenizer(tensors, expected, inflate, rows)
     _fit_merge(weights, tensors, model, rows)
+    _note_scan_orders(weights, model, rows)
     _require_fit(weights, tensors, expected, rows)
 
     described = {row.name for row in rows}
@@ -230,6 +233,23 @@ def _fit_merge(
         if name.endswith('out_proj.weight'):
             tensors[name] = tensors[name] * scale
             rows.append(Row('adapted', name, how=how))
+
+
+def _note_scan_orders(weights: Weights, model, rows: List[Row]) -> None:
+    if weights.family == 'videomamba':
+        return  # as the config says, which came with the checkpoint
+    ours = tuple(type(order).__name__ for order in model.scan_orders)
+    if ours != PUBLISHED_ORDERS:
+        rows.append(
+            Row(
+                'adapted',
+                'scan_orders',
+                ', '.join(PUBLISHED_ORDERS),
+                ', '.join(ours),
+                'other walks with their weights',
+                faithful=False,
+            )
+        )
 
 
 def _require_size(weights: Weights, tensors: dict, expected: dict) -> None:

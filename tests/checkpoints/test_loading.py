@@ -223,6 +223,20 @@ def test_runner_refuses_another_class_token(tmp_path):
     load_checkpoint(model, path)
 
 
+def test_runner_refuses_other_walks_with_published_weights(tmp_path):
+    path = save_wrapped(tmp_path / 'a.pth', make_state(32, times=4))
+    settings = dict(
+        tubelet_size=1,
+        scan_orders=[
+            dict(type='SpatioTemporalForward'),
+            dict(type='SpatialReversal'),
+        ],
+    )
+    with pytest.raises(ValueError, match='adapted scan_orders'):
+        load_checkpoint(recognizer(**settings), path)
+    backbone(path, **settings).init_weights()
+
+
 def test_runner_refuses_an_image_model_of_unknown_family(tmp_path):
     path = save_flat(tmp_path / 'a.pth', make_state(32))
     with pytest.raises(ValueError, match="family='vim'"):
