@@ -4,13 +4,22 @@ Importing the package repairs the host and registers everything:
 
     custom_imports = dict(imports=['mmvideomamba'])
     model = dict(type='Recognizer3D', backbone=dict(type='VideoMamba'), ...)
+
+Where there is no host at all, `mmvideomamba.ops` is what there is; it needs
+torch alone.
 """
 
-from . import compat
+from importlib.util import find_spec
+
 from .version import __version__
 
-compat.repair_host()
+__all__ = ['__version__']
 
-from . import datasets, engine, models  # noqa: E402  (after the repairs)
+if find_spec('mmengine') is not None:
+    from . import compat
 
-__all__ = ['__version__', 'datasets', 'engine', 'models']
+    compat.repair_host()
+
+    from . import datasets, engine, models
+
+    __all__ += ['datasets', 'engine', 'models']

@@ -73,7 +73,7 @@ def _load() -> Union[ModuleType, str]:
 
 
 def _late(name: str) -> Callable:
-    """A kernel by name: importing Triton takes half a second."""
+    """A kernel by name: a broken Triton must not break the package."""
     return lambda *args: getattr(_load(), name)(*args)
 
 

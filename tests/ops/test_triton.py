@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TOLERANCES, assert_within
-from test_engines import compare
+from test_engines import SCAN_SIZES, compare
 from test_operators import conv_inputs, make_order, scan_inputs
 
 from mmvideomamba.ops import causal_conv1d, choose_engine, selective_scan
 
 pytest.importorskip('triton')
 
+SOFTPLUS = dict(delta_softplus=True)
 on_cpu = pytest.mark.skipif(
     torch.cuda.is_available(), reason='kernels are compiled, not interpreted'
 )
@@ -63,7 +64,7 @@ def test_gradients_of_small_steps_are_accurate(nan_poison):
     inputs = scan_inputs(dtype=torch.float32)
     inputs['delta'] = -12 - inputs['delta'].abs()
     inputs['delta_bias'].zero_()
-    compare(selective_scan, inputs, 'triton', delta_softplus=True)
+    compare(selective_scan, inputs, 'triton', **SOFTPLUS)
 
 
 @on_cpu
@@ -80,29 +81,36 @@ def test_only_the_interpreter_runs_on_a_cpu_and_auto_never_takes_it(
 
 @on_gpu
 @pytest.mark.parametrize('backend', ['triton', 'cuda'])
-@pytest.mark.parametrize('batch', [1, 16])
 @pytest.mark.parametrize(
     'dtype', [torch.float32, torch.bfloat16, torch.float16]
 )
-def test_real_sizes_on_a_gpu(backend, batch, dtype):
+@pytest.mark.parametrize(
+    'sizes',
+    [
+        *SCAN_SIZES,
+        # One clip of 16 frames, cut into segments; a batch that is not.
+        dict(K=2, B=1, L=1569, D=768, N=16),
+        dict(K=2, B=64, L=65, D=768, N=16),
+    ],
+    ids=str,
+)
+def test_engines_agree_on_a_gpu(backend, dtype, sizes):
     cuda = torch.device('cuda')
     try:
         choose_engine(backend, cuda)
     except RuntimeError as error:
         pytest.skip(str(error))
-    order = make_order(2, 1569).to(cuda)
+    order = make_order(sizes['K'], sizes['L']).to(cuda)
+    conv_sizes = {name: sizes[name] for name in 'KBLD'}
     for operator, inputs, options in (
-        (selective_scan, scan_inputs, dict(N=16)),
-        (causal_conv1d, conv_inputs, dict(W=4)),
+        (selective_scan, scan_inputs(**sizes, dtype=dtype), SOFTPLUS),
+        (causal_conv1d, conv_inputs(**conv_sizes, dtype=dtype), {}),
     ):
-        inputs = inputs(2, batch, 1569, 768, dtype=dtype, **options)
+        options = dict(options, order=order)
         inputs = {name: t.to(cuda) for name, t in inputs.items()}
-        options = dict(order=order)
-        if operator is selective_scan:
-            options['delta_softplus'] = True
-        actual = gradients(operator, inputs, backend, options)
-        wide = {name: t.float() for name, t in inputs.items()}
+        wide = {name: t.double() for name, t in inputs.items()}
         expected = gradients(operator, wide, 'reference', options)
+        actual = gradients(operator, inputs, backend, options)
         for name, value in actual.items():
             tolerance = TOLERANCES[dtype][name != 'out']
             assert_within(value, expected[name], tolerance, name)
