@@ -81,7 +81,10 @@ def main() -> None:
     start, trained = time.time(), 0
     for number, (row, seed) in enumerate(runs, 1):
         config = changed(base, ablation.rows[row])
-        work_dir = folder / row.replace(' ', '_') / f'seed_{seed}'
+        # Several tables have the config itself as a row; it runs once.
+        is_base = config.pretty_text == base.pretty_text
+        name = 'unchanged' if is_base else f'{args.name}/{row}'
+        work_dir = args.work_dir / name.replace(' ', '_') / f'seed_{seed}'
         print(
             f'[{number}/{len(runs)}] {row}, seed {seed}: ', end='', flush=True
         )
@@ -107,6 +110,7 @@ def main() -> None:
     print(f'\nThe paper, table {ablation.table}\n\n{format_table(paper)}\n')
 
     record = dict(config=args.config, seeds=args.seeds, accuracies=accuracies)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / 'results.json').write_text(json.dumps(record, indent=2) + '\n')
     means = {row: s.mean for row, s in summaries.items()}
     spreads = {row: s.spread or 0.0 for row, s in summaries.items()}
