@@ -10,6 +10,12 @@ from tool_runner import TOOLS, assert_refused, run_tool
 
 from mmvideomamba.video import write_video
 
+# Python 3.12 warns where the workers are forked from a process with threads;
+# pytest's has some, the scripts' have none.
+pytestmark = pytest.mark.filterwarnings(
+    'ignore:.*use of fork.*:DeprecationWarning'
+)
+
 
 def touch(root, *names):
     for name in names:
