@@ -70,14 +70,14 @@ def config(tmp_path):
 
 @pytest.fixture
 def clip_arguments(config, tmp_path):
-    """VIDEO CONFIG CHECKPOINT --out-dir DIR"""
+    """VIDEO CONFIG CHECKPOINT --out OUT"""
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (12, 80, 96, 3), dtype=np.uint8)
     write_video(str(tmp_path / 'clip.mp4'), frames)
     model = init_recognizer(config, device='cpu')
     torch.save(model.state_dict(), tmp_path / 'weights.pth')
     names = 'clip.mp4', 'config.py', 'weights.pth'
-    return [*(tmp_path / name for name in names), '--out-dir', tmp_path]
+    return [*(tmp_path / name for name in names), '--out', tmp_path / 'out']
 
 
 def test_draw_scan_orders(tmp_path, capsys):
@@ -142,11 +142,10 @@ def test_get_flops_without_a_config(capsys):
 @pytest.mark.parametrize('choice', [[], ['--blocks', -1, '--direction', 1]])
 def test_vis_delta(clip_arguments, choice, capsys):
     run_tool('analysis_tools/vis_delta.py', *clip_arguments, *choice)
-    out_dir = clip_arguments[-1]
-    names = ['delta.pdf', 'delta.png', 'delta.mp4']
     written = capsys.readouterr().out.splitlines()[-3:]
-    assert written == [str(out_dir / name) for name in names]
-    assert all((out_dir / name).stat().st_size for name in names)
+    out = clip_arguments[-1]
+    assert written == [f'{out}.pdf', f'{out}.png', f'{out}.mp4']
+    assert all(Path(path).stat().st_size for path in written)
 
 
 @pytest.mark.parametrize(
@@ -171,12 +170,12 @@ def test_vis_delta_of_a_broken_video(clip_arguments, capsys):
     assert_refused(capsys, f'error: {video}: ', script, *clip_arguments)
 
 
-def test_effective_context(clip_arguments, capsys):
-    run_tool('analysis_tools/effective_context.py', *clip_arguments)
+def test_vis_effective_context(clip_arguments, capsys):
+    run_tool('analysis_tools/vis_effective_context.py', *clip_arguments)
     out = capsys.readouterr().out
     assert '90% of the influence: ' in out
     for suffix in ('pdf', 'png', 'mp4'):
-        assert (clip_arguments[-1] / f'effective_context.{suffix}').exists()
+        assert Path(f'{clip_arguments[-1]}.{suffix}').exists()
 
 
 def test_temporal_consistency(clip_arguments, tmp_path, capsys):

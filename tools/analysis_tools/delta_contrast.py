@@ -10,73 +10,37 @@ Example:
     python tools/analysis_tools/delta_contrast.py CONFIG.py CHECKPOINT.pth
 """
 
-import argparse
 import json
-import os.path as osp
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from model_arguments import load_model, make_parser, parse_args
 
 # The control, as the quantity is named in tables and figures.
 CONTROL = 'untrained, mean'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', help='config of a model for MotionShapes')
-    parser.add_argument('checkpoint', help='weights of the model')
-    parser.add_argument(
-        '--out',
-        default='delta_contrast',
-        help='path of the results without suffix (default: %(default)s)',
-    )
+def main() -> None:
+    parser = make_parser(__doc__, 'delta_contrast')
     parser.add_argument(
         '--num-videos',
         type=int,
         default=80,
         help='at most so many of the test set (default: %(default)s)',
     )
-    parser.add_argument(
-        '--device', help='for example cuda:0; by default a GPU if there is one'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings that replace those of the config',
-    )
-    args = parser.parse_args()
-    for path in (args.config, args.checkpoint):
-        # A checkpoint may also be a URL.
-        if '://' not in path and not osp.isfile(path):
-            parser.error(f'no such file: {path}')
-    return args
-
-
-def main() -> None:
-    args = parse_args()
+    args = parse_args(parser)
     import torch
-    from mmaction.apis import init_recognizer
+
+    model = load_model(args)
+    torch.manual_seed(0)
+    untrained = load_model(args, checkpoint=False)
 
     from mmvideomamba.analysis.table import markdown_table
     from mmvideomamba.registry import DATASETS
     from mmvideomamba.visualization import draw_block_curves, save_figure
 
-    device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
-    config.model.backbone.pop('init_cfg', None)
-    model = init_recognizer(config, args.checkpoint, device=device)
-    torch.manual_seed(0)
-    untrained = init_recognizer(config, device=device)
     try:
-        dataset = DATASETS.build(config.test_dataloader.dataset)
+        dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
         count = min(args.num_videos, len(dataset))
         videos = [dataset.get_data_info(i)['filename'] for i in range(count)]
         ratios = measure(model, videos)

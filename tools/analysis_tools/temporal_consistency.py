@@ -9,50 +9,16 @@ Example:
         CHECKPOINT.pth --out work_dirs/temporal_consistency
 """
 
-import argparse
 import json
-import os.path as osp
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', help='config of the model')
-    parser.add_argument('checkpoint', help='weights of the model')
-    parser.add_argument(
-        '--out',
-        default='temporal_consistency',
-        help='path of the results without suffix (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--device', help='for example cuda:0; by default a GPU if there is one'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings that replace those of the config',
-    )
-    args = parser.parse_args()
-    for path in (args.config, args.checkpoint):
-        # A checkpoint may also be a URL.
-        if '://' not in path and not osp.isfile(path):
-            parser.error(f'no such file: {path}')
-    return args
+from model_arguments import load_model, make_parser, parse_args
 
 
 def main() -> None:
-    args = parse_args()
-    import torch
-    from mmaction.apis import init_recognizer
+    args = parse_args(make_parser(__doc__, 'temporal_consistency'))
+    model = load_model(args)
 
     from mmvideomamba.analysis.table import markdown_table
     from mmvideomamba.analysis.temporal_consistency import (
@@ -61,14 +27,8 @@ def main() -> None:
     from mmvideomamba.datasets.transforms.reorder_frames import FRAME_ORDERS
     from mmvideomamba.visualization import draw_accuracies, save_figure
 
-    device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
-    # The checkpoint brings the weights; nothing else is to be loaded.
-    config.model.backbone.pop('init_cfg', None)
-    model = init_recognizer(config, args.checkpoint, device=device)
     try:
-        results = evaluate_frame_orders(model, config, FRAME_ORDERS)
+        results = evaluate_frame_orders(model, model.cfg, FRAME_ORDERS)
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 
@@ -81,7 +41,7 @@ def main() -> None:
 
     out = Path(args.out)
     top1 = {order: values['acc/top1'] for order, values in results.items()}
-    chance = 1 / config.model.cls_head.num_classes
+    chance = 1 / model.cfg.model.cls_head.num_classes
     written = save_figure(draw_accuracies(top1, chance=chance), out)
     record = dict(
         config=args.config, checkpoint=args.checkpoint, results=results

@@ -1,21 +1,20 @@
 """Show what delta, the step size of the scan, looks at (figure 4).
 
-Writes a contact sheet (delta.pdf and delta.png: time along the columns, blocks
-along the rows) and a video of the clip with the maps over it (delta.mp4).
+Writes a contact sheet, OUT.pdf and OUT.png, with time along the columns and
+blocks along the rows, and OUT.mp4, the clip with the maps over it.
 
 Example:
     python tools/analysis_tools/vis_delta.py clip.mp4 CONFIG.py \\
-        CHECKPOINT.pth --blocks 0 8 16 23 --out-dir figures
+        CHECKPOINT.pth --blocks 0 8 16 23 --out figures/delta
 """
 
-import os.path as osp
 import sys
 
-from clip_arguments import load, make_parser, parse_args
+from model_arguments import load_clip, load_model, make_parser, parse_args
 
 
 def main() -> None:
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, 'delta', with_video=True)
     parser.add_argument(
         '--blocks',
         nargs='+',
@@ -30,7 +29,8 @@ def main() -> None:
         'mean of all',
     )
     args = parse_args(parser)
-    model, clip = load(args)
+    model = load_model(args)
+    clip = load_clip(args, model)
 
     import torch
 
@@ -69,11 +69,11 @@ def main() -> None:
 
     title = rf'mean of $\Delta$ over the channels, {which}'
     figure = draw_token_maps(clip.frames, maps, title)
-    written = [*save_figure(figure, osp.join(args.out_dir, 'delta'))]
-    written.append(osp.join(args.out_dir, 'delta.mp4'))
-    frames = make_overlay_frames(clip.frames, maps)
-    write_video(written[-1], frames, fps=8)
-    print(*written, sep='\n')
+    print(*save_figure(figure, args.out), sep='\n')
+    write_video(
+        f'{args.out}.mp4', make_overlay_frames(clip.frames, maps), fps=8
+    )
+    print(f'{args.out}.mp4')
 
 
 if __name__ == '__main__':

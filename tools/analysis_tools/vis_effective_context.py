@@ -1,22 +1,21 @@
 """Show which parts of a clip the feature of a model depends on.
 
 Draws the norm of the feature's derivative by the pixels of each token
-(effective_context.pdf, .png and .mp4) and prints which share of the tokens
-holds half and nine tenths of it.
+(OUT.pdf, OUT.png and OUT.mp4) and prints which share of the tokens holds half
+and nine tenths of it.
 
 Example:
-    python tools/analysis_tools/effective_context.py clip.mp4 CONFIG.py \\
-        CHECKPOINT.pth --out-dir figures
+    python tools/analysis_tools/vis_effective_context.py clip.mp4 CONFIG.py \\
+        CHECKPOINT.pth --out figures/context
 """
 
-import os.path as osp
 import sys
 
-from clip_arguments import load, make_parser, parse_args
+from model_arguments import load_clip, load_model, make_parser, parse_args
 
 
 def main() -> None:
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, 'effective_context', with_video=True)
     parser.add_argument(
         '--num-probes',
         type=int,
@@ -26,7 +25,8 @@ def main() -> None:
     args = parse_args(parser)
     if args.num_probes < 1:
         parser.error(f'--num-probes must be positive, got {args.num_probes}')
-    model, clip = load(args)
+    model = load_model(args)
+    clip = load_clip(args, model)
 
     from mmvideomamba.analysis.delta import find_backbone
     from mmvideomamba.analysis.effective_context import (
@@ -55,11 +55,11 @@ def main() -> None:
     maps = {'influence': influence[0].cpu().numpy()}
     title = 'norm of the derivative of the feature by the pixels of a token'
     figure = draw_token_maps(clip.frames, maps, title)
-    path = osp.join(args.out_dir, 'effective_context')
-    print(*save_figure(figure, path), sep='\n')
-    frames = make_overlay_frames(clip.frames, maps)
-    write_video(f'{path}.mp4', frames, fps=8)
-    print(f'{path}.mp4')
+    print(*save_figure(figure, args.out), sep='\n')
+    write_video(
+        f'{args.out}.mp4', make_overlay_frames(clip.frames, maps), fps=8
+    )
+    print(f'{args.out}.mp4')
 
 
 if __name__ == '__main__':
