@@ -3,7 +3,8 @@
 Triton comes with torch's CUDA wheels and compiles at the first call. Data are
 float32, bfloat16 or float16, arithmetic and states float32; float64, which
 exists for checking, goes to the reference. Gradients are the same bit for bit
-from run to run: no atomics. The kernels are in `triton_kernels/`.
+from run to run: no atomics. That `order` holds permutations is not checked,
+which would wait for the GPU. The kernels are in `triton_kernels/`.
 
 With TRITON_INTERPRET=1 in the environment Triton runs kernels in numpy, on
 CPU tensors: slow, and how the tests check them without a GPU.

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Check and measure everything on this machine's GPU, in at most 10 minutes:
+#
+#   bash tools/gpu_check.sh
+#
+# Needs torch and Triton; what needs more says so and is skipped. Results go
+# to docs/benchmarks/<gpu>.json and .md, a summary comes last.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python3}" tools/gpu_check.py "$@"
