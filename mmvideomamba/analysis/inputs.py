@@ -33,10 +33,11 @@ def read_clip(video: str, model: nn.Module, view: int = 0) -> Clip:
             numbers count from the last.
 
     Raises:
-        ValueError: The pipeline has no such view, or makes no clips.
+        ValueError: The pipeline has no such view, or makes no clips, or the
+            config has no test set.
     """
     init_default_scope(model.cfg.get('default_scope', 'mmaction'))
-    data = Compose(model.cfg.test_pipeline)(
+    data = Compose(_pipeline(model.cfg, 'test_dataloader'))(
         dict(filename=video, label=-1, start_index=0, modality='RGB')
     )
     views = data['inputs']
@@ -68,13 +69,7 @@ def input_shape(config: Config) -> Tuple[int, ...]:
         ValueError: The config has no pipeline that makes clips of a video.
     """
     init_default_scope(config.get('default_scope', 'mmaction'))
-    loader = config.get('val_dataloader') or config.get('test_dataloader')
-    if not loader:
-        raise ValueError('the config has no val_dataloader')
-    dataset = loader.dataset
-    while 'dataset' in dataset:  # Wrappers such as RepeatDataset.
-        dataset = dataset.dataset
-    pipeline = _without_files(dataset.pipeline)
+    pipeline = _without_files(_pipeline(config, 'val_dataloader'))
     try:
         inputs = Compose(pipeline)(
             dict(total_frames=300, start_index=0, modality='RGB', label=0)
@@ -86,6 +81,15 @@ def input_shape(config: Config) -> Tuple[int, ...]:
     if inputs.ndim == 5:
         inputs = inputs[:1]  # (views, C, T, H, W)
     return (1, *inputs.shape)
+
+
+def _pipeline(config: Config, dataloader: str) -> List[dict]:
+    if not config.get(dataloader):
+        raise ValueError(f'the config has no {dataloader}')
+    dataset = config[dataloader].dataset
+    while 'dataset' in dataset:  # Wrappers such as RepeatDataset.
+        dataset = dataset.dataset
+    return dataset.pipeline
 
 
 def _without_files(pipeline: List[dict]) -> list:

@@ -64,7 +64,11 @@ def make_overlay_frames(
         for values in scaled:
             step = number * len(values) // len(frames)
             panels.append(overlay_map(frame, values[step]))
-        yield np.hstack([_with_title(*p) for p in zip(panels, titles)])
+        titled = [_with_title(*p) for p in zip(panels, titles)]
+        gap = np.full((len(titled[0]), 8, 3), 255, np.uint8)
+        yield np.hstack(
+            [titled[0], *(x for t in titled[1:] for x in (gap, t))]
+        )
 
 
 @paper_style

@@ -47,7 +47,7 @@ def make_config(num_clips=2, input_format='NCTHW'):
                     format_shape='NCTHW',
                 ),
             ),
-            test_pipeline=pipeline,
+            test_dataloader=dict(dataset=dict(pipeline=pipeline)),
             val_dataloader=dict(dataset=dict(pipeline=pipeline)),
         )
     )
