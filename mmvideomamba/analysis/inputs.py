@@ -69,7 +69,10 @@ def input_shape(config: Config) -> Tuple[int, ...]:
         ValueError: The config has no pipeline that makes clips of a video.
     """
     init_default_scope(config.get('default_scope', 'mmaction'))
-    pipeline = _without_files(_pipeline(config, 'val_dataloader'))
+    # Configs that can only be tested have no validation.
+    has_val = config.get('val_dataloader')
+    loader = 'val_dataloader' if has_val else 'test_dataloader'
+    pipeline = _without_files(_pipeline(config, loader))
     try:
         inputs = Compose(pipeline)(
             dict(total_frames=300, start_index=0, modality='RGB', label=0)

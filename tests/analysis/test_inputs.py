@@ -68,8 +68,14 @@ def test_one_view_of_clips_and_all_frames_of_images():
     assert input_shape(with_images) == (1, 8, 3, 64, 64)
 
 
+def test_a_config_that_can_only_be_tested():
+    config = make_config()
+    config.pop('val_dataloader')
+    assert input_shape(config) == (1, 1, 3, 4, 64, 64)
+
+
 def test_a_config_without_a_video_pipeline_is_refused():
-    with pytest.raises(ValueError, match='no val_dataloader'):
+    with pytest.raises(ValueError, match='no test_dataloader'):
         input_shape(Config(dict(model=dict())))
     config = make_config()
     config.val_dataloader.dataset.pipeline.pop(1)
