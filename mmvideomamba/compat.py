@@ -22,7 +22,7 @@ def repair_host() -> None:
     require_supported_mmcv()
     alias_importlib_metadata()
     stub_drn_localizer()
-    silence_mmcv_lite()
+    silence_host_warnings()
     silence_file_client()
     allow_runner_checkpoints()
     read_checkpoints_safely()
@@ -101,11 +101,17 @@ def stub_drn_localizer() -> None:
     sys.modules[name] = module
 
 
-def silence_mmcv_lite() -> None:
-    """mmcv-lite warns at import that it lacks an operator we never use."""
-    warnings.filterwarnings(
-        'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
-    )
+def silence_host_warnings() -> None:
+    """Silence warnings about the host's own code, which no user can change.
+
+    mmcv-lite says at import that it lacks an operator we never use; mmengine
+    passes DDP an argument that torch 2.13 calls deprecated.
+    """
+    for message in (
+        'Fail to import ``MultiScaleDeformableAttention``',
+        '`broadcast_buffers` is deprecated',
+    ):
+        warnings.filterwarnings('ignore', message=message)
 
 
 def silence_file_client() -> None:
