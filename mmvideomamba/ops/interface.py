@@ -166,8 +166,6 @@ def choose_engine(backend: str, device: torch.device):
     return ENGINES[_runnable(backend, device.type)]
 
 
-# torch.compile takes the answer as it is, without looking for how it is found.
-@torch.compiler.assume_constant_result
 def _runnable(backend: str, device_type: str) -> str:
     if backend == 'auto':
         return _first_runnable(device_type)
@@ -175,6 +173,12 @@ def _runnable(backend: str, device_type: str) -> str:
     if reason is not None:
         raise RuntimeError(f'scan backend {backend!r} cannot run: {reason}')
     return backend
+
+
+# torch.compile takes the answer as it is, without tracing how it is found:
+# `torch.compiler.assume_constant_result`, which does no more than this, takes
+# a second to import.
+_runnable._dynamo_marked_constant = True
 
 
 @cache
