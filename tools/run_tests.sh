@@ -10,5 +10,11 @@ step 'Style'
 ruff check .
 ruff format --check .
 
+if [ $# -eq 0 ] && [ "$(uname)" = Linux ] && command -v "${CXX:-g++}" >/dev/null
+then
+    step 'CPU kernels under AddressSanitizer'
+    bash tools/sanitize_kernels.sh
+fi
+
 step 'Tests'
 python -m pytest "$@"
