@@ -11,6 +11,7 @@ import os
 import sys
 import types
 import warnings
+from typing import Optional
 
 import torch
 
@@ -22,6 +23,7 @@ def repair_host() -> None:
     require_supported_mmcv()
     alias_importlib_metadata()
     stub_drn_localizer()
+    leave_out_unusable_multimodal()
     silence_host_warnings()
     silence_file_client()
     allow_runner_checkpoints()
@@ -99,6 +101,29 @@ def stub_drn_localizer() -> None:
     module.DRN = DRN
     sys.modules[package.__name__] = package
     sys.modules[name] = module
+
+
+def leave_out_unusable_multimodal() -> None:
+    """Let mmaction2 import beside a transformers that it cannot use.
+
+    Where transformers is installed, mmaction2 imports its video-language
+    models, which also need timm, undeclared, and functions that transformers
+    5 no longer has. Its own placeholders take their place, as they do
+    without transformers.
+    """
+    from mmaction.utils import dependency
+
+    if dependency.WITH_MULTIMODAL and not (
+        _imports('timm.models.layers', 'DropPath')
+        and _imports(
+            'transformers.modeling_utils', 'apply_chunking_to_forward'
+        )
+        and _imports(
+            'transformers.models.beit.modeling_beit',
+            'BeitRelativePositionBias',
+        )
+    ):
+        dependency.WITH_MULTIMODAL = False
 
 
 def silence_host_warnings() -> None:
@@ -238,12 +263,13 @@ def _called(path: str, function):
     return call
 
 
-def _imports(name: str) -> bool:
+def _imports(module: str, name: Optional[str] = None) -> bool:
+    """Whether `import module`, or `from module import name`, works."""
     try:
-        importlib.import_module(name)
+        imported = importlib.import_module(module)
     except (ImportError, RuntimeError):
         return False
-    return True
+    return name is None or hasattr(imported, name)
 
 
 def _numpy_1() -> bool:

@@ -4,11 +4,13 @@ import importlib
 import importlib.metadata
 import pickle
 import sys
+import types
 
 import mmcv
 import numpy as np
 import pytest
 import torch
+from mmaction.utils import dependency
 from mmengine.dist import utils as dist_utils
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
@@ -80,6 +82,33 @@ def test_without_mmaction_the_command_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ImportError, match='pip install mmaction2==1.2.0'):
         compat.stub_drn_localizer()
+
+
+@pytest.mark.parametrize('has_timm', [True, False])
+def test_multimodal_models_are_left_out_where_they_cannot_be(
+    monkeypatch, has_timm
+):
+    def install(name, *attributes):
+        module = types.ModuleType(name)
+        for attribute in attributes:
+            setattr(module, attribute, object())
+        monkeypatch.setitem(sys.modules, name, module)
+
+    for package in ('timm', 'timm.models', 'transformers'):
+        install(package)
+    for package in ('transformers.models', 'transformers.models.beit'):
+        install(package)
+    install('transformers.modeling_utils', 'apply_chunking_to_forward')
+    install(
+        'transformers.models.beit.modeling_beit', 'BeitRelativePositionBias'
+    )
+    install('timm.models.layers', 'DropPath')
+    if not has_timm:
+        monkeypatch.setitem(sys.modules, 'timm.models.layers', None)
+
+    monkeypatch.setattr(dependency, 'WITH_MULTIMODAL', True)
+    compat.leave_out_unusable_multimodal()
+    assert dependency.WITH_MULTIMODAL is has_timm
 
 
 def test_video_readers_start_without_deprecation_warnings(capsys):

@@ -176,6 +176,7 @@ def write_motion_shapes(
             'size must be even and at least 64 and num_frames at least 2, '
             f'got size={size}, num_frames={num_frames}'
         )
+    os.makedirs(root, exist_ok=True)
     bar = ProgressBar(num_train + num_test)
     for split, count in zip(SPLITS, (num_train, num_test)):
         lines: List[str] = []
