@@ -1,0 +1,171 @@
+"""The benchmark of models: what it counts, times and reports."""
+
+import json
+import os.path as osp
+
+import pytest
+import torch
+
+from mmvideomamba.analysis import benchmark
+from mmvideomamba.analysis.benchmark import (
+    Entry,
+    measure,
+    middle_half,
+    peak_memory,
+    summarize_turns,
+    take_turns,
+)
+from mmvideomamba.analysis.flops import count_complexity
+from mmvideomamba.analysis.matrix_products import MatrixProducts
+from mmvideomamba.analysis.video_models import (
+    FAMILIES,
+    Workload,
+    model_config,
+)
+from mmvideomamba.models import VideoMamba
+from mmvideomamba.registry import MODELS
+
+TINY = dict(embed_dims=16, num_layers=2, d_state=4)
+
+
+def tiny_workload(family, frames, batch_size, device):
+    """Stands in for `build_workload`: a VideoMamba of 32 x 32 pixels."""
+    if frames > 8:
+        raise ValueError('too many frames\nfor this test')
+    torch.manual_seed(0)
+    backbone = dict(
+        type='VideoMamba', arch=TINY, img_size=32, num_frames=frames
+    )
+    head = dict(type='VideoMambaHead', num_classes=5, in_channels=16)
+    model = MODELS.build(
+        dict(type='Recognizer3D', backbone=backbone, cls_head=head)
+    )
+    clips = torch.randn(batch_size, 3, frames, 32, 32)
+    return Workload(model.to(device), clips.to(device))
+
+
+@pytest.mark.parametrize('cls_token', ['head', None])
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_the_floor_multiplies_what_the_model_multiplies(cls_token, batch_size):
+    model = VideoMamba(
+        arch=TINY, img_size=32, num_frames=4, cls_token=cls_token
+    )
+    shape = (batch_size, 3, 4, 32, 32)
+    cost = count_complexity(model, shape)
+    products = {'mm', 'addmm', 'bmm', 'convolution'}
+    expected = sum(
+        row.complete for row in cost.modules if row.operation in products
+    )
+    floor = MatrixProducts(model, torch.zeros(shape))
+    assert count_complexity(floor, shape).complete == expected > 0
+
+
+def test_calls_take_turns_and_slow_ones_rest(monkeypatch):
+    clock, ran, turns = [0.0], [], []
+    monkeypatch.setattr(benchmark.time, 'perf_counter', lambda: clock[0])
+
+    def make(name, seconds):
+        def call():
+            ran.append(name)
+            clock[0] += seconds
+
+        return call
+
+    seconds = take_turns(
+        dict(fast=make('fast', 1), slow=make('slow', 5)),
+        turns=4,
+        budget=9,
+        report=turns.append,
+    )
+    assert seconds == dict(fast=[1] * 4, slow=[5] * 2)
+    assert ran == ['fast', 'slow', 'fast', 'slow', 'fast', 'fast']
+    assert turns == [1, 2, 3, 4]
+
+
+def test_ratios_are_those_of_a_turn():
+    # The machine is ten times slower in the second turn.
+    timings = summarize_turns(dict(ours=[1, 10, 1], peer=[3, 30, 4]))
+    assert timings['ours'].ratio == 1
+    assert timings['peer'].median == 4
+    assert timings['peer'].ratio == 3
+    assert timings['peer'].ratio_spread == (3, 3.5)
+    assert timings['peer'].fastest == 3
+    assert timings['peer'].turns == 3
+
+
+def test_the_middle_half():
+    assert middle_half([5, 1, 2, 4, 3]) == (2, 4)
+    assert middle_half([7]) == (7, 7)
+
+
+def test_memory_is_that_of_the_worst_moment():
+    def call():
+        a = torch.ones(1000)
+        b = a + a
+        del a
+        c = b + b  # 2000 floats at most
+        return c.sum()
+
+    assert 8000 <= peak_memory(call, 'cpu') <= 8200
+
+
+def test_memory_of_a_training_step_holds_gradients_and_moments():
+    workload = tiny_workload('videomamba-s', 4, 1, 'cpu')
+    parameters = sum(p.nbytes for p in workload.model.parameters())
+    peak = peak_memory(lambda: workload.training('fp32'), 'cpu')
+    assert peak > parameters
+    assert workload.held_by_optimizer() >= 2 * parameters
+    # Gradients are let go between steps.
+    assert all(p.grad is None for p in workload.model.parameters())
+
+
+def test_the_results_are_complete_and_ready_for_json(monkeypatch):
+    monkeypatch.setattr(benchmark, 'build_workload', tiny_workload)
+    entries = [
+        Entry('videomamba-s', 4, 'fp32'),
+        Entry('videomamba-s', 4, 'bf16'),
+        Entry('videomamba-s', 8, 'fp32'),
+        Entry('videomamba-s', 16, 'fp32'),
+    ]
+    lines = []
+    rows = measure(entries, batch_size=2, turns=2, report=lines.append)
+    assert json.loads(json.dumps(rows))
+    assert [row['name'] for row in rows] == [
+        'VideoMamba-S 4f',
+        'VideoMamba-S 4f, its matrix products alone',
+        'VideoMamba-S 4f bf16',
+        'VideoMamba-S 4f bf16, its matrix products alone',
+        'VideoMamba-S 8f',
+        'VideoMamba-S 8f, its matrix products alone',
+        'VideoMamba-S 16f',
+    ]
+    ours, floor, half, _, longer, _, refused = rows
+    assert ours['forward']['ratio'] == ours['training']['ratio'] == 1
+    assert ours['paper_macs'] < floor['complete_macs'] < ours['complete_macs']
+    assert floor['training'] is None
+    assert half['parameters'] == ours['parameters']
+    assert ours['forward']['clips_per_second'] == (
+        2 / ours['forward']['median']
+    )
+    assert longer['forward']['memory'] > ours['forward']['memory']
+    held = 4 * ours['parameters'] * 2
+    assert ours['training']['memory'] > held + ours['forward']['memory']
+    assert refused['error'] == 'too many frames'
+    assert refused['forward'] is refused['training'] is None
+    assert 'training: turn 2/2' in lines
+
+
+def test_every_peer_is_built_for_its_frames_without_weights():
+    for name, family in FAMILIES.items():
+        backbone = model_config(name, 24)['backbone']
+        assert backbone.get('pretrained') is None
+        if family.frames_key:
+            assert backbone[family.frames_key] == 24
+
+
+def test_a_host_without_configs_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr('mmaction.__file__', osp.join(tmp_path, '__init__.py'))
+    with pytest.raises(FileNotFoundError, match='pip install mmaction2'):
+        model_config('swin-t', 32)
+    # VideoMamba needs nothing of it.
+    assert model_config('videomamba-s', 16)['backbone']['arch'] == 'small'
