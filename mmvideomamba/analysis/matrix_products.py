@@ -24,14 +24,13 @@ class MatrixProducts(nn.Module):
         self.tokenizer = backbone.tokenizer
         self.mixers = nn.ModuleList(layer.mixer for layer in backbone.layers)
         mixer = backbone.layers[0].mixer
-        K, D, R = mixer.dt_proj.shape
+        K, D, _ = mixer.dt_proj.shape
         T, H, W = self.tokenizer.grid(clips.shape[2:])
         batch = len(clips)
         length = T * H * W + (backbone.cls_token_place is not None)
         shapes = dict(
             tokens=(batch, length, backbone.embed_dims),
-            u=(K, batch * length, D),
-            dt=(K, batch * length, R),
+            u=(K, batch, length, D),
             y=(batch, length, D),
         )
         for name, shape in shapes.items():
@@ -42,6 +41,5 @@ class MatrixProducts(nn.Module):
         self.tokenizer(clips)
         for mixer in self.mixers:
             mixer.in_proj(self.tokens)
-            torch.bmm(self.u, mixer.x_proj.transpose(1, 2))
-            torch.bmm(self.dt, mixer.dt_proj.transpose(1, 2))
+            mixer.scan_inputs(self.u)
             mixer.out_proj(self.y)

@@ -48,13 +48,15 @@ def draw_costs(
         label = model['name']
         if model.get('published') is not None:
             label += f'\n{model["published"]:.1f}*'
+        radius = (area / np.pi) ** 0.5
+        above = _has_one_close_below(place, models)
         ax.annotate(
             label,
             place,
-            xytext=(0, -((area / np.pi) ** 0.5) - 3),
+            xytext=(0, radius + 3 if above else -radius - 3),
             textcoords='offset points',
             ha='center',
-            va='top',
+            va='bottom' if above else 'top',
             fontsize=7.5,
             linespacing=1.1,
         )
@@ -131,7 +133,7 @@ def _log_axes(
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
     ax.set_xlim(min(across) / 1.5, max(across) * 1.5)
-    ax.set_ylim(min(upward) / 1.7, max(upward) * 1.5)
+    ax.set_ylim(min(upward) / 1.7, max(upward) * 1.7)
     ax.grid(True)
     ax.set_axisbelow(True)
 
@@ -144,17 +146,28 @@ def _round_numbers(low: float, high: float) -> List[float]:
 
 def _parameter_legend(ax: Axes, parameters: Sequence[int]) -> None:
     """Bubbles of round sizes that span the models'."""
-    sizes = [
-        size for size in (10, 25, 50, 100) if size < max(parameters) / 1e6
-    ]
+    sizes = [size for size in (25, 50, 100) if size < max(parameters) / 1e6]
     handles = [
         ax.scatter([], [], s=AREA * size, color='#BBBBBB', linewidth=0)
         for size in sizes
     ]
     ax.legend(
         handles,
-        [f'{size} M parameters' for size in sizes],
+        [f'{size} M' for size in sizes],
         loc='upper left',
-        labelspacing=1.0,
-        borderpad=0.8,
+        title='parameters',
+        labelspacing=1.9,
+        handletextpad=1.2,
+        borderpad=1.2,
     )
+
+
+def _has_one_close_below(
+    place: Tuple[float, float], models: Sequence[dict]
+) -> bool:
+    """Whether a label below a bubble would lie on another bubble."""
+    for model in models:
+        right, up = model['time'] / place[0], model['memory'] / place[1]
+        if 1 / 1.3 < right < 1.3 and 1 / 1.6 < up < 1:
+            return True
+    return False

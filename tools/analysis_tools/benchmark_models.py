@@ -10,13 +10,14 @@ Examples:
 
     # On a GPU, in bfloat16 too, with clips in batches.
     python tools/analysis_tools/benchmark_models.py --device cuda \\
-        --precision fp32 bf16 --batch-size 8 --json results.json
+        --precision fp32 bf16 --batch-size 8 --out work_dirs/benchmark
 
 Models are built without pretrained weights, the peers from mmaction2's own
 configs, and run as recognizers with their heads. They take turns; times are
 medians over the turns, ratios are taken within each turn, both with their
-middle half. With `--out` the figures are drawn: cost against memory, and
-growth where a model was measured at several numbers of frames.
+middle half. With `--out` the figures are drawn and the results kept: cost
+against memory, and growth where a model ran at several numbers of frames.
+Progress goes to the standard error.
 """
 
 import argparse
@@ -93,9 +94,14 @@ def parse_args() -> argparse.Namespace:
         help='a model rests, in each pass, when its turns together took this '
         'long, after two at least (default: 60)',
     )
-    parser.add_argument('--json', type=Path, help='file for all figures')
     parser.add_argument(
-        '--out', type=Path, metavar='DIR', help='folder for the drawings'
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='folder for costs.{pdf,png}, growth.{pdf,png} and results.json',
+    )
+    parser.add_argument(
+        '--json', action='store_true', help='print JSON instead of tables'
     )
     args = parser.parse_args()
     numbers = (args.repeats, args.batch_size, *(args.frames or ()))
@@ -133,6 +139,24 @@ def main() -> None:
         )
     except FileNotFoundError as error:
         sys.exit(f'error: {error}')
+    record = json.dumps(
+        dict(machine=machine, batch_size=args.batch_size, results=rows),
+        indent=2,
+    )
+    if args.json:
+        print(record)
+    else:
+        print_tables(rows, machine, args)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / 'results.json').write_text(record + '\n')
+        for path in draw(rows, args):
+            print(path, file=sys.stderr)
+
+
+def print_tables(
+    rows: List[dict], machine: dict, args: argparse.Namespace
+) -> None:
     print(', '.join(f'{k} {v}' for k, v in machine.items()))
     print(f'batch size {args.batch_size}')
     for name in args.passes:
@@ -141,15 +165,6 @@ def main() -> None:
     for row in rows:
         if row['error']:
             print(f'{row["name"]} could not run: {row["error"]}')
-
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        record = dict(
-            machine=machine, batch_size=args.batch_size, results=rows
-        )
-        args.json.write_text(json.dumps(record, indent=2) + '\n')
-    if args.out:
-        draw(rows, args)
 
 
 def describe_machine(device: str) -> dict:
@@ -198,13 +213,13 @@ def scaled(value: Optional[float], unit: float, digits: int) -> str:
     return '-' if value is None else f'{value / unit:.{digits}f}'
 
 
-def draw(rows: List[dict], args: argparse.Namespace) -> None:
+def draw(rows: List[dict], args: argparse.Namespace) -> List[Path]:
     """Figures of the forward pass if it was measured, else of training."""
     name = 'forward' if 'forward' in args.passes else 'training'
     rows = [row for row in rows if row['parameters'] and row[name]]
     what = dict(forward='forward pass', training='training step')[name]
     label = f'{what} (ms), {args.device}, batch of {args.batch_size}'
-    paths = []
+    paths: List[Path] = []
     if rows:
         models = [
             dict(
@@ -236,7 +251,7 @@ def draw(rows: List[dict], args: argparse.Namespace) -> None:
     if curves:
         figure = draw_growth(curves, label)
         paths += save_figure(figure, args.out / 'growth')
-    print('\n' + ' '.join(map(str, paths)))
+    return paths
 
 
 def published_accuracy(row: dict) -> Optional[float]:
