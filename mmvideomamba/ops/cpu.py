@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from . import library, reference
+from .memory import keep_freed_memory
 
 # From here to the functions: csrc/abi.h, which says what each field is.
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1}
@@ -144,6 +145,7 @@ def _load() -> Union[ctypes.CDLL, str]:
     sizes = ctypes.sizeof(_ConvArgs), ctypes.sizeof(_ScanArgs)
     if tuple(description) != (_CHUNK, _UNIT, *sizes):
         return f'its C++ kernels were built from other sources: {remedy}'
+    keep_freed_memory()
     return kernels
 
 

@@ -1,0 +1,31 @@
+"""Keep freed memory in the process, as PyTorch does on GPUs."""
+
+import ctypes
+import os
+
+# <malloc.h> of the GNU C library.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def keep_freed_memory() -> bool:
+    """Stop the GNU C library from giving freed tensors back to the system.
+
+    A forward pass allocates and frees tensors of megabytes by the hundred.
+    Given back, each costs the next one a page fault for every 4 KiB, which
+    can take as long as all the arithmetic (docs/performance.md). The process
+    stays as large as it has once been. Environment variables MALLOC_* or
+    GLIBC_TUNABLES set by the user, and other C libraries, are left alone.
+
+    Returns:
+        bool: Whether the setting was made.
+    """
+    chosen = [name for name in os.environ if name.startswith('MALLOC_')]
+    if chosen or 'GLIBC_TUNABLES' in os.environ:
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30) and mallopt(_M_TRIM_THRESHOLD, -1)
+    )
