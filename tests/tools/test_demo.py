@@ -13,7 +13,7 @@ from mmvideomamba.registry import MODELS
 
 CONFIG = (
     Path(__file__).resolve().parents[2] / 'configs/recognition/videomamba/'
-    'videomamba-nano-p16_1xb32-8x4x1-20e_motionshapes-rgb.py'
+    'videomamba-nano-p16_1xb32-8x4x1-30e_motionshapes-rgb.py'
 )
 
 

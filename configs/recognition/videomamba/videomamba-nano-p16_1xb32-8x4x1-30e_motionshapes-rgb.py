@@ -30,10 +30,7 @@ model = dict(
 )
 
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=2e-3))
-train_cfg = dict(max_epochs=20, val_interval=2)
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].update(T_max=19, end=20)
-
+train_cfg = dict(val_interval=2)
 auto_scale_lr = dict(base_batch_size=32)
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(max_keep_ckpts=2)
