@@ -136,8 +136,8 @@ def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:
 def _split(state: Dict[str, Tensor]) -> Tuple[dict, dict]:
     """Part the backbone from the head."""
     if any(name.startswith('backbone.') for name in state):
-        return _below(state, 'backbone.'), _below(state, 'cls_head.')
-    head = {f'fc_cls.{k}': v for k, v in _below(state, 'head.').items()}
+        return below(state, 'backbone.'), below(state, 'cls_head.')
+    head = {f'fc_cls.{k}': v for k, v in below(state, 'head.').items()}
     backbone = {k: v for k, v in state.items() if not k.startswith('head.')}
     return backbone, head
 
@@ -184,7 +184,8 @@ def _image_family(content: dict, location: str) -> Tuple[str, str]:
     )
 
 
-def _below(state: dict, prefix: str) -> dict:
+def below(state: dict, prefix: str) -> dict:
+    """The entries under `prefix`, which their names lose."""
     return {
         name[len(prefix) :]: value
         for name, value in state.items()

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
-from .families import find_state_dict, identify
+from .families import below, find_state_dict, identify
 from .fitting import fit_backbone, head_left_out, make_report
 from .reading import MapLocation, read_checkpoint
 
@@ -120,7 +120,7 @@ def fit_loaded_backbone(
         ValueError: The model would not compute what that of the checkpoint
             does.
     """
-    tensors = _below(state_dict, prefix)
+    tensors = below(state_dict, prefix)
     if not tensors:
         raise ValueError(
             f'the checkpoint has nothing for the backbone ({prefix}*); its '
@@ -158,7 +158,7 @@ def require_head_fits(head: nn.Module, state_dict: dict, prefix: str) -> None:
     Raises:
         ValueError: Names the shapes, and what to do.
     """
-    found = {k: tuple(v.shape) for k, v in _below(state_dict, prefix).items()}
+    found = {k: tuple(v.shape) for k, v in below(state_dict, prefix).items()}
     wanted = {k: tuple(v.shape) for k, v in head.state_dict().items()}
     if found != wanted:
         raise ValueError(
@@ -232,14 +232,6 @@ def _is_bare_backbone(content: Any, location: str) -> bool:
 
 def _is_pretrained(cfg: dict) -> bool:
     return cfg['type'] in ('Pretrained', PretrainedInit)
-
-
-def _below(state_dict: dict, prefix: str) -> Dict[str, Tensor]:
-    return {
-        name[len(prefix) :]: value
-        for name, value in state_dict.items()
-        if name.startswith(prefix)
-    }
 
 
 def _copy(tensors: Dict[str, Tensor], module: nn.Module) -> None:
