@@ -1,6 +1,7 @@
 """Writing video files that every player opens."""
 
 import os
+from fractions import Fraction
 from typing import Iterable
 
 import av
@@ -31,10 +32,8 @@ def write_video(
             for frame in frames:
                 height, width = (side // 2 * 2 for side in frame.shape[:2])
                 if stream is None:
-                    rate = round(fps * 1000)
-                    stream = container.add_stream(
-                        'libx264', rate=av.utils.Fraction(rate, 1000)
-                    )
+                    rate = Fraction(round(fps * 1000), 1000)
+                    stream = container.add_stream('libx264', rate=rate)
                     stream.width, stream.height = width, height
                     stream.pix_fmt = 'yuv420p'
                     stream.options = {'crf': '18', 'preset': 'veryfast'}
