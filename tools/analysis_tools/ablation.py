@@ -22,7 +22,7 @@ from mmengine.config import Config, DictAction
 TOOLS = Path(__file__).resolve().parents[1]
 CONFIG = (
     'configs/recognition/videomamba/'
-    'videomamba-nano-p16_1xb32-8x4x1-30e_motionshapes-rgb.py'
+    'videomamba-nano-p16_1xb32-8x4x1-10e_motionshapes-rgb.py'
 )
 NAMES = ('reversal', 'positions', 'regularization', 'frames', 'width')
 
