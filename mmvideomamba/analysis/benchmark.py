@@ -1,8 +1,8 @@
 """Time and memory of video models, side by side in one run.
 
-- Time: models take turns, so that a machine that changes its pace changes it
-  for all. A ratio is taken within each turn; medians over the turns are
-  reported, with the middle half of the turns as their spread.
+- Time: models take turns and a ratio is taken within each turn, see
+  `timing.py`; medians over the turns are reported, with the middle half of the
+  turns as their spread.
 - Memory: what PyTorch allocates at the worst moment of a pass, above weights
   and clips: on CUDA its own statistic, on a CPU the sum of the allocations
   that its profiler sees. Both count tensors and not what an allocator
@@ -13,9 +13,7 @@
 import copy
 import json
 import os.path as osp
-import statistics
 import tempfile
-import time
 from functools import partial
 from itertools import accumulate
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
@@ -25,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from .flops import count_complexity
 from .matrix_products import MatrixProducts
+from .timing import summarize_turns, take_turns
 from .video_models import FAMILIES, PRECISIONS, Workload, build_workload
 
 PASSES = ('forward', 'training')
@@ -81,7 +80,8 @@ def measure(
         `frames`, `precision`, `parameters`, `paper_macs` and `complete_macs`
         of one clip, `error` (None, or why it could not run), and `forward`
         and `training`: None where not measured, else the fields of `Timing`,
-        `clips_per_second` and `memory` in bytes (None for the products).
+        `clips_per_second`, and in bytes `memory` and `memory_per_clip`, the
+        latter without the optimizer's moments (None for the products).
     """
     workloads: Dict[Tuple[str, int], Workload] = {}
     candidates: List[_Candidate] = []
@@ -108,14 +108,14 @@ def measure(
 
     for name in passes:
         running = {c.row['name']: c for c in candidates if name in c.calls}
-        seconds = take_turns(
+        times = take_turns(
             {title: c.calls[name] for title, c in running.items()},
+            device,
             turns,
             budget,
-            torch.cuda.synchronize if device == 'cuda' else lambda: None,
             lambda turn, name=name: report(f'{name}: turn {turn}/{turns}'),
         )
-        for title, timing in summarize_turns(seconds).items():
+        for title, timing in summarize_turns(times).items():
             running[title].row[name].update(
                 timing._asdict(), clips_per_second=batch_size / timing.median
             )
@@ -143,10 +143,11 @@ def _prepare(
     )
     for name in passes:
         call = partial(getattr(workload, name), row['precision'])
-        memory = peak_memory(call, workload.clips.device.type)
-        if name == 'training':
-            memory += workload.held_by_optimizer()
-        row[name] = dict(memory=memory)
+        peak = peak_memory(call, workload.clips.device.type)
+        held = workload.held_by_optimizer() if name == 'training' else 0
+        row[name] = dict(
+            memory=peak + held, memory_per_clip=peak / len(workload.clips)
+        )
         candidate.calls[name] = call
 
 
@@ -169,7 +170,10 @@ def _floor(entry: Entry, workload: Workload) -> _Candidate:
         **NOTHING_MEASURED,
         name=f'{entry.name}, {FLOOR}',
     )
-    row.update(complete_macs=cost.complete, forward=dict(memory=None))
+    row.update(
+        complete_macs=cost.complete,
+        forward=dict(memory=None, memory_per_clip=None),
+    )
     return _Candidate(row, dict(forward=multiply))
 
 
@@ -198,84 +202,3 @@ def peak_memory(call: Callable[[], object], device: str) -> int:
     events = [event for event in events if event['name'] == '[memory]']
     events.sort(key=lambda event: event['args']['Ev Idx'])
     return max(accumulate(e['args']['Bytes'] for e in events), default=0)
-
-
-class Timing(NamedTuple):
-    """How long a call takes, in seconds and against the baseline.
-
-    Attributes:
-        median (float): Over the turns.
-        spread (tuple[float, float]): The middle half of the turns.
-        fastest (float): The fastest turn.
-        ratio (float): Times the baseline's time of the same turn, median.
-        ratio_spread (tuple[float, float]): The middle half of the ratios.
-        turns (int): Number of turns.
-    """
-
-    median: float
-    spread: Tuple[float, float]
-    fastest: float
-    ratio: float
-    ratio_spread: Tuple[float, float]
-    turns: int
-
-
-def take_turns(
-    calls: Dict[str, Callable[[], object]],
-    turns: int,
-    budget: float = float('inf'),
-    synchronize: Callable[[], object] = lambda: None,
-    report: Callable[[int], object] = lambda turn: None,
-) -> Dict[str, List[float]]:
-    """Time every call once a turn: A B C, A B C, ...
-
-    Args:
-        calls (dict[str, Callable]): Name -> what to run, warmed up already.
-        turns (int): Number of turns.
-        budget (float): Seconds; a call whose turns took more than this
-            together rests for the remaining ones, after two at least.
-        synchronize (Callable): Waits for the device.
-        report (Callable): Is told each turn that begins, from 1.
-
-    Returns:
-        dict[str, list[float]]: Name -> seconds of each turn.
-    """
-    seconds: Dict[str, List[float]] = {name: [] for name in calls}
-    for turn in range(turns):
-        report(turn + 1)
-        for name, call in calls.items():
-            if turn >= 2 and sum(seconds[name]) > budget:
-                continue
-            synchronize()
-            start = time.perf_counter()
-            call()
-            synchronize()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def summarize_turns(
-    seconds: Dict[str, List[float]],
-) -> Dict[str, Timing]:
-    """Medians, spreads and ratios to the first of what was timed."""
-    timings: Dict[str, Timing] = {}
-    baseline = next(iter(seconds.values()), [])
-    for name, values in seconds.items():
-        ratios = [v / b for v, b in zip(values, baseline)]
-        timings[name] = Timing(
-            statistics.median(values),
-            middle_half(values),
-            min(values),
-            statistics.median(ratios),
-            middle_half(ratios),
-            len(values),
-        )
-    return timings
-
-
-def middle_half(values: Sequence[float]) -> Tuple[float, float]:
-    """The quartiles between which half of the values lie."""
-    if len(values) == 1:
-        return values[0], values[0]
-    low, _, high = statistics.quantiles(values, n=4, method='inclusive')
-    return low, high

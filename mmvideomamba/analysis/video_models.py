@@ -46,6 +46,9 @@ FAMILIES: Dict[str, Family] = {
     'videomamba-s': Family(
         'VideoMamba-S', (16, 32), None, 'num_frames', 'VideoMamba'
     ),
+    'videomamba-s-cp': Family(
+        'VideoMamba-S with_cp', (16, 32, 64), None, 'num_frames'
+    ),
     'videomamba-m': Family('VideoMamba-M', (16,), None, 'num_frames'),
     'videomamba-b': Family('VideoMamba-B', (16,), None, 'num_frames'),
     'swin-t': Family(
@@ -78,7 +81,8 @@ FAMILIES: Dict[str, Family] = {
         'num_frames',
     ),
 }
-_ARCHS = {'videomamba-' + arch[0]: arch for arch in ARCHS}
+_SETTINGS = {'videomamba-' + arch[0]: dict(arch=arch) for arch in ARCHS}
+_SETTINGS['videomamba-s-cp'] = dict(arch='small', with_cp=True)
 
 
 def model_config(family: str, frames: int) -> dict:
@@ -91,10 +95,9 @@ def model_config(family: str, frames: int) -> dict:
     Raises:
         FileNotFoundError: mmaction2 was installed without its configs.
     """
-    if family in _ARCHS:
-        arch = _ARCHS[family]
-        backbone = dict(type='VideoMamba', arch=arch)
-        dims = ARCHS[arch]['embed_dims']
+    if family in _SETTINGS:
+        backbone = dict(type='VideoMamba', **_SETTINGS[family])
+        dims = ARCHS[backbone['arch']]['embed_dims']
         model = dict(
             type='Recognizer3D',
             backbone=backbone,

@@ -7,14 +7,7 @@ import pytest
 import torch
 
 from mmvideomamba.analysis import benchmark
-from mmvideomamba.analysis.benchmark import (
-    Entry,
-    measure,
-    middle_half,
-    peak_memory,
-    summarize_turns,
-    take_turns,
-)
+from mmvideomamba.analysis.benchmark import Entry, measure, peak_memory
 from mmvideomamba.analysis.flops import count_complexity
 from mmvideomamba.analysis.matrix_products import MatrixProducts
 from mmvideomamba.analysis.video_models import (
@@ -26,6 +19,7 @@ from mmvideomamba.models import VideoMamba
 from mmvideomamba.registry import MODELS
 
 TINY = dict(embed_dims=16, num_layers=2, d_state=4)
+PER_CLIP = 'memory_per_clip'
 
 
 def tiny_workload(family, frames, batch_size, device):
@@ -34,7 +28,11 @@ def tiny_workload(family, frames, batch_size, device):
         raise ValueError('too many frames\nfor this test')
     torch.manual_seed(0)
     backbone = dict(
-        type='VideoMamba', arch=TINY, img_size=32, num_frames=frames
+        type='VideoMamba',
+        arch=TINY,
+        img_size=32,
+        num_frames=frames,
+        with_cp=model_config(family, frames)['backbone'].get('with_cp', False),
     )
     head = dict(type='VideoMambaHead', num_classes=5, in_channels=16)
     model = MODELS.build(
@@ -60,44 +58,6 @@ def test_the_floor_multiplies_what_the_model_multiplies(cls_token, batch_size):
     assert count_complexity(floor, shape).complete == expected > 0
 
 
-def test_calls_take_turns_and_slow_ones_rest(monkeypatch):
-    clock, ran, turns = [0.0], [], []
-    monkeypatch.setattr(benchmark.time, 'perf_counter', lambda: clock[0])
-
-    def make(name, seconds):
-        def call():
-            ran.append(name)
-            clock[0] += seconds
-
-        return call
-
-    seconds = take_turns(
-        dict(fast=make('fast', 1), slow=make('slow', 5)),
-        turns=4,
-        budget=9,
-        report=turns.append,
-    )
-    assert seconds == dict(fast=[1] * 4, slow=[5] * 2)
-    assert ran == ['fast', 'slow', 'fast', 'slow', 'fast', 'fast']
-    assert turns == [1, 2, 3, 4]
-
-
-def test_ratios_are_those_of_a_turn():
-    # The machine is ten times slower in the second turn.
-    timings = summarize_turns(dict(ours=[1, 10, 1], peer=[3, 30, 4]))
-    assert timings['ours'].ratio == 1
-    assert timings['peer'].median == 4
-    assert timings['peer'].ratio == 3
-    assert timings['peer'].ratio_spread == (3, 3.5)
-    assert timings['peer'].fastest == 3
-    assert timings['peer'].turns == 3
-
-
-def test_the_middle_half():
-    assert middle_half([5, 1, 2, 4, 3]) == (2, 4)
-    assert middle_half([7]) == (7, 7)
-
-
 def test_memory_is_that_of_the_worst_moment():
     def call():
         a = torch.ones(1000)
@@ -117,6 +77,24 @@ def test_memory_of_a_training_step_holds_gradients_and_moments():
     assert workload.held_by_optimizer() >= 2 * parameters
     # Gradients are let go between steps.
     assert all(p.grad is None for p in workload.model.parameters())
+
+
+def test_training_memory_is_linear_in_frames_and_less_with_cp(monkeypatch):
+    """The longer the clip, the less of its memory is gradients."""
+    monkeypatch.setattr(benchmark, 'build_workload', tiny_workload)
+    monkeypatch.setitem(TINY, 'num_layers', 6)
+
+    def memory(family, frames):
+        entry = Entry(family, frames, 'fp32')
+        options = dict(turns=1, batch_size=16, report=lambda line: None)
+        (row,) = measure([entry], ['training'], **options)
+        assert row['training']['memory'] > 16 * row['training'][PER_CLIP]
+        return row['training'][PER_CLIP]
+
+    kept = [memory('videomamba-s', frames) for frames in (4, 8)]
+    again = [memory('videomamba-s-cp', frames) for frames in (4, 8)]
+    assert kept[1] == pytest.approx(2 * kept[0], rel=0.1)
+    assert again[1] < 0.5 * kept[1]
 
 
 def test_the_results_are_complete_and_ready_for_json(monkeypatch):

@@ -8,6 +8,10 @@ Examples:
     python tools/analysis_tools/benchmark_models.py --passes forward \\
         --models videomamba-s vit-s --frames 8 16 32 64 128
 
+    # Training memory of longer clips, blocks kept or computed again.
+    python tools/analysis_tools/benchmark_models.py --passes training \\
+        --models videomamba-s videomamba-s-cp --frames 16 32 64 --repeats 2
+
     # On a GPU, in bfloat16 too, with clips in batches.
     python tools/analysis_tools/benchmark_models.py --device cuda \\
         --precision fp32 bf16 --batch-size 8 --out work_dirs/benchmark
@@ -45,10 +49,11 @@ COMPARED = ('videomamba-s', 'swin-t', 'vit-s', 'mvit-s', 'timesformer')
 NOTE = """
 Ratio: times the baseline's time in the same turn. Memory: what tensors take
 at the worst moment, above weights and clips; in training with gradients and
-AdamW's moments. GFLOPs: 10^9 multiply-accumulates for one clip, by the paper's
-protocol, which leaves out the inside of the state space model, and complete.
-"Its matrix products alone" is the floor: tokenizer, in_proj, x_proj, dt_proj
-and out_proj, and nothing between them."""
+AdamW's moments; "per clip" without the moments. GFLOPs: 10^9 multiply-
+accumulates for one clip, by the paper's protocol, which leaves out the inside
+of the state space model, and complete. "Its matrix products alone" is the
+floor: tokenizer, in_proj, x_proj, dt_proj and out_proj, and nothing between
+them."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -188,7 +193,8 @@ def describe_machine(device: str) -> dict:
 def format_table(rows: List[dict], name: str) -> str:
     """One pass as a Markdown table."""
     header = ('', 'ms', 'middle half', 'clips/s', 'ratio', 'middle half')
-    header += ('memory (MB)', 'param (M)', 'GFLOPs paper', 'complete')
+    header += ('memory (MB)', 'per clip', 'param (M)')
+    header += ('GFLOPs paper', 'complete')
     return markdown_table(
         header, [format_row(row, row[name]) for row in rows if row[name]]
     )
@@ -203,6 +209,7 @@ def format_row(row: dict, cost: dict) -> List[str]:
         f'{cost["ratio"]:.2f}',
         '-'.join(f'{value:.2f}' for value in cost['ratio_spread']),
         scaled(cost['memory'], 1e6, 0),
+        scaled(cost['memory_per_clip'], 1e6, 0),
         scaled(row['parameters'], 1e6, 1),
         scaled(row['paper_macs'], 1e9, 1),
         scaled(row['complete_macs'], 1e9, 1),
