@@ -13,7 +13,7 @@ last digits from run to run.
 
 import importlib
 from functools import cache
-from typing import Callable, Optional, Tuple, Union
+from typing import Callable, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,11 @@ from torch import Tensor
 
 from . import reference
 
+# Package -> its extension, without which it is of no use, and its function.
+FUNCTIONS = {
+    'mamba_ssm': ('selective_scan_cuda', 'selective_scan_fn'),
+    'causal_conv1d': ('causal_conv1d_cuda', 'causal_conv1d_fn'),
+}
 MAX_STATES = 256
 WIDTHS = (2, 3, 4)
 
@@ -37,7 +42,7 @@ def causal_conv1d(
     Raises:
         ValueError: A width that causal-conv1d has no kernel for.
     """
-    if x.dtype == torch.float64:
+    if _beyond_kernels(x):
         return reference.causal_conv1d(x, weight, bias, order, activation)
     K, D, W = weight.shape
     if W not in WIDTHS:
@@ -45,7 +50,7 @@ def causal_conv1d(
             f"scan backend 'cuda' convolves with a width of {WIDTHS}, "
             f"got {W}; take scan backend 'triton'"
         )
-    _, conv = _load()
+    conv = load('causal_conv1d')
     steps = _channels_first(x.expand(K, *x.shape), order)
     out = conv(
         steps,
@@ -73,7 +78,7 @@ def selective_scan(
     Raises:
         ValueError: More states than mamba-ssm has a kernel for.
     """
-    if u.dtype == torch.float64:
+    if _beyond_kernels(u):
         return reference.selective_scan(
             u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
         )
@@ -84,7 +89,7 @@ def selective_scan(
             f"scan backend 'cuda' has at most {MAX_STATES} states, "
             f"got {N}; take scan backend 'triton'"
         )
-    scan, _ = _load()
+    scan = load('mamba_ssm')
     B, C = (
         _channels_first(t.to(u.dtype), order).view(batch, K, N, L)
         for t in (B, C)
@@ -109,6 +114,11 @@ def selective_scan(
     return y.to(u.dtype)
 
 
+def _beyond_kernels(x: Tensor) -> bool:
+    """float64, and empty batches: CUDA refuses to launch nothing."""
+    return x.dtype == torch.float64 or x.numel() == 0
+
+
 def _channels_first(x: Tensor, order: Optional[Tensor]) -> Tensor:
     """(K, B, L, D) in token order -> (B, K * D, L) in scan order."""
     steps = reference.to_scan_order(x, order)
@@ -126,28 +136,26 @@ def why_not(device_type: str) -> Optional[str]:
     """Return what keeps this engine from running, None where it runs."""
     if device_type != 'cuda':
         return f'it runs on cuda tensors, not on {device_type}'
-    functions = _load()
-    return functions if isinstance(functions, str) else None
+    for package in FUNCTIONS:
+        function = load(package)
+        if isinstance(function, str):
+            return function
+    return None
 
 
 @cache
-def _load() -> Union[Tuple[Callable, Callable], str]:
-    """The two functions, or why they are missing.
+def load(package: str) -> Union[Callable, str]:
+    """The public function of a package in FUNCTIONS, or why it is missing.
 
-    The packages may be there without their kernels, and a kernel built for
+    The package may be there without its kernels, and a kernel built for
     another torch fails with whatever error it likes.
     """
-    found = []
-    for extension, package, name in (
-        ('selective_scan_cuda', 'mamba_ssm', 'selective_scan_fn'),
-        ('causal_conv1d_cuda', 'causal_conv1d', 'causal_conv1d_fn'),
-    ):
-        try:
-            importlib.import_module(extension)
-            found.append(getattr(importlib.import_module(package), name))
-        except Exception as error:
-            return (
-                f'{extension} of {package.replace("_", "-")} cannot be '
-                f'imported ({error}); see docs/engines.md'
-            )
-    return tuple(found)
+    extension, name = FUNCTIONS[package]
+    try:
+        importlib.import_module(extension)
+        return getattr(importlib.import_module(package), name)
+    except Exception as error:
+        return (
+            f'{extension} of {package.replace("_", "-")} cannot be '
+            f'imported ({error}); see docs/engines.md'
+        )

@@ -1,11 +1,6 @@
-"""The adapter to mamba-ssm and causal-conv1d, against stand-ins.
-
-The stand-ins have the signatures of the public functions, insist on their
-rules and compute with the reference.
-"""
+"""The adapter to mamba-ssm and causal-conv1d, against stand-ins."""
 
 import sys
-from types import ModuleType
 
 import pytest
 import torch
@@ -14,83 +9,6 @@ from test_engines import compare
 from test_operators import conv_inputs, make_order, scan_inputs
 
 from mmvideomamba.ops import choose_engine, cuda_scan, reference
-
-
-def selective_scan_fn(
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D=None,
-    z=None,
-    delta_bias=None,
-    delta_softplus=False,
-    return_last_state=False,
-):
-    """mamba_ssm.selective_scan_fn: (batch, dim, length), B and C grouped."""
-    batch, dim, length = u.shape
-    groups = B.shape[1]
-    assert A.shape[1] <= 256
-    assert delta.shape == u.shape
-    assert B.shape == C.shape == (batch, groups, A.shape[1], length)
-    for t in (u, delta, B, C):
-        assert t.stride(-1) == 1
-        assert t.dtype == u.dtype
-        assert t.dtype in (torch.float32, torch.float16, torch.bfloat16)
-    for t in (A, D, delta_bias):
-        assert t is None or (t.dtype == torch.float32 and t.is_contiguous())
-        assert t is None or t.shape[0] == dim
-    out = []
-    for g in range(groups):
-        block = slice(g * dim // groups, (g + 1) * dim // groups)
-        y = reference.selective_scan(
-            u[:, block].transpose(1, 2)[None],
-            delta[:, block].transpose(1, 2)[None],
-            A[None, block],
-            B[:, g].transpose(1, 2)[None],
-            C[:, g].transpose(1, 2)[None],
-            None if D is None else D[None, block],
-            None,
-            None if delta_bias is None else delta_bias[None, block],
-            delta_softplus,
-            None,
-        )
-        out.append(y.transpose(1, 2))
-    return torch.cat(out, dim=1)
-
-
-def causal_conv1d_fn(x, weight, bias=None, seq_idx=None, activation=None):
-    """causal_conv1d.causal_conv1d_fn: (batch, dim, length)."""
-    assert x.stride(2) == 1 or (
-        x.stride(1) == 1 and x.stride(0) % 8 == x.stride(2) % 8 == 0
-    )
-    assert weight.shape[0] == x.shape[1]
-    assert 2 <= weight.shape[1] <= 4
-    assert bias is None or bias.dtype == weight.dtype
-    assert activation in (None, 'silu', 'swish')
-    bias = None if bias is None else bias[None]
-    out = reference.causal_conv1d(
-        x.transpose(1, 2), weight[None], bias, None, activation
-    )
-    return out[0].transpose(1, 2)
-
-
-@pytest.fixture
-def installed(monkeypatch):
-    """Both packages and their extensions, on machines with neither."""
-    for name, function in (
-        ('mamba_ssm', selective_scan_fn),
-        ('causal_conv1d', causal_conv1d_fn),
-    ):
-        module = ModuleType(name)
-        setattr(module, function.__name__, function)
-        monkeypatch.setitem(sys.modules, name, module)
-    for name in ('selective_scan_cuda', 'causal_conv1d_cuda'):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    cuda_scan._load.cache_clear()
-    yield
-    cuda_scan._load.cache_clear()
 
 
 def scan(*, backend, **options):
@@ -139,6 +57,13 @@ def test_mixed_dtypes_become_one(installed):
     assert_within(out, expected, TOLERANCES[torch.bfloat16][0])
 
 
+def test_a_batch_may_be_empty(installed):
+    scanned = scan(**scan_inputs(B=0, dtype=torch.float32), backend='cuda')
+    assert scanned.shape == (0, 7, 3)
+    convolved = conv(**conv_inputs(B=0, dtype=torch.float32), backend='cuda')
+    assert convolved.shape == (2, 0, 7, 3)
+
+
 def test_what_has_no_kernel_is_refused(installed):
     with pytest.raises(ValueError, match='at most 256 states, got 257'):
         scan(**scan_inputs(N=257, dtype=torch.float32), backend='cuda')
@@ -153,7 +78,7 @@ def test_extensions_are_probed_not_packages(installed, monkeypatch):
         choose_engine('cuda', torch.device('cpu'))
     # As after an installation that skipped the kernels.
     monkeypatch.setitem(sys.modules, 'selective_scan_cuda', None)
-    cuda_scan._load.cache_clear()
+    cuda_scan.load.cache_clear()
     with pytest.raises(RuntimeError, match='selective_scan_cuda of mamba-ssm'):
         choose_engine('cuda', cuda)
 

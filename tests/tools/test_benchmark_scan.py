@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from tool_runner import assert_refused, run_tool
 
 SCRIPT = 'analysis_tools/benchmark_scan.py'
@@ -14,7 +15,7 @@ SMALL = (
 def test_every_engine_gets_a_row_for_each_pass(capsys):
     run_tool(SCRIPT, *SMALL, '--json')
     report = json.loads(capsys.readouterr().out)
-    assert report['machine']['bytes_per_second'] > 0
+    rate = report['machine']['exps_per_second']
     rows = report['results']
     references = [row for row in rows if row['engine'] == 'reference']
     assert {(row['work'], row['dtype']) for row in references} == {
@@ -22,15 +23,26 @@ def test_every_engine_gets_a_row_for_each_pass(capsys):
         for work in ('forward', 'forward+backward')
         for dtype in ('float32', 'bfloat16')
     }
-    assert all(row['ratio'] == 1 for row in references)
-    assert all(row['turns'] == 3 for row in rows)
+    for row in references:
+        itself = row['speedups']['reference']
+        assert itself == dict(median=1, middle_half=[1, 1])
+    for row in rows:
+        assert row['turns'] == 3
+        # mamba-ssm does not run on a CPU.
+        assert row['speedups']['mamba-ssm-twice'] is None
+        passes = 1 if row['work'] == 'forward' else 2
+        floor = 1e3 * passes * 2 * 9 * 32 * 16 / rate
+        assert row['times_floor'] == pytest.approx(row['milliseconds'] / floor)
 
 
 def test_the_table_names_what_sits_out_and_why(capsys):
     run_tool(SCRIPT, *SMALL[:6], '--dtypes', 'float32')
     said = capsys.readouterr()
-    assert '| reference |' in said.out
-    assert 'cuda' in said.err
+    assert '| reference ' in said.out
+    assert '| x reference | x mamba-ssm-twice |' in ' '.join(said.out.split())
+    for name in ('cuda', 'mamba-ssm-twice'):
+        reason = 'it runs on cuda tensors, not on cpu'
+        assert f'{name}, forward: {reason}' in said.err
 
 
 def test_bad_arguments_are_refused(capsys):

@@ -8,32 +8,37 @@ Examples:
 One call is what a block of VideoMamba-S computes: both directions, softplus
 of delta, skip connection, gate. Engines take turns, so that a machine that
 changes its pace changes it for all; a ratio is computed within each turn and
-its spread is the middle half over the turns. Two public implementations run
-beside ours where they are installed (mambapy with the extra `bench`); each
-takes one direction at a time, which is its interface.
+its spread is the middle half over the turns. Public implementations run beside
+ours where they are installed: mamba-ssm's scan called once per direction with
+flips, as models built on it do, mambapy (extra `bench`) and transformers.
 """
 
 import argparse
 import json
 import statistics
 import sys
-import time
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 import torch
-from torch import Tensor
 
-BASELINE = 'reference'
+from mmvideomamba.analysis.ceilings import FMA_PER_EXP, measure_ceilings
+from mmvideomamba.analysis.scan_peers import PEERS, Peer
+from mmvideomamba.analysis.table import markdown_table
+from mmvideomamba.analysis.timing import middle_half, take_turns
+from mmvideomamba.ops import selective_scan
+from mmvideomamba.ops.interface import ENGINES
+
+BASELINES = ('reference', 'mamba-ssm-twice')
 PASSES = ('forward', 'forward+backward')
-# Vector instructions (CUDA: issue slots of the special function unit, in
-# units of one FMA) that one exp takes, for the ceiling of exps per second.
-FMA_PER_EXP = dict(cpu=10, cuda=8)
+RATES = dict(
+    cpu=f'taken as {FMA_PER_EXP} FMAs of a float32 matrix product',
+    cuda='measured as a chain in registers',
+)
 NOTE = """
-Ratio: how many times faster than the reference, median and middle half of the
-turns. GB/s counts each tensor read or written once, in percent of a large
-copy's rate; Gexp/s one exp per token, channel, state, direction and pass, in
-percent of what the float32 FMA rate of a matrix product would allow if an exp
-took {fma} of them and there was nothing else to do."""
+x reference, x mamba-ssm-twice: how many times faster, median and middle half
+of the turns. GB/s counts each tensor read or written once, in percent of a
+large copy's rate. x floor: the time over that of the exps alone, one per
+token, channel, state, direction and pass, {rate}."""
 
 
 class Case(NamedTuple):
@@ -72,153 +77,50 @@ def make_inputs(case: Case) -> dict:
     )
 
 
-def engines() -> Dict[str, Callable]:
-    """Our engines by name, then the peers that are installed."""
-    from mmvideomamba.ops import selective_scan
-    from mmvideomamba.ops.interface import ENGINES
+def candidates() -> Dict[str, Peer]:
+    """Our engines by name, then the peers."""
 
-    def bind(name: str) -> Callable:
-        return lambda inputs: selective_scan(
-            **inputs, delta_softplus=True, backend=name
+    def bind(name: str) -> Peer:
+        return Peer(
+            lambda inputs: selective_scan(
+                **inputs, delta_softplus=True, backend=name
+            ),
+            ENGINES[name].why_not,
         )
 
-    table = {name: bind(name) for name in ENGINES}
-    for name, one_direction in (
-        ('mambapy', mambapy_scan),
-        ('transformers', transformers_scan),
-    ):
-        table[name] = per_direction(one_direction)
-    return table
+    return {**{name: bind(name) for name in ENGINES}, **PEERS}
 
 
-def why_not(name: str, device: str, backward: bool) -> Optional[str]:
-    """Why an engine or a peer sits out a pass on a device."""
-    from mmvideomamba.ops.interface import ENGINES
-
-    if name in ENGINES:
-        return ENGINES[name].why_not(device)
-    try:
-        if name == 'mambapy':
-            import mambapy.pscan  # noqa: F401
-        else:
-            from transformers.models.mamba.modeling_mamba import (  # noqa: F401
-                mamba_selective_scan,
-            )
-    except ImportError as error:
-        return f'{error}; pip install {name}'
-    if name == 'transformers' and backward:
-        return 'indexes each step: a backward pass of minutes, O(L^2) memory'
-    return None
+def why_not(peer: Peer, device: str, backward: bool) -> Optional[str]:
+    """Why a candidate sits out a pass on a device."""
+    if backward and not peer.trainable:
+        return 'a backward pass of minutes'
+    return peer.why_not(device)
 
 
-def per_direction(scan: Callable) -> Callable:
-    """Serve K directions with a scan that knows one: reorder, sum, gate."""
-
-    def run(inputs: dict) -> Tensor:
-        out = 0
-        for k, walk in enumerate(inputs['order']):
-            u, delta, B, C = (
-                inputs[name][k].index_select(1, walk)
-                for name in ('u', 'delta', 'B', 'C')
-            )
-            delta = torch.nn.functional.softplus(
-                delta.float() + inputs['delta_bias'][k]
-            )
-            y = scan(u, delta, inputs['A'][k], B, C, inputs['D'][k])
-            out = out + y.index_select(1, walk.argsort())
-        return out * torch.nn.functional.silu(inputs['z'])
-
-    return run
-
-
-def mambapy_scan(u, delta, A, B, C, D) -> Tensor:
-    """The parallel scan of mamba.py, over materialised decays."""
-    from mambapy.pscan import pscan
-
-    decay = torch.exp(delta.unsqueeze(-1) * A)
-    drive = (delta * u).unsqueeze(-1) * B.unsqueeze(2)
-    states = pscan(decay, drive)
-    return (states @ C.float().unsqueeze(-1)).squeeze(-1) + D * u
-
-
-def transformers_scan(u, delta, A, B, C, D) -> Tensor:
-    """The path without kernels of Hugging Face's Mamba."""
-    from transformers.models.mamba.modeling_mamba import mamba_selective_scan
-
-    u, delta, B, C = (t.float().transpose(1, 2) for t in (u, delta, B, C))
-    return mamba_selective_scan(u, delta, A, B, C, D).transpose(1, 2)
-
-
-def make_pass(run: Callable, inputs: dict, backward: bool) -> Callable:
+def make_pass(peer: Peer, inputs: dict, backward: bool) -> Callable:
     """A call without arguments that runs one pass."""
+    arranged = peer.arrange(inputs)
     if not backward:
 
         def forward() -> None:
             with torch.no_grad():
-                run(inputs)
+                peer.scan(arranged)
 
         return forward
 
     leaves = {
-        name: t.detach().requires_grad_()
-        for name, t in inputs.items()
-        if t.is_floating_point()
+        name: t.detach().requires_grad_(t.is_floating_point())
+        for name, t in arranged.items()
     }
-    leaves['order'] = inputs['order']
     wanted = [t for t in leaves.values() if t.requires_grad]
-    weights = torch.ones_like(inputs['u'][0])
+    with torch.no_grad():
+        weights = torch.ones_like(peer.scan(arranged))
 
     def forward_backward() -> None:
-        out = run(leaves)
-        torch.autograd.grad(out, wanted, weights.to(out.dtype))
+        torch.autograd.grad(peer.scan(leaves), wanted, weights)
 
     return forward_backward
-
-
-def seconds(call: Callable, device: str) -> float:
-    if device == 'cuda':
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        call()
-        end.record()
-        torch.cuda.synchronize()
-        return start.elapsed_time(end) / 1e3
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def take_turns(
-    calls: Dict[str, Callable], device: str, turns: int, budget: float
-) -> Dict[str, List[float]]:
-    """Time each call once a turn, until the turns or the budget are over.
-
-    A call whose turns cost more than `budget` seconds together rests for the
-    remaining ones, but takes two at least.
-    """
-    for call in calls.values():
-        call()
-    times = {name: [] for name in calls}
-    for turn in range(turns):
-        for name, call in calls.items():
-            if turn < 2 or sum(times[name]) < budget:
-                times[name].append(seconds(call, device))
-    return times
-
-
-def ceilings(device: str) -> Dict[str, float]:
-    """Bytes per second of a copy, FMAs per second of a matrix product."""
-    source = torch.ones(2**26, device=device)
-    target = torch.empty_like(source)
-    square = torch.rand(2048, 2048, device=device)
-    calls = dict(
-        copy=lambda: target.copy_(source), fma=lambda: torch.mm(square, square)
-    )
-    times = take_turns(calls, device, turns=7, budget=5)
-    return dict(
-        bytes_per_second=2 * source.nbytes / min(times['copy']),
-        fma_per_second=2048**3 / min(times['fma']),
-    )
 
 
 def bytes_moved(inputs: dict, backward: bool) -> int:
@@ -230,26 +132,25 @@ def bytes_moved(inputs: dict, backward: bool) -> int:
 
 def measure(case: Case, names: List[str], args, limits: dict) -> List[dict]:
     inputs = make_inputs(case)
-    table = engines()
+    table = candidates()
     results = []
     for what in args.passes:
         backward = what != 'forward'
         calls = {}
         for name in names:
-            reason = why_not(name, case.device, backward)
+            reason = why_not(table[name], case.device, backward)
             if reason is None:
                 calls[name] = make_pass(table[name], inputs, backward)
+                calls[name]()
             else:
                 print(f'{name}, {what}: {reason}', file=sys.stderr)
         times = take_turns(calls, case.device, args.turns, args.budget)
         exps = case.exps * (2 if backward else 1)
-        exps_limit = limits['fma_per_second'] / FMA_PER_EXP[case.device]
+        floor = None
+        if limits['exps_per_second']:
+            floor = exps / limits['exps_per_second']
         for name, values in times.items():
             median = statistics.median(values)
-            ratios = [
-                base / value
-                for base, value in zip(times.get(BASELINE, []), values)
-            ]
             moved = bytes_moved(inputs, backward) / median
             results.append(
                 dict(
@@ -259,29 +160,33 @@ def measure(case: Case, names: List[str], args, limits: dict) -> List[dict]:
                     milliseconds=1e3 * median,
                     fastest_milliseconds=1e3 * min(values),
                     turns=len(values),
-                    ratio=statistics.median(ratios) if ratios else None,
-                    ratio_spread=middle_half(ratios),
+                    speedups={
+                        baseline: speedup(times.get(baseline), values)
+                        for baseline in BASELINES
+                    },
                     bytes_per_second=moved,
                     bytes_share=moved / limits['bytes_per_second'],
                     exps_per_second=exps / median,
-                    exps_share=exps / median / exps_limit,
+                    times_floor=median / floor if floor else None,
                 )
             )
     return results
 
 
-def middle_half(values: List[float]) -> Optional[List[float]]:
-    if len(values) < 2:
+def speedup(
+    baseline: Optional[List[float]], values: List[float]
+) -> Optional[dict]:
+    """How many times faster than a baseline, turn by turn."""
+    if baseline is None:
         return None
-    low, _, high = statistics.quantiles(values, n=4, method='inclusive')
-    return [low, high]
+    ratios = [base / value for base, value in zip(baseline, values)]
+    return dict(
+        median=statistics.median(ratios), middle_half=middle_half(ratios)
+    )
 
 
 def format_row(row: dict) -> List[str]:
-    ratio = '-'
-    if row['ratio'] is not None:
-        low, high = row['ratio_spread'] or (row['ratio'], row['ratio'])
-        ratio = f'{row["ratio"]:.1f} ({low:.1f}-{high:.1f})'
+    floor = row['times_floor']
     return [
         row['engine'],
         row['work'],
@@ -290,10 +195,18 @@ def format_row(row: dict) -> List[str]:
         str(row['length']),
         f'{row["milliseconds"]:.2f}',
         f'{row["fastest_milliseconds"]:.2f}',
-        ratio,
+        *(format_speedup(row['speedups'][name]) for name in BASELINES),
         f'{row["bytes_per_second"] / 1e9:.1f} ({row["bytes_share"]:.0%})',
-        f'{row["exps_per_second"] / 1e9:.1f} ({row["exps_share"]:.0%})',
+        f'{row["exps_per_second"] / 1e9:.1f}',
+        '-' if floor is None else f'{floor:.2f}',
     ]
+
+
+def format_speedup(value: Optional[dict]) -> str:
+    if value is None:
+        return '-'
+    low, high = value['middle_half']
+    return f'{value["median"]:.1f} ({low:.1f}-{high:.1f})'
 
 
 def parse_args() -> argparse.Namespace:
@@ -301,7 +214,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = list(engines())
+    names = list(candidates())
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     parser.add_argument(
         '--engines', nargs='+', choices=names, default=names, metavar='NAME'
@@ -347,10 +260,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmvideomamba.analysis.table import markdown_table
-    from mmvideomamba.ops import cpu
-
-    limits = ceilings(args.device)
+    limits = measure_ceilings(args.device)
     rows = []
     for dtype in args.dtypes:
         for batch in args.batch_sizes:
@@ -372,18 +282,19 @@ def main() -> None:
     )
     if args.device == 'cuda':
         machine['name'] = torch.cuda.get_device_name()
-    elif cpu.why_not('cpu') is None:
-        machine['instruction_set'] = cpu.instruction_set()
+    elif ENGINES['cpu'].why_not('cpu') is None:
+        machine['instruction_set'] = ENGINES['cpu'].instruction_set()
     if args.json:
         print(json.dumps(dict(machine=machine, results=rows), indent=2))
         return
     print(', '.join(f'{k} {format_value(v)}' for k, v in machine.items()))
     header = (
-        *('engine', 'work', 'dtype', 'B', 'L', 'ms', 'fastest', 'ratio'),
-        *('GB/s', 'Gexp/s'),
+        *('engine', 'work', 'dtype', 'B', 'L', 'ms', 'fastest'),
+        *(f'x {name}' for name in BASELINES),
+        *('GB/s', 'Gexp/s', 'x floor'),
     )
     print(markdown_table(header, [format_row(row) for row in rows]))
-    print(NOTE.format(fma=FMA_PER_EXP[args.device]))
+    print(NOTE.format(rate=RATES[args.device]))
 
 
 def format_value(value) -> str:

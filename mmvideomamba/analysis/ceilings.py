@@ -1,0 +1,48 @@
+"""What a machine could do at most: the scan's time is held against it."""
+
+from typing import Dict, Optional
+
+import torch
+
+from ..ops import triton_scan
+from .timing import take_turns
+
+# Vector instructions of an exp on a CPU: range reduction, a polynomial of
+# degree five, the exponent.
+FMA_PER_EXP = 10
+
+
+def measure_ceilings(device: str) -> Dict[str, Optional[float]]:
+    """Measure the rates that bound a scan.
+
+    Args:
+        device (str): 'cpu' or 'cuda'.
+
+    Returns:
+        dict: `bytes_per_second` of a large copy, read and written, and
+        `exps_per_second`. On CUDA it is measured by a chain of exps in
+        registers, None where Triton cannot run; on a CPU, where no library's
+        exp is as fast as the kernels', it is what the float32 FMA rate of a
+        matrix product allows at FMA_PER_EXP of them, and `fma_per_second` is
+        there too.
+    """
+    source = torch.ones(2**26, device=device)
+    target = torch.empty_like(source)
+    square = torch.rand(2048, 2048, device=device)
+    calls = dict(copy=lambda: target.copy_(source))
+    if device == 'cpu':
+        calls['product'] = lambda: torch.mm(square, square)
+    for call in calls.values():
+        call()
+    times = take_turns(calls, device, turns=7, budget=5)
+    rates = dict(bytes_per_second=2 * source.nbytes / min(times['copy']))
+    if device == 'cpu':
+        rates['fma_per_second'] = 2048**3 / min(times['product'])
+        rates['exps_per_second'] = rates['fma_per_second'] / FMA_PER_EXP
+    elif triton_scan.why_not(device) is None:
+        from .exp_chain import exps_per_second
+
+        rates['exps_per_second'] = exps_per_second()
+    else:
+        rates['exps_per_second'] = None
+    return rates
