@@ -1,4 +1,4 @@
-"""The engine for CUDA GPUs with nothing to compile: kernels in Triton.
+"""The engine for CUDA GPUs with nothing to install: kernels in Triton.
 
 Triton comes with torch's CUDA wheels and compiles at the first call. Data are
 float32, bfloat16 or float16, arithmetic and states float32; float64, which
@@ -20,6 +20,9 @@ import torch
 from torch import Tensor
 
 from . import library, reference
+
+# Before, kernels could not make tuples.
+OLDEST_TRITON = (3, 3)
 
 
 def causal_conv1d(
@@ -57,6 +60,8 @@ def selective_scan(
 def why_not(device_type: str) -> Optional[str]:
     """Return what keeps this engine from running, None where it runs."""
     interpreted = os.environ.get('TRITON_INTERPRET') == '1'
+    if interpreted and device_type == 'cuda':
+        return 'TRITON_INTERPRET=1 has it run on cpu tensors'
     if device_type != ('cpu' if interpreted else 'cuda'):
         return f'it runs on cuda tensors, not on {device_type}'
     kernels = _load()
@@ -67,10 +72,21 @@ def why_not(device_type: str) -> Optional[str]:
 def _load() -> Union[ModuleType, str]:
     """The kernels, or why there are none; not before they are needed."""
     try:
-        return importlib.import_module('.triton_kernels', __package__)
+        import triton
+
+        version = triton.__version__
+        if tuple(map(int, version.split('.')[:2])) < OLDEST_TRITON:
+            return f'Triton {version} is older than 3.3, that of torch 2.7'
+        kernels = importlib.import_module('.triton_kernels', __package__)
     # A broken Triton fails in more ways than ImportError.
     except Exception as error:
         return f'Triton cannot be imported ({error}); pip install triton'
+    try:
+        kernels.try_launch()
+    # Triton compiles the C code that launches: no compiler, no Python.h.
+    except Exception as error:
+        return f'Triton cannot launch a kernel ({error}); see docs/engines.md'
+    return kernels
 
 
 def _late(name: str) -> Callable:

@@ -3,10 +3,12 @@
     python tests/ops/compile_offline.py 80 90 100
 
 One JSON line per kernel: compute capability, kernel, registers per thread,
-bytes spilled per thread, shuffles in its machine code. Triton's wheel brings
-ptxas and the disassembler, so neither a GPU nor CUDA is needed. Run by
-test_triton.py in a process of its own: the kernels of the tests' process may
-belong to the interpreter.
+bytes spilled per thread; shuffles, exponentials and other float32 arithmetic
+in its machine code. The kernels are those of the operators and the one that
+measures how fast exponentials can be. Triton's wheel brings ptxas and the
+disassembler, so neither a GPU nor CUDA is needed. Run by test_triton.py in a
+process of its own: the kernels of the tests' process may belong to the
+interpreter.
 """
 
 import json
@@ -21,6 +23,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
+from mmvideomamba.analysis.exp_chain import LANES, exp_chain
 from mmvideomamba.ops import triton_kernels
 
 # VideoMamba-S, 16 frames, as training launches it.
@@ -105,6 +108,8 @@ def describe(compiled):
         registers=int(used['REG']),
         spilled=int(used['STACK']) + int(used['LOCAL']),
         shuffles=code.count('SHFL'),
+        exps=code.count('MUFU.EX2'),
+        arithmetic=len(re.findall('FADD|FMUL|FFMA', code)),
     )
 
 
@@ -122,6 +127,7 @@ def main():
         driver.set_active(OfflineDriver(int(capability)))
         launch_everything(batch=64)
         launch_everything(batch=1)
+        exp_chain(torch.empty(1, LANES, device='meta'), steps=1024)
 
 
 if __name__ == '__main__':

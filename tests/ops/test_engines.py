@@ -119,6 +119,20 @@ def test_memory_is_read_as_it_lies(backend):
     compare(causal_conv1d, conv, backend, order=order)
 
 
+def test_a_batch_may_be_empty(backend):
+    for operator, inputs in (
+        (selective_scan, scan_inputs(B=0, dtype=torch.float32)),
+        (causal_conv1d, conv_inputs(B=0, dtype=torch.float32)),
+    ):
+        actual, expected = (
+            run(operator, inputs, order=make_order(2, 7), backend=name)
+            for name in (backend, 'reference')
+        )
+        # Parameters have gradients, of zero.
+        for name, value in expected.items():
+            assert torch.equal(actual[name], value), name
+
+
 def test_the_incoming_gradient_may_be_strided(backend):
     inputs = scan_inputs(dtype=torch.float32)
     gradients = []

@@ -226,6 +226,7 @@ def gate_kernel(
     """out = SiLU(z) * the sum of the directions' y."""
     b = tl.program_id(0).to(tl.int64)
     token = tl.program_id(1) * BLOCK_L + tl.arange(0, BLOCK_L)[:, None]
+    token = token.to(tl.int64)
     d = tl.program_id(2) * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
     mask = (token < L) & (d < D)
     total = tl.zeros([BLOCK_L, BLOCK_D], tl.float32)

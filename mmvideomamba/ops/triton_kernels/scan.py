@@ -283,10 +283,7 @@ class _Scan:
 
     def _per_segment(self, *shape: int) -> Tensor:
         """(K, batch, segments, *shape), float32."""
-        batch = self.sizes[0]
-        return self._new(
-            self.rows // batch, batch, self.blocks.segments, *shape
-        )
+        return self._new(*self.u.shape[:2], self.blocks.segments, *shape)
 
     def _new(self, *shape: int) -> Tensor:
         return self.u.new_empty(shape, dtype=torch.float32)
@@ -301,7 +298,8 @@ def choose_blocks(
     that, one; with too few still, segments.
     """
     wanted = WARPS_PER_MULTIPROCESSOR * multiprocessors(device)
-    if rows * triton.cdiv(channels, 64) >= wanted:
+    # An empty batch is as good as a full one: there is nothing to cut.
+    if rows == 0 or rows * triton.cdiv(channels, 64) >= wanted:
         return Blocks(64, L, 1)
     missing = triton.cdiv(wanted, rows * triton.cdiv(channels, 32))
     segments = min(missing, triton.cdiv(L, SHORTEST_SEGMENT))
