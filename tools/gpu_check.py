@@ -1,205 +1,130 @@
-"""The parts of tools/gpu_check.sh: one function each, none stops the others.
+"""Run the parts of the GPU check, each for a limited time, and report.
 
-A part returns its result, a plain dict for the JSON file, or raises `Skip`
-with what is missing here.
+This process starts the others and watches the clock. It imports nothing that
+could touch the GPU: whatever hangs is killed, and what follows still runs.
+The parts themselves are in gpu_check_parts.py.
 """
 
 import argparse
-import datetime
+import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Callable, Dict, List
-
-import torch
+from typing import Dict, Iterable, List, NamedTuple, Sequence, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS = 600
+SCRIPT = ROOT / 'tools' / 'gpu_check_parts.py'
+SECONDS = 580
+# What is left for a part must be worth its start.
+SHORTEST = 10
 
 
-class Skip(Exception):
-    """A part cannot run here; the message says what it lacks."""
+class Part(NamedTuple):
+    """What a part may take, in seconds, and what it does."""
+
+    seconds: float
+    purpose: str
 
 
-def check_tests(seconds: float) -> dict:
-    """The engines against the reference, at awkward and at real sizes."""
-    require('pytest', 'hypothesis')
-    output = run(
-        seconds,
-        *('-m', 'pytest', '-W', 'ignore', '-rs', 'tests/ops/test_triton.py'),
-        *('-k', 'on_a_gpu'),
-    )
-    return dict(summary=output.strip().splitlines()[-1])
-
-
-def benchmark_scan(seconds: float) -> dict:
-    """One clip, beside the reference, and a batch too large for it."""
-    return dict(
-        runs=[
-            run_json(
-                seconds / 2,
-                'tools/analysis_tools/benchmark_scan.py',
-                *('--device', 'cuda', '--dtypes', 'bfloat16'),
-                *('--engines', 'triton', 'cuda', *baseline),
-                *('--batch-sizes', batch, '--budget', '2', '--json'),
-            )
-            for batch, baseline in (('1', ['reference']), ('64', []))
-        ]
-    )
-
-
-def benchmark_models(seconds: float) -> dict:
-    """Throughput and peak memory of whole models."""
-    require('mmengine', 'mmaction')
-    script = 'tools/analysis_tools/benchmark_models.py'
-    if not (ROOT / script).exists():
-        raise Skip(f'no {script} in this checkout')
-    return run_json(seconds, script, '--device', 'cuda', '--json')
-
-
-def train_with_amp(seconds: float) -> dict:
-    """A few optimizer steps of VideoMamba-S in both 16-bit types."""
-    require('mmengine', 'mmaction')
-    results = {}
-    for dtype in (torch.bfloat16, torch.float16):
-        torch.manual_seed(0)
-        model = build_model(arch='small').train()
-        head = torch.nn.Linear(384, 10).cuda()
-        parameters = [*model.parameters(), *head.parameters()]
-        optimizer = torch.optim.AdamW(parameters, lr=1e-4)
-        scaler = torch.amp.GradScaler(enabled=dtype == torch.float16)
-        clips = torch.randn(4, 3, 16, 224, 224, device='cuda')
-        labels = torch.arange(4, device='cuda')
-        torch.cuda.reset_peak_memory_stats()
-        losses = []
-        for _ in range(6):
-            with torch.autocast('cuda', dtype):
-                logits = head(model(clips))
-            loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-            optimizer.zero_grad()
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            losses.append(loss.item())
-        name = str(dtype).removeprefix('torch.')
-        if not all(map(torch.isfinite, map(torch.tensor, losses))):
-            raise RuntimeError(f'{name}: losses {losses}')
-        results[name] = dict(
-            losses=losses,
-            peak_bytes_per_clip=torch.cuda.max_memory_allocated() // 4,
-        )
-    return results
-
-
-def compile_model(seconds: float) -> dict:
-    """torch.compile gives the eager model's outputs and gradients."""
-    require('mmengine', 'mmaction')
-    torch.manual_seed(0)
-    model = build_model(
-        arch=dict(embed_dims=192, num_layers=4), drop_path_rate=0.0
-    )
-    clip = torch.randn(2, 3, 16, 224, 224, device='cuda')
-
-    def step(forward: Callable) -> List[torch.Tensor]:
-        out = forward(clip)
-        wanted = list(model.parameters())
-        return [out, *torch.autograd.grad(out.square().mean(), wanted)]
-
-    eager, compiled = step(model), step(torch.compile(model))
-    error = max(
-        ((a - b).abs().max() / b.abs().max()).item()
-        for a, b in zip(compiled, eager)
-    )
-    # TF32 is off by default; sums in another order are all that differs.
-    if not error < 1e-3:
-        raise RuntimeError(f'compiled and eager differ by {error:.1e}')
-    return dict(largest_relative_difference=error)
-
-
-# Name -> (part, its share of the time).
+MACHINE = Part(60, 'what this machine is')
+# Together within SECONDS, where MACHINE takes as little as it should.
 PARTS = {
-    'tests': (check_tests, 150),
-    'benchmark_scan': (benchmark_scan, 120),
-    'train_with_amp': (train_with_amp, 60),
-    'compile': (compile_model, 90),
-    'benchmark_models': (benchmark_models, 170),
+    'tests': Part(140, 'engines against the reference, at awkward sizes too'),
+    'scan': Part(45, 'the scan of one clip, beside the reference'),
+    'scan_batch': Part(40, 'the scan of 64 clips, beside mamba-ssm'),
+    'train_with_amp': Part(45, 'training steps in bfloat16 and float16'),
+    'compile': Part(75, 'torch.compile gives the same gradients'),
+    'models': Part(100, 'throughput beside other video models'),
+    'memory': Part(55, 'training memory of 16, 32 and 64 frames'),
+    'growth': Part(45, 'time and memory from 8 to 128 frames'),
 }
 
 
-def build_model(**options) -> torch.nn.Module:
-    from mmvideomamba.models import VideoMamba
+def run_part(name: str, seconds: float) -> dict:
+    """Run a part in processes of its own.
 
-    return VideoMamba(num_frames=16, scan_backend='triton', **options).cuda()
+    Args:
+        name (str): What gpu_check_parts.py calls it.
+        seconds (float): After these, its processes are killed.
 
-
-def require(*modules: str) -> None:
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise Skip(f'{", ".join(missing)} not installed')
-
-
-def run(seconds: float, *command: str) -> str:
-    """Run a Python command; its output, or an error with its end."""
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-    )
-    if done.returncode:
-        end = (done.stdout + done.stderr).strip().splitlines()[-12:]
-        raise RuntimeError('\n'.join(end))
-    return done.stdout
-
-
-def run_json(seconds: float, *command: str) -> dict:
-    return json.loads(run(seconds, *command))
-
-
-def run_part(part: Callable, seconds: float) -> dict:
-    """The part's status, seconds, and result or reason."""
+    Returns:
+        dict: `status` ('passed', 'skipped', 'failed'), `seconds` it took, and
+        `result` or else `reason`.
+    """
     start = time.monotonic()
-    try:
-        if seconds < 10:
-            raise Skip('no time left')
-        outcome = dict(status='passed', result=part(seconds))
-    except Skip as reason:
-        outcome = dict(status='skipped', reason=str(reason))
-    except Exception as error:
-        outcome = dict(
-            status='failed', reason=f'{type(error).__name__}: {error}'
-        )
-    torch.cuda.empty_cache()
+    if seconds < SHORTEST:
+        outcome = dict(status='skipped', reason='no time left')
+    else:
+        outcome = watch([sys.executable, str(SCRIPT), name], seconds)
     return dict(outcome, seconds=round(time.monotonic() - start, 1))
 
 
-def machine() -> dict:
-    properties = torch.cuda.get_device_properties(0)
-    commit = subprocess.run(
-        ['git', 'rev-parse', '--short', 'HEAD'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    return dict(
-        gpu=properties.name,
-        memory_bytes=properties.total_memory,
-        multiprocessors=properties.multi_processor_count,
-        torch=torch.__version__,
-        triton=version('triton') if find_spec('triton') else None,
-        commit=commit or 'unknown',
-        date=datetime.date.today().isoformat(),
+def watch(command: Sequence[str], seconds: float) -> dict:
+    """The outcome that a command prints last, as JSON, or what became of it.
+
+    Output goes to files: a pipe would stay open for as long as any of its
+    processes is stuck in the driver, where no signal reaches it.
+    """
+    paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
+    environment = dict(
+        os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))
     )
+    with temporary_file() as output, temporary_file() as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            process.wait(seconds)
+            reason = f'exited with status {process.returncode}'
+        except subprocess.TimeoutExpired:
+            reason = f'ran out of time after {seconds:.0f} s'
+        finally:
+            if process.returncode is None:
+                kill(process)
+        outcome = dict(status='failed', reason=reason)
+        # A part that hangs in its very end has told its outcome before.
+        with contextlib.suppress(IndexError, TypeError, ValueError):
+            outcome = dict(json.loads(read_lines(output)[-1]))
+        if outcome['status'] == 'failed':
+            tail = read_lines(errors)[-30:]
+            outcome['reason'] = '\n'.join([outcome['reason'], *tail])
+    return outcome
+
+
+def temporary_file() -> TextIO:
+    return tempfile.TemporaryFile('w+', errors='replace')
+
+
+def read_lines(file: TextIO) -> List[str]:
+    file.seek(0)
+    return file.read().strip().splitlines()
+
+
+def kill(process: subprocess.Popen) -> None:
+    """End a process and all that it started; do not wait for long.
+
+    A process that is stuck in the driver ends when the driver lets it go.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(2)
 
 
 def report(about: dict, outcomes: Dict[str, dict]) -> str:
-    """The Markdown page: what ran, then the scan's timings."""
+    """The Markdown page: what ran, then what was measured."""
     lines = [
         f'# {about["gpu"]}',
         '',
@@ -207,35 +132,147 @@ def report(about: dict, outcomes: Dict[str, dict]) -> str:
         f'{about["commit"]}, torch {about["torch"]}, '
         f'triton {about["triton"]}.',
         '',
-        '| part | status | seconds | remark |',
-        '|---|---|---:|---|',
+        *table(
+            ('part', 'status', 'seconds', 'remark'),
+            (
+                (name, outcome['status'], outcome['seconds'], remark(outcome))
+                for name, outcome in outcomes.items()
+            ),
+        ),
     ]
-    for name, outcome in outcomes.items():
-        remark = outcome.get('reason', '').replace('\n', ' ')
-        lines.append(
-            f'| {name} | {outcome["status"]} | {outcome["seconds"]} '
-            f'| {remark[:200]} |'
-        )
-    scan = outcomes.get('benchmark_scan', {}).get('result', dict(runs=[]))
-    rows = [row for run in scan['runs'] for row in run['results']]
-    if rows:
-        lines += [
-            '',
-            'The scan of one block (both directions, softplus, gate):',
-            '',
-            '| engine | work | dtype | batch | tokens | ms |',
-            '|---|---|---|---:|---:|---:|',
-        ]
-        lines += [
-            f'| {row["engine"]} | {row["work"]} | {row["dtype"]} '
-            f'| {row["batch"]} | {row["length"]} '
-            f'| {row["milliseconds"]:.3f} |'
-            for row in rows
-        ]
+    results = {
+        name: outcome.get('result', {}).get('results', [])
+        for name, outcome in outcomes.items()
+    }
+    for title, header, rows in (
+        (
+            'The scan of one block: both directions, softplus, skip, gate',
+            SCAN_HEADER,
+            scan_rows(results.get('scan', []) + results.get('scan_batch', [])),
+        ),
+        (
+            'Models in bfloat16, clips per second',
+            ('model', 'forward', 'training', 'ratio of training times'),
+            model_rows(results.get('models', [])),
+        ),
+        (
+            'Training memory of one clip in bfloat16, without what the '
+            'optimizer keeps',
+            ('model', 'MB', 'MB per frame'),
+            memory_rows(results.get('memory', [])),
+        ),
+        (
+            'Growth of a forward pass in bfloat16, one clip',
+            ('model', 'ms', 'ms per frame', 'MB', 'MB per frame'),
+            growth_rows(results.get('growth', [])),
+        ),
+    ):
+        if rows:
+            lines += ['', f'{title}:', '', *table(header, rows)]
+    refused = [
+        f'- {name}: {row["name"]} could not run: {row["error"]}'
+        for name, rows in results.items()
+        for row in rows
+        if row.get('error')
+    ]
+    if refused:
+        lines += ['', *refused]
     return '\n'.join(lines) + '\n'
 
 
-def main() -> int:
+SCAN_HEADER = (
+    *('engine', 'work', 'dtype', 'clips', 'tokens', 'ms'),
+    *('x reference', 'x mamba-ssm-twice', 'x floor'),
+)
+
+
+def scan_rows(results: List[dict]) -> List[tuple]:
+    return [
+        (
+            row['engine'],
+            row['work'],
+            row['dtype'],
+            row['batch'],
+            row['length'],
+            number(row['milliseconds'], 3),
+            *(
+                '-' if speedup is None else number(speedup['median'], 2)
+                for speedup in row['speedups'].values()
+            ),
+            number(row['times_floor'], 2),
+        )
+        for row in results
+    ]
+
+
+def model_rows(results: List[dict]) -> List[tuple]:
+    return [
+        (
+            row['name'],
+            *(number(row[work]['clips_per_second'], 1) for work in WORK),
+            number(row['training']['ratio'], 2),
+        )
+        for row in results
+        if all(row[work] for work in WORK)
+    ]
+
+
+WORK = ('forward', 'training')
+
+
+def memory_rows(results: List[dict]) -> List[tuple]:
+    return [
+        (
+            row['name'],
+            number(row['training']['memory_per_clip'] / 1e6, 0),
+            number(row['training']['memory_per_clip'] / 1e6 / frames, 1),
+        )
+        for row in results
+        for frames in [row['frames']]
+        if row['training']
+    ]
+
+
+def growth_rows(results: List[dict]) -> List[tuple]:
+    rows = []
+    for row in results:
+        cost, frames = row['forward'], row['frames']
+        # The matrix products alone have no memory.
+        if cost and cost['memory'] is not None:
+            milliseconds, megabytes = (
+                1e3 * cost['median'],
+                cost['memory'] / 1e6,
+            )
+            rows.append(
+                (
+                    row['name'],
+                    number(milliseconds, 2),
+                    number(milliseconds / frames, 3),
+                    number(megabytes, 0),
+                    number(megabytes / frames, 2),
+                )
+            )
+    return rows
+
+
+def number(value, digits: int) -> str:
+    return '-' if value is None else f'{value:.{digits}f}'
+
+
+def remark(outcome: dict) -> str:
+    """The first line of what went wrong, and the last if there are more."""
+    lines = outcome.get('reason', '').splitlines()
+    return ' ... '.join(dict.fromkeys([*lines[:1], *lines[-1:]]))[:200]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence]) -> List[str]:
+    rule = ['---'] + ['---:'] * (len(header) - 1)
+    return [
+        f'| {" | ".join(map(str, row))} |' for row in (header, rule, *rows)
+    ]
+
+
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         '--parts', nargs='+', choices=PARTS, default=list(PARTS)
@@ -243,32 +280,38 @@ def main() -> int:
     parser.add_argument(
         '--out', type=Path, default=ROOT / 'docs' / 'benchmarks'
     )
-    args = parser.parse_args()
-    if not torch.cuda.is_available():
-        sys.exit('gpu_check: torch finds no CUDA device here')
+    return parser.parse_args()
 
-    about = machine()
+
+def main() -> int:
+    args = parse_args()
     started = time.monotonic()
-    outcomes = {}
-    for name in args.parts:
-        part, share = PARTS[name]
-        print(f'==> {name}: {part.__doc__.splitlines()[0]}', flush=True)
-        left = SECONDS - (time.monotonic() - started)
-        outcomes[name] = run_part(part, min(share, left))
-        print(f'    {outcomes[name]["status"]}', flush=True)
-
+    machine = run_part('machine', MACHINE.seconds)
+    if machine['status'] != 'passed':
+        sys.exit(f'gpu_check: {machine["reason"]}')
+    about = machine['result']
     args.out.mkdir(parents=True, exist_ok=True)
     page = args.out / re.sub('[^a-z0-9]+', '-', about['gpu'].lower())
-    results = json.dumps(dict(machine=about, parts=outcomes), indent=2)
-    page.with_suffix('.json').write_text(results + '\n')
-    page.with_suffix('.md').write_text(report(about, outcomes))
+
+    outcomes = {}
+    for name in args.parts:
+        seconds, purpose = PARTS[name]
+        left = SECONDS - (time.monotonic() - started)
+        print(f'==> {name}: {purpose}', flush=True)
+        outcomes[name] = run_part(name, min(seconds, left))
+        status, took = outcomes[name]['status'], outcomes[name]['seconds']
+        print(f'    {status} in {took} s  {remark(outcomes[name])}')
+        # After every part: who loses the machine keeps what there is.
+        results = json.dumps(dict(machine=about, parts=outcomes), indent=2)
+        page.with_suffix('.json').write_text(results + '\n')
+        page.with_suffix('.md').write_text(report(about, outcomes))
 
     print(f'\n{page.with_suffix(".md").read_text()}')
-    for name, outcome in outcomes.items():
-        if outcome['status'] == 'failed':
-            print(f'{name} failed: {outcome["reason"]}\n')
+    failed = [n for n, o in outcomes.items() if o['status'] == 'failed']
+    for name in failed:
+        print(f'{name} failed: {outcomes[name]["reason"]}\n')
     print(f'Written: {page}.json and .md')
-    return any(o['status'] == 'failed' for o in outcomes.values())
+    return bool(failed)
 
 
 if __name__ == '__main__':

@@ -3,8 +3,9 @@
 #
 #   bash tools/gpu_check.sh
 #
-# Needs torch and Triton; what needs more says so and is skipped. Results go
-# to docs/benchmarks/<gpu>.json and .md, a summary comes last.
+# Needs torch and Triton; what needs more says so and is skipped, what hangs is
+# killed. Results go to docs/benchmarks/<gpu>.json and .md after every part, a
+# summary comes last.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"

@@ -1,73 +1,189 @@
-"""What of tools/gpu_check.py shows without a GPU."""
+"""What of tools/gpu_check.py and its parts shows without a GPU."""
 
-import runpy
+import importlib
+import json
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import pytest
 import torch
+from tool_runner import TOOLS, run_tool
 
-SCRIPT = Path(__file__).parents[2] / 'tools' / 'gpu_check.py'
+ABOUT = dict(gpu='G 1', date='d', commit='c', torch='t', triton='v')
 
 
 @pytest.fixture(scope='module')
 def gpu_check():
-    return runpy.run_path(str(SCRIPT))
+    spec = importlib.util.spec_from_file_location(
+        'gpu_check', TOOLS / 'gpu_check.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
 def test_one_clear_line_without_a_gpu():
     done = subprocess.run(
-        [sys.executable, SCRIPT], capture_output=True, text=True
+        [sys.executable, TOOLS / 'gpu_check.py'],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert done.stderr == 'gpu_check: torch finds no CUDA device here\n'
     assert done.stdout == ''
 
 
-def test_a_part_never_stops_the_others(gpu_check):
-    def missing(seconds):
-        raise gpu_check['Skip']('mmaction not installed')
-
-    def broken(seconds):
-        raise ValueError('no')
-
-    run_part = gpu_check['run_part']
-    statuses = [
-        run_part(part, seconds)
-        for part, seconds in (
-            (lambda seconds: dict(left=seconds), 60),
-            (missing, 60),
-            (broken, 60),
-            (broken, 1),
-        )
-    ]
-    for status in statuses:
-        del status['seconds']
-    assert statuses == [
-        dict(status='passed', result=dict(left=60)),
-        dict(status='skipped', reason='mmaction not installed'),
-        dict(status='failed', reason='ValueError: no'),
-        dict(status='skipped', reason='no time left'),
-    ]
-
-
-def test_the_page_shows_parts_and_timings(gpu_check):
-    about = dict(gpu='G 1', date='d', commit='c', torch='t', triton='v')
-    row = dict(
-        engine='triton', work='forward', dtype='bfloat16', batch=1, length=9
+def test_every_part_is_watched_and_all_fit_in_ten_minutes(gpu_check):
+    listed = subprocess.run(
+        [
+            sys.executable,
+            '-c',
+            'import gpu_check_parts; print(*gpu_check_parts.PARTS)',
+        ],
+        cwd=TOOLS,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    rows = [dict(row, milliseconds=0.25)]
-    outcomes = dict(
-        tests=dict(status='failed', seconds=1.5, reason='two\nlines'),
-        benchmark_scan=dict(
-            status='passed',
-            seconds=2.0,
-            result=dict(runs=[dict(results=rows)]),
+    assert listed.stdout.split() == ['machine', *gpu_check.PARTS]
+    together = sum(part.seconds for part in gpu_check.PARTS.values())
+    assert together < gpu_check.SECONDS < 600
+
+
+HANG = """
+import subprocess, sys, time
+beat = 'import sys, time\\nwhile time.sleep(0.1) is None: print(flush=True)'
+subprocess.Popen([sys.executable, '-c', beat], stdout=open(sys.argv[1], 'w'))
+print('half way', file=sys.stderr, flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_hangs_is_killed_with_all_it_started(gpu_check, tmp_path):
+    beats = tmp_path / 'beats'
+    start = time.monotonic()
+    outcome = gpu_check.watch([sys.executable, '-c', HANG, str(beats)], 3)
+    assert time.monotonic() - start < 30
+    reason = 'ran out of time after 3 s\nhalf way'
+    assert outcome == dict(status='failed', reason=reason)
+    counted = beats.stat().st_size
+    time.sleep(0.5)
+    assert beats.stat().st_size == counted > 0
+
+
+@pytest.mark.parametrize(
+    'code, outcome',
+    [
+        (
+            'print(\'{"status": "passed", "result": {"x": 1}}\')',
+            dict(status='passed', result=dict(x=1)),
+        ),
+        (
+            'import os; print("some", "thing", flush=True); os._exit(3)',
+            dict(status='failed', reason='exited with status 3'),
+        ),
+        (
+            'raise SystemExit("out of luck")',
+            dict(status='failed', reason='exited with status 1\nout of luck'),
+        ),
+    ],
+    ids=['passes', 'crashes', 'complains'],
+)
+def test_what_becomes_of_a_part(gpu_check, code, outcome):
+    assert gpu_check.watch([sys.executable, '-c', code], 30) == outcome
+
+
+PARTS = """
+import json, sys, time
+name = sys.argv[1]
+if name == 'memory':
+    time.sleep(60)
+if name == 'tests':
+    raise ValueError('no')
+outcomes = dict(
+    machine=dict(status='passed', result=ABOUT),
+    compile=dict(status='passed', result=dict(error=0.0)),
+)
+skipped = dict(status='skipped', reason='mmaction not installed')
+print(json.dumps(outcomes.get(name, skipped)))
+"""
+
+
+def test_a_part_never_stops_the_others(
+    gpu_check, monkeypatch, tmp_path, capsys
+):
+    script = tmp_path / 'parts.py'
+    script.write_text(f'ABOUT = {ABOUT}\n{PARTS}')
+    monkeypatch.setattr(gpu_check, 'SCRIPT', script)
+    monkeypatch.setattr(gpu_check, 'SHORTEST', 0.1)
+    monkeypatch.setitem(gpu_check.PARTS, 'memory', gpu_check.Part(0.5, 'm'))
+    names = ('tests', 'memory', 'growth', 'compile')
+    monkeypatch.setattr(
+        sys, 'argv', ['', '--out', str(tmp_path / 'out'), '--parts', *names]
+    )
+    assert gpu_check.main() == 1
+    said = capsys.readouterr().out
+    assert '==> memory: m\n    failed in ' in said
+    summary = said[said.index('# G 1') :]
+    for row in (
+        '| tests | failed | ',
+        '| memory | failed | ',
+        '| growth | skipped | ',
+        '| compile | passed | ',
+    ):
+        assert row in summary
+    assert 'tests failed: exited with status 1' in summary
+    assert 'ValueError: no' in summary
+    assert 'memory failed: ran out of time' in summary
+    written = json.loads((tmp_path / 'out' / 'g-1.json').read_text())
+    assert written['machine'] == ABOUT
+    assert list(written['parts']) == list(names)
+    assert (tmp_path / 'out' / 'g-1.md').read_text() in said
+
+
+def test_without_time_the_rest_is_left_out(gpu_check):
+    outcome = gpu_check.run_part('tests', gpu_check.SHORTEST - 1)
+    assert outcome == dict(status='skipped', reason='no time left', seconds=0)
+
+
+def test_the_page_shows_what_the_benchmarks_report(gpu_check, capsys):
+    def record(script, *options):
+        run_tool(f'analysis_tools/{script}', '--json', *options)
+        result = json.loads(capsys.readouterr().out)
+        return dict(status='passed', seconds=2.0, result=result)
+
+    scan = record(
+        'benchmark_scan.py',
+        *('--lengths', 9, '--channels', 32, '--turns', 1),
+        *('--engines', 'reference', '--dtypes', 'float32'),
+    )
+    models = record(
+        'benchmark_models.py',
+        *('--models', 'videomamba-t', '--frames', 2, 1, '--repeats', 1),
+    )
+    rows = models['result']['results']
+    assert rows[-1]['error'] is not None
+    page = gpu_check.report(
+        ABOUT,
+        dict(
+            tests=dict(status='failed', seconds=1.5, reason='a\nb\nlast'),
+            scan=scan,
+            models=models,
+            memory=models,
+            growth=models,
         ),
     )
-    page = gpu_check['report'](about, outcomes)
     assert page.startswith('# G 1\n')
-    assert '| tests | failed | 1.5 | two lines |' in page
-    assert '| triton | forward | bfloat16 | 1 | 9 | 0.250 |' in page
+    assert '| tests | failed | 1.5 | a ... last |' in page
+    scanned = scan['result']['results'][0]
+    assert (
+        '| reference | forward | float32 | 1 | 9 '
+        f'| {scanned["milliseconds"]:.3f} | 1.00 | - '
+        f'| {scanned["times_floor"]:.2f} |'
+    ) in page
+    per_clip = rows[0]['training']['memory_per_clip'] / 1e6
+    assert f'| {per_clip:.0f} | {per_clip / 2:.1f} |' in page
+    assert page.count('| VideoMamba-Ti 2f |') == 3
+    assert '- memory: VideoMamba-Ti 1f could not run: ' in page
