@@ -5,7 +5,7 @@ from typing import Dict, Optional
 import torch
 
 from ..ops import triton_scan
-from .timing import take_turns
+from .timing import fastest
 
 # Vector instructions of an exp on a CPU: range reduction, a polynomial of
 # degree five, the exponent.
@@ -28,16 +28,12 @@ def measure_ceilings(device: str) -> Dict[str, Optional[float]]:
     """
     source = torch.ones(2**26, device=device)
     target = torch.empty_like(source)
-    square = torch.rand(2048, 2048, device=device)
-    calls = dict(copy=lambda: target.copy_(source))
+    copying = fastest(lambda: target.copy_(source), device)
+    rates = dict(bytes_per_second=2 * source.nbytes / copying)
     if device == 'cpu':
-        calls['product'] = lambda: torch.mm(square, square)
-    for call in calls.values():
-        call()
-    times = take_turns(calls, device, turns=7, budget=5)
-    rates = dict(bytes_per_second=2 * source.nbytes / min(times['copy']))
-    if device == 'cpu':
-        rates['fma_per_second'] = 2048**3 / min(times['product'])
+        square = torch.rand(2048, 2048)
+        multiplying = fastest(lambda: torch.mm(square, square), device)
+        rates['fma_per_second'] = 2048**3 / multiplying
         rates['exps_per_second'] = rates['fma_per_second'] / FMA_PER_EXP
     elif triton_scan.why_not(device) is None:
         from .exp_chain import exps_per_second

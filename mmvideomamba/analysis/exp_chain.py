@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .timing import seconds
+from .timing import fastest
 
 LANES, STEPS = 1024, 1024
 # Full rounds of programs on every GPU: 48 is a multiple of the 16, 12 or 8
@@ -43,10 +43,5 @@ def exps_per_second() -> float:
     gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
     programs = PROGRAMS_PER_MULTIPROCESSOR * gpu.multi_processor_count
     out = torch.empty(programs, LANES, device='cuda')
-
-    def call() -> None:
-        exp_chain(out, STEPS)
-
-    call()
-    fastest = min(seconds(call, 'cuda') for _ in range(10))
-    return out.numel() * STEPS / fastest
+    chain = fastest(lambda: exp_chain(out, STEPS), 'cuda')
+    return out.numel() * STEPS / chain

@@ -32,6 +32,12 @@ def seconds(call: Callable[[], object], device: str) -> float:
     return time.perf_counter() - begin
 
 
+def fastest(call: Callable[[], object], device: str) -> float:
+    """Seconds of the fastest of seven calls, after one that warms up."""
+    call()
+    return min(seconds(call, device) for _ in range(7))
+
+
 def take_turns(
     calls: Dict[str, Callable[[], object]],
     device: str,
