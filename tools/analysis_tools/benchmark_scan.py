@@ -38,7 +38,8 @@ NOTE = """
 x reference, x mamba-ssm-twice: how many times faster, median and middle half
 of the turns. GB/s counts each tensor read or written once, in percent of a
 large copy's rate. x floor: the time over that of the exps alone, one per
-token, channel, state, direction and pass, {rate}."""
+token, channel, state, direction and pass,
+{rate}."""
 
 
 class Case(NamedTuple):
