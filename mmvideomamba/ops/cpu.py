@@ -318,10 +318,10 @@ def _scan_args(
 
 
 def _states_shape(u: Tensor, A: Tensor) -> Tuple[int, ...]:
-    """The state before each chunk but the first, channels padded."""
+    """The state before each chunk but the first, by units of channels."""
     K, batch, length, channels = u.shape
-    padded = (channels + _UNIT - 1) // _UNIT * _UNIT
-    return K, batch, (length - 1) // _CHUNK, A.shape[-1], padded
+    units = (channels + _UNIT - 1) // _UNIT
+    return K, batch, (length - 1) // _CHUNK, units, A.shape[-1], _UNIT
 
 
 def _threading(batch: int, channels: int) -> dict:

@@ -15,7 +15,9 @@ namespace {
 class Tensor {
  public:
   Tensor(int64_t size, Dtype dtype = FLOAT32) : size_(size), dtype_(dtype) {
-    data_.reset(std::malloc(size * item_size()));
+    void* data = nullptr;
+    if (posix_memalign(&data, 64, size * item_size())) std::abort();
+    data_.reset(data);
   }
   Tensor& fill(float low, float high) {
     for (int64_t i = 0; i < size_; ++i) {
@@ -40,10 +42,12 @@ class Tensor {
   }
   float* floats() const { return static_cast<float*>(data_.get()); }
   uint16_t* halves() const { return static_cast<uint16_t*>(data_.get()); }
-  // As (k, b, l, columns), from `column` on.
+  // As (k, b, l, columns), or (b, l, columns) if it is no larger, from
+  // `column` on.
   Rows rows(int64_t b, int64_t l, int64_t columns, int64_t column = 0) const {
     char* data = static_cast<char*>(data_.get()) + column * item_size();
-    return {data, b * l * columns, l * columns, columns, dtype_};
+    const int64_t stride_k = size_ > b * l * columns ? b * l * columns : 0;
+    return {data, stride_k, l * columns, columns, dtype_};
   }
 
  private:
@@ -139,7 +143,6 @@ void exercise_conv(const Sizes& s, Dtype dtype, bool optional) {
   args.silu = optional, args.threads = s.threads, args.splits = s.splits;
   args.order = optional ? order.data() : nullptr;
   args.x = xz.rows(B, L, 2 * D);
-  args.x.stride_k = 0;
   args.weight = weight.floats(), args.sum = sum.floats();
   args.bias = optional ? bias.floats() : nullptr;
   args.out = out.rows(B, L, D);

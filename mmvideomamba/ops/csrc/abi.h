@@ -48,8 +48,8 @@ struct ScanArgs {
   const float* skip;       // (K, D) or null
   const float* delta_bias; // (K, D) or null
   Rows out;                // (B, L, D); backward: its gradient
-  // The state before each chunk but the first, (K, B, chunks - 1, N, D
-  // rounded up to a multiple of UNIT); null where no gradient is needed.
+  // The state before each chunk but the first, (K, B, chunks - 1, units of D,
+  // N, UNIT), aligned to 64 bytes; null where no gradient is needed.
   float* states;
   // (B, L, D): the directions' sum until the last of them has arrived. May
   // be the memory of a float32 result (forward: out; backward: grad_z).

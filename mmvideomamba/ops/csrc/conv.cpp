@@ -1,195 +1,182 @@
 // Causal depthwise convolution, forward and backward.
 //
-// The same walk as the scan's: chunks of steps, blocks of channels, rows
-// brought in the order of visits into float32 buffers. Nothing recurs, so a
-// chunk that needs its neighbour's rows reads or computes them again.
+// Each direction walks its steps once, a whole row of the task's channels at
+// a time; rows of float32 are read and written in place.
 #include "rows.h"
 
 namespace {
 
+// The last W rows of a sequence, the newest last.
+struct Window {
+  int64_t W, width;
+  const float** rows;
+  float* buffers;  // [slot][channel], for those rows that need one
+  float* zeros;    // [channel], the row of steps outside the sequence
+
+  Window(const ConvArgs& args, int64_t width, Workspace& workspace)
+      : W(args.W), width(width) {
+    rows = reinterpret_cast<const float**>(workspace.take(2 * W));
+    buffers = workspace.take(W * width);
+    zeros = workspace.take(width);
+  }
+
+  void clear() const {
+    std::memset(zeros, 0, width * sizeof(float));
+    for (int64_t w = 0; w < W; ++w) rows[w] = zeros;
+  }
+
+  // The buffer of step t's row; the oldest row's is free by then.
+  float* buffer(int64_t t) const { return buffers + t % W * width; }
+
+  void push(const float* row) const {
+    for (int64_t w = 0; w + 1 < W; ++w) rows[w] = rows[w + 1];
+    rows[W - 1] = row;
+  }
+};
+
 struct Buffers {
-  float* weight;       // [tap][channel]
-  float* x;            // rows of x, from W - 1 steps before the chunk
-  float* grad;         // rows of the sums' gradient, to W - 1 steps after it
-  float* grad_weight;  // [tap][channel]; then the bias'
+  int64_t width;       // of the rows below
+  Window x, grad;      // grad: the gradient of the sums
+  float *weight;       // [tap][channel]
+  float *bias;         // [channel]
+  float *row;          // [channel], a result
+  float *grad_weight;  // [tap][channel]
+  float *grad_bias;    // [channel]
 
-  Buffers(const ConvArgs& args, int64_t width, Workspace& workspace) {
+  Buffers(const ConvArgs& args, int64_t width, Workspace& workspace)
+      : width(width), x(args, width, workspace), grad(args, width, workspace) {
     weight = workspace.take(args.W * width);
-    x = workspace.take((CHUNK + 2 * (args.W - 1)) * BLOCK);
-    grad = workspace.take((CHUNK + args.W - 1) * BLOCK);
-    grad_weight = workspace.take((args.W + 1) * width);
+    bias = workspace.take(width);
+    row = workspace.take(width);
+    grad_weight = workspace.take(args.W * width);
+    grad_bias = workspace.take(width);
   }
 };
 
-// A chunk of steps of direction k and a block of channels of a task.
-struct Tile {
-  int64_t k, b;
-  int64_t channel, width;  // of the block
-  int64_t offset;          // of the block in the task
-  int64_t padded() const { return round_up(width, LANES); }
-};
-
-INLINE void load_weight(const ConvArgs& args, const Task& task, int64_t k,
-                        float* to) {
-  const int64_t width = round_up(task.width(), UNIT);
-  const float* from = args.weight + (k * args.D + task.begin) * args.W;
-  for (int64_t w = 0; w < args.W; ++w)
-    for (int64_t i = 0; i < width; ++i)
-      to[w * width + i] = i < task.width() ? from[i * args.W + w] : 0.0f;
-}
-
-// Rows of the steps [begin, end); zeros for steps outside the sequence.
-INLINE void load_steps(const ConvArgs& args, const Rows& rows,
-                       const Tile& tile, int64_t begin, int64_t end,
-                       float* to) {
-  for (int64_t t = begin; t < end; ++t, to += BLOCK) {
-    if (t < 0 || t >= args.L) {
-      std::memset(to, 0, BLOCK * sizeof(float));
-      continue;
-    }
-    const int64_t token = token_at(args.order, args.L, tile.k, t);
-    load_row(rows,
-             row_offset(rows, tile.k, tile.b, token) + tile.channel,
-             tile.width, tile.padded(), to);
+void load_parameters(const ConvArgs& args, const Task& task, int64_t k,
+                     const Buffers& at) {
+  const int64_t channel = k * args.D + task.begin;
+  for (int64_t i = 0; i < at.width; ++i) {
+    const bool inside = i < task.width();
+    for (int64_t w = 0; w < args.W; ++w)
+      at.weight[w * at.width + i] =
+          inside ? args.weight[(channel + i) * args.W + w] : 0.0f;
+    at.bias[i] = inside && args.bias ? args.bias[channel + i] : 0.0f;
   }
 }
 
-// bias + sum over the taps, for one step and one vector of channels.
-INLINE Vec convolve(int64_t W, const float* x, const float* weight,
-                    int64_t weight_stride, Vec sum) {
-  for (int64_t w = 0; w < W; ++w)
-    sum += load(x + w * BLOCK) * load(weight + w * weight_stride);
+INLINE int64_t offset_at(const ConvArgs& args, const Rows& rows,
+                         const Task& task, int64_t k, int64_t t) {
+  const int64_t token = token_at(args.order, args.L, k, t);
+  return row_offset(rows, k, task.b, token) + task.begin;
+}
+
+// The row of step t, zeros beyond the end; `buffer` if it needs one.
+INLINE const float* row_at(const ConvArgs& args, const Rows& rows,
+                           const Task& task, int64_t k, int64_t t,
+                           const Window& window) {
+  if (t >= args.L) return window.zeros;
+  return read_row(rows, offset_at(args, rows, task, k, t), task.width(),
+                  window.width, window.buffer(t));
+}
+
+// bias + sum over the taps, for one vector of channels.
+INLINE Vec convolve(const Buffers& at, int64_t i) {
+  Vec sum = load(at.bias + i);
+  for (int64_t w = 0; w < at.x.W; ++w)
+    sum += load(at.x.rows[w] + i) * load(at.weight + w * at.width + i);
   return sum;
 }
 
-INLINE void load_bias(const ConvArgs& args, const Tile& tile, float* bias) {
-  std::memset(bias, 0, BLOCK * sizeof(float));
-  if (args.bias)
-    std::memcpy(bias, args.bias + tile.k * args.D + tile.channel,
-                tile.width * sizeof(float));
-}
-
-INLINE void forward_tile(const ConvArgs& args, const Tile& tile,
-                         int64_t begin, int64_t end, const float* weight,
-                         int64_t weight_stride, const Buffers& buffers) {
-  alignas(64) float bias[BLOCK], out[BLOCK];
-  load_bias(args, tile, bias);
-  load_steps(args, args.x, tile, begin - args.W + 1, end, buffers.x);
-  for (int64_t t = begin; t < end; ++t) {
-    for (int64_t i = 0; i < tile.padded(); i += LANES) {
-      Vec y = convolve(args.W, buffers.x + (t - begin) * BLOCK + i,
-                       weight + i, weight_stride, load(bias + i));
-      if (args.silu) y *= sigmoid(y);
-      store(out + i, y);
-    }
-    const int64_t token = token_at(args.order, args.L, tile.k, t);
-    store_row(args.out,
-              row_offset(args.out, tile.k, tile.b, token) + tile.channel,
-              tile.width, out);
-  }
-}
-
-// Add the directions' gradients of x in `sum`; the last direction stores.
-INLINE void merge(const ConvArgs& args, const Tile& tile, int64_t t,
-                  float* grad_x) {
-  const Rows sum = {args.sum, 0, args.L * args.D, args.D, FLOAT32};
-  const int64_t token = token_at(args.order, args.L, tile.k, t);
-  const int64_t at = row_offset(sum, 0, tile.b, token) + tile.channel;
-  if (tile.k > 0) {
-    alignas(64) float before[BLOCK];
-    load_row(sum, at, tile.width, tile.padded(), before);
-    for (int64_t i = 0; i < tile.padded(); i += LANES)
-      store(grad_x + i, load(grad_x + i) + load(before + i));
-  }
-  if (tile.k < args.K - 1)
-    store_row(sum, at, tile.width, grad_x);
-  else
-    store_row(args.grad_x,
-              row_offset(args.grad_x, 0, tile.b, token) + tile.channel,
-              tile.width, grad_x);
-}
-
-INLINE void backward_tile(const ConvArgs& args, const Tile& tile,
-                          int64_t begin, int64_t end, const float* weight,
-                          int64_t weight_stride, const Buffers& buffers) {
-  const int64_t W = args.W;
-  const int64_t after = min(end + W - 1, args.L);
-  alignas(64) float bias[BLOCK], grad_x[BLOCK];
-  load_bias(args, tile, bias);
-  load_steps(args, args.x, tile, begin - W + 1, after, buffers.x);
-  load_steps(args, args.out, tile, begin, end + W - 1, buffers.grad);
-  if (args.silu)
-    for (int64_t t = 0; t < after - begin; ++t)
-      for (int64_t i = 0; i < tile.padded(); i += LANES) {
-        const Vec y = convolve(W, buffers.x + t * BLOCK + i, weight + i,
-                               weight_stride, load(bias + i));
-        const Vec s = sigmoid(y);
-        float* grad = buffers.grad + t * BLOCK + i;
-        store(grad, load(grad) * s * (1.0f + y * (1.0f - s)));
-      }
-
-  float* grad_weight = buffers.grad_weight + tile.offset;
-  for (int64_t i = 0; i < tile.padded(); i += LANES) {
-    for (int64_t w = 0; w < W; ++w) {
-      Vec sum = load(grad_weight + w * weight_stride + i);
-      for (int64_t t = 0; t < end - begin; ++t)
-        sum += load(buffers.grad + t * BLOCK + i) *
-               load(buffers.x + (t + w) * BLOCK + i);
-      store(grad_weight + w * weight_stride + i, sum);
-    }
-    Vec sum = load(grad_weight + W * weight_stride + i);
-    for (int64_t t = 0; t < end - begin; ++t)
-      sum += load(buffers.grad + t * BLOCK + i);
-    store(grad_weight + W * weight_stride + i, sum);
-  }
-
-  for (int64_t t = begin; t < end; ++t) {
-    // Tap w of step t + W - 1 - w met this step.
-    for (int64_t i = 0; i < tile.padded(); i += LANES) {
-      Vec sum = {};
-      for (int64_t w = 0; w < W; ++w)
-        sum += load(buffers.grad + (t - begin + W - 1 - w) * BLOCK + i) *
-               load(weight + w * weight_stride + i);
-      store(grad_x + i, sum);
-    }
-    merge(args, tile, t, grad_x);
-  }
-}
-
-void store_parameters(const ConvArgs& args, const Task& task, int64_t k,
-                      const float* grad_weight) {
-  const int64_t width = round_up(task.width(), UNIT);
-  const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
-  for (int64_t i = 0; i < task.width(); ++i)
-    for (int64_t w = 0; w < args.W; ++w)
-      args.grad_weight[(channel + i) * args.W + w] =
-          grad_weight[w * width + i];
-  if (args.grad_bias)
-    std::memcpy(args.grad_bias + channel, grad_weight + args.W * width,
-                task.width() * sizeof(float));
-}
-
-template <bool BACKWARD>
-void run(const ConvArgs& args, const Task& task, const Buffers& buffers) {
-  const int64_t width = round_up(task.width(), UNIT);
+void convolve_sequence(const ConvArgs& args, const Task& task,
+                       const Buffers& at) {
   for (int64_t k = 0; k < args.K; ++k) {
-    load_weight(args, task, k, buffers.weight);
-    if (BACKWARD)
-      std::memset(buffers.grad_weight, 0,
-                  (args.W + 1) * width * sizeof(float));
-    for (int64_t begin = 0; begin < args.L; begin += CHUNK) {
-      const int64_t end = min(begin + CHUNK, args.L);
-      for (int64_t offset = 0; offset < task.width(); offset += BLOCK) {
-        const Tile tile = {k, task.b, task.begin + offset,
-                           min(BLOCK, task.width() - offset), offset};
-        const float* weight = buffers.weight + offset;
-        if (BACKWARD)
-          backward_tile(args, tile, begin, end, weight, width, buffers);
-        else
-          forward_tile(args, tile, begin, end, weight, width, buffers);
+    load_parameters(args, task, k, at);
+    at.x.clear();
+    for (int64_t t = 0; t < args.L; ++t) {
+      at.x.push(row_at(args, args.x, task, k, t, at.x));
+      const int64_t offset = offset_at(args, args.out, task, k, t);
+      float* out = begin_row(args.out, offset, task.width(), at.row);
+      for (int64_t i = 0; i < task.width(); i += LANES) {
+        const Vec y = convolve(at, i);
+        store(out + i, args.silu ? y * sigmoid(y) : y);
       }
+      finish_row(args.out, offset, task.width(), out);
     }
-    if (BACKWARD) store_parameters(args, task, k, buffers.grad_weight);
+  }
+}
+
+// One step: from the gradient of its result to that of its sum, and its share
+// of the parameters' gradients.
+INLINE void differentiate_step(const ConvArgs& args, const Task& task,
+                               const float* grad_out, float* grad,
+                               const Buffers& at) {
+  for (int64_t i = 0; i < task.width(); i += LANES) {
+    Vec g = load(grad_out + i);
+    if (args.silu) {
+      const Vec y = convolve(at, i), s = sigmoid(y);
+      g *= s * (1.0f + y * (1.0f - s));
+    }
+    store(grad + i, g);
+    store(at.grad_bias + i, load(at.grad_bias + i) + g);
+    for (int64_t w = 0; w < args.W; ++w) {
+      float* sum = at.grad_weight + w * at.width + i;
+      store(sum, load(sum) + g * load(at.x.rows[w] + i));
+    }
+  }
+}
+
+// The gradient of x at the step whose taps the window of sums holds. The
+// directions add up in `sum`; the last stores.
+INLINE void store_grad_x(const ConvArgs& args, const Task& task, int64_t k,
+                         int64_t t, const Buffers& at) {
+  const Rows sum = {args.sum, 0, args.L * args.D, args.D, FLOAT32};
+  const Rows& to = k < args.K - 1 ? sum : args.grad_x;
+  const int64_t offset = offset_at(args, to, task, k, t);
+  float* grad_x = begin_row(to, offset, task.width(), at.row);
+  const float* before = at.x.zeros;
+  if (k > 0)
+    before = read_row(sum, offset_at(args, sum, task, k, t), task.width(),
+                      at.width, at.row);
+  for (int64_t i = 0; i < task.width(); i += LANES) {
+    Vec g = load(before + i);
+    // Tap w of step t + W - 1 - w met this step.
+    for (int64_t w = 0; w < args.W; ++w)
+      g += load(at.grad.rows[args.W - 1 - w] + i) *
+           load(at.weight + w * at.width + i);
+    store(grad_x + i, g);
+  }
+  finish_row(to, offset, task.width(), grad_x);
+}
+
+void differentiate_sequence(const ConvArgs& args, const Task& task,
+                            const Buffers& at) {
+  for (int64_t k = 0; k < args.K; ++k) {
+    load_parameters(args, task, k, at);
+    std::memset(at.grad_weight, 0, args.W * at.width * sizeof(float));
+    std::memset(at.grad_bias, 0, at.width * sizeof(float));
+    at.x.clear();
+    at.grad.clear();
+    for (int64_t t = 0; t < args.L + args.W - 1; ++t) {
+      at.x.push(row_at(args, args.x, task, k, t, at.x));
+      float* grad = at.grad.buffer(t);
+      if (t < args.L)
+        differentiate_step(args, task,
+                           row_at(args, args.out, task, k, t, at.grad), grad,
+                           at);
+      at.grad.push(t < args.L ? grad : at.grad.zeros);
+      const int64_t known = t - (args.W - 1);
+      if (known >= 0) store_grad_x(args, task, k, known, at);
+    }
+
+    const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
+    for (int64_t i = 0; i < task.width(); ++i)
+      for (int64_t w = 0; w < args.W; ++w)
+        args.grad_weight[(channel + i) * args.W + w] =
+            at.grad_weight[w * at.width + i];
+    if (args.grad_bias)
+      std::memcpy(args.grad_bias + channel, at.grad_bias,
+                  task.width() * sizeof(float));
   }
 }
 
@@ -202,9 +189,9 @@ EXPORT(describe)(int64_t* description) {
 }
 
 EXPORT(causal_conv1d)(const ConvArgs* args) {
-  return for_each_task<Buffers>(*args, run<false>);
+  return for_each_task<Buffers>(*args, convolve_sequence);
 }
 
 EXPORT(causal_conv1d_backward)(const ConvArgs* args) {
-  return for_each_task<Buffers>(*args, run<true>);
+  return for_each_task<Buffers>(*args, differentiate_sequence);
 }

@@ -37,10 +37,7 @@ INLINE void load_row(const Rows& rows, int64_t offset, int64_t n,
                      int64_t width, float* to) {
   if (rows.dtype == FLOAT32) {
     const float* from = static_cast<const float*>(rows.data) + offset;
-    if (n == BLOCK)
-      for (int i = 0; i < BLOCK; i += LANES) store(to + i, load(from + i));
-    else
-      for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+    std::memcpy(to, from, n * sizeof(float));
   } else {
     const uint16_t* from = static_cast<const uint16_t*>(rows.data) + offset;
     for (int64_t i = 0; i < n; ++i) {
@@ -63,14 +60,35 @@ INLINE void store_row(const Rows& rows, int64_t offset, int64_t n,
                       const float* from) {
   if (rows.dtype == FLOAT32) {
     float* to = static_cast<float*>(rows.data) + offset;
-    if (n == BLOCK)
-      for (int i = 0; i < BLOCK; i += LANES) store(to + i, load(from + i));
-    else
-      for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+    std::memcpy(to, from, n * sizeof(float));
   } else {
     uint16_t* to = static_cast<uint16_t*>(rows.data) + offset;
     for (int64_t i = 0; i < n; ++i) to[i] = to_bfloat16(from[i]);
   }
+}
+
+// Rows of whole vectors of float32 need no buffer.
+INLINE bool in_place(const Rows& rows, int64_t n) {
+  return rows.dtype == FLOAT32 && n % LANES == 0;
+}
+
+// The row at `offset` as float32: itself, or in `buffer`.
+INLINE const float* read_row(const Rows& rows, int64_t offset, int64_t n,
+                             int64_t width, float* buffer) {
+  if (in_place(rows, n)) return static_cast<const float*>(rows.data) + offset;
+  load_row(rows, offset, n, width, buffer);
+  return buffer;
+}
+
+// Where to write a row of float32 before `finish_row`.
+INLINE float* begin_row(const Rows& rows, int64_t offset, int64_t n,
+                        float* buffer) {
+  return in_place(rows, n) ? static_cast<float*>(rows.data) + offset : buffer;
+}
+
+INLINE void finish_row(const Rows& rows, int64_t offset, int64_t n,
+                       const float* row) {
+  if (!in_place(rows, n)) store_row(rows, offset, n, row);
 }
 
 // The channels [begin, end) of one batch element: one task.

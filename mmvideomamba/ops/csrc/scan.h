@@ -53,13 +53,16 @@ INLINE void load_projections(const ScanArgs& args, const Rows& rows,
   }
 }
 
-// The state before `chunk` > 0 of direction k, (N, padded D) from channel
-// `begin` on.
+// State n before `chunk` > 0 of direction k, at `channel` and those after it
+// in its unit.
 INLINE float* saved_state(const ScanArgs& args, int64_t k, int64_t b,
-                          int64_t chunk, int64_t begin) {
+                          int64_t chunk, int64_t channel, int64_t n) {
+  const int64_t units = round_up(args.D, UNIT) / UNIT;
   const int64_t index =
       (k * args.B + b) * (num_chunks(args) - 1) + chunk - 1;
-  return args.states + index * args.N * round_up(args.D, UNIT) + begin;
+  return args.states +
+         ((index * units + channel / UNIT) * args.N + n) * UNIT +
+         channel % UNIT;
 }
 
 // One chunk of one block of channels of direction k of a task.
@@ -107,31 +110,36 @@ INLINE const Rows& either(const Rows& rows, const Rows& others) {
   return rows.data ? rows : others;
 }
 
-// Read raw delta, add the bias, apply softplus; and its derivative's factor,
-// the sigmoid, where `slope` is wanted.
-template <bool SLOPE>
-INLINE void load_delta(const ScanArgs& args, const Tile& tile, Block& delta,
-                       Block& slope) {
-  alignas(64) float bias[BLOCK] = {};
-  if (args.delta_bias)
-    std::memcpy(bias, args.delta_bias + tile.k * args.D + tile.channel,
+// Rows of a tile's channels at one of its steps, as in rows.h.
+INLINE int64_t offset_at(const ScanArgs& args, const Tile& tile,
+                         const Rows& rows, int64_t t) {
+  const int64_t token = token_at(args.order, args.L, tile.k, tile.begin + t);
+  return row_offset(rows, tile.k, tile.b, token) + tile.channel;
+}
+
+INLINE const float* read_row(const ScanArgs& args, const Tile& tile,
+                             const Rows& rows, int64_t t, float* buffer) {
+  return read_row(rows, offset_at(args, tile, rows, t), tile.width,
+                  tile.padded(), buffer);
+}
+
+INLINE float* begin_row(const ScanArgs& args, const Tile& tile,
+                        const Rows& rows, int64_t t, float* buffer) {
+  return begin_row(rows, offset_at(args, tile, rows, t), tile.width, buffer);
+}
+
+INLINE void finish_row(const ScanArgs& args, const Tile& tile,
+                       const Rows& rows, int64_t t, const float* row) {
+  finish_row(rows, offset_at(args, tile, rows, t), tile.width, row);
+}
+
+// A parameter (K, D) of a tile's channels; zeros where there is none.
+INLINE void load_parameter(const ScanArgs& args, const Tile& tile,
+                           const float* parameter, float* to) {
+  std::memset(to, 0, BLOCK * sizeof(float));
+  if (parameter)
+    std::memcpy(to, parameter + tile.k * args.D + tile.channel,
                 tile.width * sizeof(float));
-  for (int64_t t = 0; t < tile.steps; ++t) {
-    const int64_t token =
-        token_at(args.order, args.L, tile.k, tile.begin + t);
-    load_row(args.delta,
-             row_offset(args.delta, tile.k, tile.b, token) + tile.channel,
-             tile.width, tile.padded(), delta[t]);
-    for (int64_t i = 0; i < tile.padded(); i += LANES) {
-      Vec x = load(delta[t] + i) + load(bias + i);
-      if (args.softplus) {
-        const Vec e = exp_negative(x);
-        if (SLOPE) store(slope[t] + i, sigmoid(x, e));
-        x = softplus(x, e);
-      }
-      store(delta[t] + i, x);
-    }
-  }
 }
 
 }  // namespace

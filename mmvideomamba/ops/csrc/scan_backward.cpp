@@ -94,21 +94,22 @@ INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
     ahead.fetch(t, channel);
     const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
     const Vec grad_y = load(at.grad_y[t] + i);
-    Vec grad_drive = load(at.grad_drive[t] + i);
-    Vec grad_exponent = load(at.grad_exponent[t] + i);
+    // Two sums each: half the latency of one.
+    Vec grad_drive[2] = {load(at.grad_drive[t] + i)};
+    Vec grad_exponent[2] = {load(at.grad_exponent[t] + i)};
 #pragma GCC unroll 16
     for (int n = 0; n < GROUP; ++n) {
       g[n] += grad_y * c[t * padded + n];
-      grad_drive += g[n] * b[t * padded + n];
+      grad_drive[n % 2] += g[n] * b[t * padded + n];
       float* sum = grad_b + (t * padded + n) * LANES;
       store(sum, load(sum) + g[n] * drive);
       g[n] *= load(trace.decay[t][n]);
       const Vec grad = g[n] * load(trace.state[t][n]);
-      grad_exponent += grad * load(rates + n * LANES);
+      grad_exponent[n % 2] += grad * load(rates + n * LANES);
       grad_rate[n] += grad * delta;
     }
-    store(at.grad_drive[t] + i, grad_drive);
-    store(at.grad_exponent[t] + i, grad_exponent);
+    store(at.grad_drive[t] + i, grad_drive[0] + grad_drive[1]);
+    store(at.grad_exponent[t] + i, grad_exponent[0] + grad_exponent[1]);
   }
 #pragma GCC unroll 16
   for (int n = 0; n < GROUP; ++n) {
@@ -121,33 +122,34 @@ INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
 // that of y.
 INLINE void load_tile(const ScanArgs& args, const Tile& tile,
                       Working& at, float* grad_skip) {
-  load_delta<true>(args, tile, at.delta, at.slope);
-  alignas(64) float skip[BLOCK] = {};
-  if (args.skip)
-    std::memcpy(skip, args.skip + tile.k * args.D + tile.channel,
-                tile.width * sizeof(float));
+  alignas(64) float bias[BLOCK], skip[BLOCK], buffers[3][BLOCK];
+  load_parameter(args, tile, args.delta_bias, bias);
+  load_parameter(args, tile, args.skip, skip);
   for (int64_t t = 0; t < tile.steps; ++t) {
-    const int64_t token =
-        token_at(args.order, args.L, tile.k, tile.begin + t);
-    load_row(args.u, row_offset(args.u, tile.k, tile.b, token) + tile.channel,
-             tile.width, tile.padded(), at.u[t]);
-    load_row(args.out,
-             row_offset(args.out, 0, tile.b, token) + tile.channel,
-             tile.width, tile.padded(), at.grad_y[t]);
-    if (args.z.data)
-      load_row(args.z, row_offset(args.z, 0, tile.b, token) + tile.channel,
-               tile.width, tile.padded(), at.gate[t]);
+    const float* raw = read_row(args, tile, args.delta, t, buffers[0]);
+    const float* grad_out = read_row(args, tile, args.out, t, buffers[1]);
+    const float* gate =
+        args.z.data ? read_row(args, tile, args.z, t, buffers[2]) : nullptr;
+    const float* input = read_row(args, tile, args.u, t, at.u[t]);
     for (int64_t i = 0; i < tile.padded(); i += LANES) {
-      const Vec u = load(at.u[t] + i);
-      Vec grad_y = load(at.grad_y[t] + i);
-      if (args.z.data) {
-        const Vec z = load(at.gate[t] + i), s = sigmoid(z);
+      Vec delta = load(raw + i) + load(bias + i);
+      if (args.softplus) {
+        const Vec e = exp_negative(delta);
+        store(at.slope[t] + i, sigmoid(delta, e));
+        delta = softplus(delta, e);
+      }
+      Vec grad_y = load(grad_out + i);
+      if (gate) {
+        const Vec z = load(gate + i), s = sigmoid(z);
         store(at.gate[t] + i, grad_y * s * (1.0f + z * (1.0f - s)));
         grad_y *= z * s;
-        store(at.grad_y[t] + i, grad_y);
       }
+      const Vec u = load(input + i);
       store(grad_skip + i, load(grad_skip + i) + grad_y * u);
-      store(at.drive[t] + i, u * load(at.delta[t] + i));
+      store(at.delta[t] + i, delta);
+      store(at.u[t] + i, u);
+      store(at.drive[t] + i, u * delta);
+      store(at.grad_y[t] + i, grad_y);
       store(at.y[t] + i, u * load(skip + i));
       store(at.grad_drive[t] + i, Vec{});
       store(at.grad_exponent[t] + i, Vec{});
@@ -157,58 +159,45 @@ INLINE void load_tile(const ScanArgs& args, const Tile& tile,
 
 // From the gradients of delta * u and of delta * A to those of u and delta.
 INLINE void store_gradients(const ScanArgs& args, const Tile& tile,
-                            Working& at, float* grad_bias) {
-  alignas(64) float skip[BLOCK] = {};
-  if (args.skip)
-    std::memcpy(skip, args.skip + tile.k * args.D + tile.channel,
-                tile.width * sizeof(float));
+                            const Working& at, float* grad_bias) {
+  alignas(64) float skip[BLOCK], buffers[2][BLOCK];
+  load_parameter(args, tile, args.skip, skip);
   for (int64_t t = 0; t < tile.steps; ++t) {
-    const int64_t token =
-        token_at(args.order, args.L, tile.k, tile.begin + t);
+    float* grad_u = begin_row(args, tile, args.grad_u, t, buffers[0]);
+    float* grad_delta = begin_row(args, tile, args.grad_delta, t, buffers[1]);
     for (int64_t i = 0; i < tile.padded(); i += LANES) {
       const Vec grad_drive = load(at.grad_drive[t] + i);
       // The exponent's gradient was summed with A * log2(e) for A.
-      Vec grad_delta = grad_drive * load(at.u[t] + i) +
-                       load(at.grad_exponent[t] + i) * LN_2;
-      if (args.softplus) grad_delta *= load(at.slope[t] + i);
-      store(grad_bias + i, load(grad_bias + i) + grad_delta);
-      store(at.grad_exponent[t] + i, grad_delta);
-      store(at.grad_drive[t] + i, grad_drive * load(at.delta[t] + i) +
-                                      load(skip + i) * load(at.grad_y[t] + i));
+      Vec grad = grad_drive * load(at.u[t] + i) +
+                 load(at.grad_exponent[t] + i) * LN_2;
+      if (args.softplus) grad *= load(at.slope[t] + i);
+      store(grad_bias + i, load(grad_bias + i) + grad);
+      store(grad_delta + i, grad);
+      store(grad_u + i, grad_drive * load(at.delta[t] + i) +
+                            load(skip + i) * load(at.grad_y[t] + i));
     }
-    store_row(args.grad_u,
-              row_offset(args.grad_u, tile.k, tile.b, token) + tile.channel,
-              tile.width, at.grad_drive[t]);
-    store_row(
-        args.grad_delta,
-        row_offset(args.grad_delta, tile.k, tile.b, token) + tile.channel,
-        tile.width, at.grad_exponent[t]);
+    finish_row(args, tile, args.grad_u, t, grad_u);
+    finish_row(args, tile, args.grad_delta, t, grad_delta);
   }
 }
 
 // The gate's gradient needs the sum of the directions: add y to it; the last
 // direction stores.
-INLINE void merge(const ScanArgs& args, const Tile& tile, Working& at) {
+INLINE void merge(const ScanArgs& args, const Tile& tile,
+                  const Working& at) {
   const Rows sum = sum_rows(args);
+  const bool last = tile.k == args.K - 1;
+  const Rows& to = last ? args.grad_z : sum;
+  alignas(64) float buffers[2][BLOCK] = {};
   for (int64_t t = 0; t < tile.steps; ++t) {
-    const int64_t token =
-        token_at(args.order, args.L, tile.k, tile.begin + t);
-    const int64_t offset = row_offset(sum, 0, tile.b, token) + tile.channel;
-    if (tile.k > 0) {
-      alignas(64) float before[BLOCK];
-      load_row(sum, offset, tile.width, tile.padded(), before);
-      for (int64_t i = 0; i < tile.padded(); i += LANES)
-        store(at.y[t] + i, load(at.y[t] + i) + load(before + i));
+    const float* before =
+        tile.k > 0 ? read_row(args, tile, sum, t, buffers[0]) : buffers[0];
+    float* out = begin_row(args, tile, to, t, buffers[1]);
+    for (int64_t i = 0; i < tile.padded(); i += LANES) {
+      const Vec total = load(at.y[t] + i) + load(before + i);
+      store(out + i, last ? total * load(at.gate[t] + i) : total);
     }
-    if (tile.k < args.K - 1) {
-      store_row(sum, offset, tile.width, at.y[t]);
-      continue;
-    }
-    for (int64_t i = 0; i < tile.padded(); i += LANES)
-      store(at.y[t] + i, load(at.y[t] + i) * load(at.gate[t] + i));
-    store_row(args.grad_z,
-              row_offset(args.grad_z, 0, tile.b, token) + tile.channel,
-              tile.width, at.y[t]);
+    finish_row(args, tile, to, t, out);
   }
 }
 
@@ -242,16 +231,15 @@ void store_parameters(const ScanArgs& args, const Task& task, int64_t k,
                 task.width() * sizeof(float));
 }
 
-void load_trace(const ScanArgs& args, const Tile& tile, int64_t i, int64_t n,
-                Trace& trace) {
+INLINE void load_trace(const ScanArgs& args, const Tile& tile, int64_t i,
+                       int64_t n, Trace& trace) {
   const int64_t chunk = tile.begin / CHUNK;
-  for (int j = 0; j < GROUP; ++j) {
+  for (int64_t j = 0; j < GROUP; ++j) {
     const bool saved = chunk > 0 && n + j < args.N;
-    const float* state =
-        saved ? saved_state(args, tile.k, tile.b, chunk, tile.channel + i) +
-                    (n + j) * round_up(args.D, UNIT)
-              : nullptr;
-    store(trace.state[0][j], saved ? load(state) : Vec{});
+    store(trace.state[0][j],
+          saved ? load(saved_state(args, tile.k, tile.b, chunk,
+                                   tile.channel + i, n + j))
+                : Vec{});
   }
 }
 

@@ -45,66 +45,54 @@ INLINE void advance(int64_t steps, int64_t padded, const float* delta,
   for (int n = 0; n < STATES; ++n) store(states + n * LANES, s[n]);
 }
 
-// Read u into `drive` as delta * u, and start y with the skip connection.
-INLINE void load_input(const ScanArgs& args, const Tile& tile,
-                       const Block& delta, Block& drive, Block& y) {
-  alignas(64) float skip[BLOCK] = {};
-  if (args.skip)
-    std::memcpy(skip, args.skip + tile.k * args.D + tile.channel,
-                tile.width * sizeof(float));
+// Read a chunk: delta after its softplus, drive = delta * u, and the skip
+// connection, with which y begins.
+INLINE void load_tile(const ScanArgs& args, const Tile& tile, Block& delta,
+                      Block& drive, Block& y) {
+  alignas(64) float bias[BLOCK], skip[BLOCK], buffers[2][BLOCK];
+  load_parameter(args, tile, args.delta_bias, bias);
+  load_parameter(args, tile, args.skip, skip);
   for (int64_t t = 0; t < tile.steps; ++t) {
-    const int64_t token =
-        token_at(args.order, args.L, tile.k, tile.begin + t);
-    load_row(args.u, row_offset(args.u, tile.k, tile.b, token) + tile.channel,
-             tile.width, tile.padded(), drive[t]);
+    const float* raw = read_row(args, tile, args.delta, t, buffers[0]);
+    const float* u = read_row(args, tile, args.u, t, buffers[1]);
     for (int64_t i = 0; i < tile.padded(); i += LANES) {
-      const Vec u = load(drive[t] + i);
-      store(y[t] + i, u * load(skip + i));
-      store(drive[t] + i, u * load(delta[t] + i));
+      Vec x = load(raw + i) + load(bias + i);
+      if (args.softplus) x = softplus(x, exp_negative(x));
+      store(delta[t] + i, x);
+      store(drive[t] + i, load(u + i) * x);
+      store(y[t] + i, load(u + i) * load(skip + i));
     }
   }
 }
 
 // Add y to the sum of the directions; the last direction gates and stores.
-INLINE void merge(const ScanArgs& args, const Tile& tile, Block& y) {
+INLINE void merge(const ScanArgs& args, const Tile& tile, const Block& y) {
   const Rows sum = sum_rows(args);
+  const bool last = tile.k == args.K - 1, gated = last && args.z.data;
+  const Rows& to = last ? args.out : sum;
+  alignas(64) float buffers[3][BLOCK] = {};
   for (int64_t t = 0; t < tile.steps; ++t) {
-    const int64_t token =
-        token_at(args.order, args.L, tile.k, tile.begin + t);
-    const int64_t at = row_offset(sum, 0, tile.b, token) + tile.channel;
-    if (tile.k > 0) {
-      alignas(64) float before[BLOCK];
-      load_row(sum, at, tile.width, tile.padded(), before);
-      for (int64_t i = 0; i < tile.padded(); i += LANES)
-        store(y[t] + i, load(y[t] + i) + load(before + i));
+    const float* before =
+        tile.k > 0 ? read_row(args, tile, sum, t, buffers[0]) : buffers[0];
+    const float* z =
+        gated ? read_row(args, tile, args.z, t, buffers[1]) : nullptr;
+    float* out = begin_row(args, tile, to, t, buffers[2]);
+    for (int64_t i = 0; i < tile.padded(); i += LANES) {
+      Vec total = load(y[t] + i) + load(before + i);
+      if (gated) total *= load(z + i) * sigmoid(load(z + i));
+      store(out + i, total);
     }
-    if (tile.k < args.K - 1) {
-      store_row(sum, at, tile.width, y[t]);
-      continue;
-    }
-    if (args.z.data) {
-      alignas(64) float gate[BLOCK];
-      load_row(args.z, row_offset(args.z, 0, tile.b, token) + tile.channel,
-               tile.width, tile.padded(), gate);
-      for (int64_t i = 0; i < tile.padded(); i += LANES) {
-        const Vec z = load(gate + i);
-        store(y[t] + i, load(y[t] + i) * z * sigmoid(z));
-      }
-    }
-    store_row(args.out,
-              row_offset(args.out, 0, tile.b, token) + tile.channel,
-              tile.width, y[t]);
+    finish_row(args, tile, to, t, out);
   }
 }
 
 void save_states(const ScanArgs& args, const Task& task, int64_t k,
                  int64_t chunk, const float* states) {
   const int64_t padded = round_up(args.N, STATES);
-  float* to = saved_state(args, k, task.b, chunk, task.begin);
   for (int64_t i = 0; i < round_up(task.width(), UNIT); i += LANES)
     for (int64_t n = 0; n < args.N; ++n)
-      store(to + n * round_up(args.D, UNIT) + i,
-            load(states + (i / LANES * padded + n) * LANES));
+      store_late(saved_state(args, k, task.b, chunk, task.begin + i, n),
+                 load(states + (i / LANES * padded + n) * LANES));
 }
 
 void scan(const ScanArgs& args, const Task& task, const Buffers& buffers) {
@@ -131,8 +119,7 @@ void scan(const ScanArgs& args, const Task& task, const Buffers& buffers) {
         const Tile tile = {k,     task.b,  begin,
                            steps, channel, min(BLOCK, task.end - channel)};
         alignas(64) Block delta, drive, y;
-        load_delta<false>(args, tile, delta, delta);
-        load_input(args, tile, delta, drive, y);
+        load_tile(args, tile, delta, drive, y);
         for (int64_t i = 0; i < tile.padded(); i += LANES)
           for (int64_t n = 0; n < padded; n += STATES) {
             const int64_t at = (channel - task.begin + i) * padded + n * LANES;

@@ -37,6 +37,17 @@ INLINE Vec load(const float* p) {
 
 INLINE void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
 
+// Past the caches, for what is read much later; p is aligned to a vector.
+INLINE void store_late(float* p, Vec v) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(p, (__m512)v);
+#elif defined(__AVX2__)
+  _mm256_stream_ps(p, (__m256)v);
+#else
+  store(p, v);
+#endif
+}
+
 INLINE Vec splat(float value) { return value - Vec{}; }
 
 INLINE IntVec bits(Vec v) {
@@ -92,9 +103,19 @@ INLINE Vec exp_negative(Vec x) {
   return exp2_product(absolute(x), splat(-LOG2_E));
 }
 
+// 1 / x for x in [1, 2]: a division takes as long as twenty products.
+INLINE Vec reciprocal(Vec x) {
+#if defined(__AVX512F__)
+  const Vec r = (Vec)_mm512_maskz_rcp14_ps(-1, (__m512)x);
+  return r + r * (1.0f - x * r);
+#else
+  return splat(1.0f) / x;
+#endif
+}
+
 // 1 / (1 + exp(-x)), given exp_negative(x).
 INLINE Vec sigmoid(Vec x, Vec e) {
-  const Vec s = splat(1.0f) / (splat(1.0f) + e);
+  const Vec s = reciprocal(splat(1.0f) + e);
   return x < splat(0.0f) ? e * s : s;
 }
 
@@ -116,11 +137,11 @@ INLINE Vec softplus(Vec x, Vec e) {
 }
 
 INLINE float sum_lanes(Vec v) {
-  float lanes[LANES];
-  store(lanes, v);
-  for (int width = LANES / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-  return lanes[0];
+  typedef float Four __attribute__((vector_size(16)));
+  Four parts[LANES / 4];
+  std::memcpy(parts, &v, sizeof(v));
+  for (int i = 1; i < LANES / 4; ++i) parts[0] += parts[i];
+  return (parts[0][0] + parts[0][2]) + (parts[0][1] + parts[0][3]);
 }
 
 }  // namespace
