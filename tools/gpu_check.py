@@ -24,6 +24,12 @@ SECONDS = 580
 # What is left for a part must be worth its start.
 SHORTEST = 10
 
+SCAN_HEADER = (
+    *('engine', 'work', 'dtype', 'clips', 'tokens', 'ms'),
+    *('x reference', 'x mamba-ssm-twice', 'x floor'),
+)
+WORK = ('forward', 'training')
+
 
 class Part(NamedTuple):
     """What a part may take, in seconds, and what it does."""
@@ -180,12 +186,6 @@ def report(about: dict, outcomes: Dict[str, dict]) -> str:
     return '\n'.join(lines) + '\n'
 
 
-SCAN_HEADER = (
-    *('engine', 'work', 'dtype', 'clips', 'tokens', 'ms'),
-    *('x reference', 'x mamba-ssm-twice', 'x floor'),
-)
-
-
 def scan_rows(results: List[dict]) -> List[tuple]:
     return [
         (
@@ -217,42 +217,33 @@ def model_rows(results: List[dict]) -> List[tuple]:
     ]
 
 
-WORK = ('forward', 'training')
-
-
 def memory_rows(results: List[dict]) -> List[tuple]:
     return [
         (
             row['name'],
-            number(row['training']['memory_per_clip'] / 1e6, 0),
-            number(row['training']['memory_per_clip'] / 1e6 / frames, 1),
+            *per_frame(row, row['training']['memory_per_clip'] / 1e6),
         )
         for row in results
-        for frames in [row['frames']]
         if row['training']
     ]
 
 
 def growth_rows(results: List[dict]) -> List[tuple]:
-    rows = []
-    for row in results:
-        cost, frames = row['forward'], row['frames']
+    return [
+        (
+            row['name'],
+            *per_frame(row, 1e3 * row['forward']['median']),
+            *per_frame(row, row['forward']['memory'] / 1e6),
+        )
+        for row in results
         # The matrix products alone have no memory.
-        if cost and cost['memory'] is not None:
-            milliseconds, megabytes = (
-                1e3 * cost['median'],
-                cost['memory'] / 1e6,
-            )
-            rows.append(
-                (
-                    row['name'],
-                    number(milliseconds, 2),
-                    number(milliseconds / frames, 3),
-                    number(megabytes, 0),
-                    number(megabytes / frames, 2),
-                )
-            )
-    return rows
+        if row['forward'] and row['forward']['memory'] is not None
+    ]
+
+
+def per_frame(row: dict, value: float) -> List[str]:
+    """What a clip costs, and a frame of it: the same in linear growth."""
+    return [number(value, 1), number(value / row['frames'], 2)]
 
 
 def number(value, digits: int) -> str:
@@ -262,7 +253,8 @@ def number(value, digits: int) -> str:
 def remark(outcome: dict) -> str:
     """The first line of what went wrong, and the last if there are more."""
     lines = outcome.get('reason', '').splitlines()
-    return ' ... '.join(dict.fromkeys([*lines[:1], *lines[-1:]]))[:200]
+    ends = ' ... '.join(dict.fromkeys([*lines[:1], *lines[-1:]]))
+    return ends[:200].replace('|', '/')
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence]) -> List[str]:

@@ -184,6 +184,6 @@ def test_the_page_shows_what_the_benchmarks_report(gpu_check, capsys):
         f'| {scanned["times_floor"]:.2f} |'
     ) in page
     per_clip = rows[0]['training']['memory_per_clip'] / 1e6
-    assert f'| {per_clip:.0f} | {per_clip / 2:.1f} |' in page
+    assert f'| {per_clip:.1f} | {per_clip / 2:.2f} |' in page
     assert page.count('| VideoMamba-Ti 2f |') == 3
     assert '- memory: VideoMamba-Ti 1f could not run: ' in page
