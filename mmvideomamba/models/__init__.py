@@ -1,9 +1,9 @@
 """The backbone, its parts and its head."""
 
 from mmengine.registry import MODELS
-from torch import nn
 
 from .mixer import SpatioTemporalSSM
+from .norm import RMSNorm
 from .scan_orders import ScanOrder, build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 from .videomamba import VideoMamba, VideoMambaBlock
@@ -11,9 +11,10 @@ from .videomamba_head import VideoMambaHead
 
 # mmcv looks norms up in mmengine's registry; newer hosts may bring their own.
 if MODELS.get('RMSNorm') is None:
-    MODELS.register_module('RMSNorm', module=nn.RMSNorm)
+    MODELS.register_module('RMSNorm', module=RMSNorm)
 
 __all__ = [
+    'RMSNorm',
     'ScanOrder',
     'SpatioTemporalSSM',
     'VideoMamba',

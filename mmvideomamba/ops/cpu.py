@@ -13,7 +13,7 @@ Results are the same bit for bit from run to run with one number of threads
 
 import ctypes
 import math
-from ctypes import c_int64, c_void_p
+from ctypes import c_double, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Optional, Tuple, Union
@@ -88,6 +88,15 @@ class _ScanArgs(_Args):
     ]
 
 
+class _NormArgs(_Args):
+    _fields_ = [
+        *[(name, c_int64) for name in ('rows', 'columns', 'threads')],
+        ('eps', c_double),
+        *[(name, c_void_p) for name in ('x', 'weight', 'out', 'scale')],
+        *[(name, c_void_p) for name in ('grad_x', 'grad_weight')],
+    ]
+
+
 def causal_conv1d(
     x: Tensor,
     weight: Tensor,
@@ -140,9 +149,9 @@ def _load() -> Union[ctypes.CDLL, str]:
         kernels = ctypes.CDLL(str(Path(__file__).with_name('_kernels.so')))
     except OSError as error:
         return f'its C++ kernels are missing ({error}): {remedy}'
-    description = (c_int64 * 4)()
+    description = (c_int64 * 5)()
     kernels.describe_baseline(description)
-    sizes = ctypes.sizeof(_ConvArgs), ctypes.sizeof(_ScanArgs)
+    sizes = map(ctypes.sizeof, (_ConvArgs, _ScanArgs, _NormArgs))
     if tuple(description) != (_CHUNK, _UNIT, *sizes):
         return f'its C++ kernels were built from other sources: {remedy}'
     keep_freed_memory()
@@ -162,6 +171,55 @@ def _run(kernel: str, args: ctypes.Structure) -> None:
     if status:
         error, message = _STATUSES[status]
         raise error(message)
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tuple[Tensor, Tensor]:
+    """The norm of `norm.py` over the last axis, and the scale it took.
+
+    Args:
+        x (Tensor): (..., C) float32.
+        weight (Tensor): (C,) float32.
+        eps (float): Added to the mean square.
+
+    Returns:
+        tuple: The result, as `x`, and the scale (...), for backward.
+    """
+    rows = x.contiguous()
+    out, scale = torch.empty_like(rows), x.new_empty(x.shape[:-1])
+    _run('rms_norm', _norm_args(rows, weight, out, scale, eps=eps))
+    return out, scale
+
+
+def rms_norm_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, scale: Tensor
+) -> Tuple[Tensor, Tensor]:
+    """Gradients of x and weight, given that of the result."""
+    rows = x.contiguous()
+    grad_x = torch.empty_like(rows)
+    grad_weight = x.new_empty(torch.get_num_threads(), len(weight))
+    args = _norm_args(
+        rows,
+        weight,
+        grad.contiguous(),
+        scale,
+        grad_x=grad_x,
+        grad_weight=grad_weight,
+    )
+    _run('rms_norm_backward', args)
+    return grad_x, grad_weight.sum(0)
+
+
+def _norm_args(x, weight, out, scale, **others) -> _NormArgs:
+    return _NormArgs(
+        rows=scale.numel(),
+        columns=len(weight),
+        threads=torch.get_num_threads(),
+        x=x,
+        weight=weight.contiguous(),
+        out=out,
+        scale=scale,
+        **others,
+    )
 
 
 def _conv_forward(x, weight, bias, order, silu):

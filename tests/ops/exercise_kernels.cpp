@@ -157,6 +157,22 @@ void exercise_conv(const Sizes& s, Dtype dtype, bool optional) {
   if (optional) require(grad_bias.all_numbers(), "convolution: NaN in bias");
 }
 
+void exercise_norm(int64_t rows, int64_t columns, int64_t threads) {
+  Tensor x(rows * columns), weight(columns), out(rows * columns), scale(rows);
+  Tensor grad_x(rows * columns), grad_weight(threads * columns);
+  x.fill(-9, 9), weight.fill(-1, 1);
+  NormArgs args = {};
+  args.rows = rows, args.columns = columns, args.threads = threads;
+  args.eps = 1e-5, args.x = x.floats(), args.weight = weight.floats();
+  args.out = out.floats(), args.scale = scale.floats();
+  require(CONCAT(rms_norm, ISA)(&args) == OK, "norm failed");
+  require(out.all_numbers() && scale.all_numbers(), "norm: NaN");
+  args.grad_x = grad_x.floats(), args.grad_weight = grad_weight.floats();
+  require(CONCAT(rms_norm_backward, ISA)(&args) == OK, "norm failed");
+  require(grad_x.all_numbers() && grad_weight.all_numbers(),
+          "norm: NaN in a gradient");
+}
+
 }  // namespace
 
 int main() {
@@ -171,6 +187,9 @@ int main() {
         exercise_scan(sizes, dtype, optional);
         exercise_conv(sizes, dtype, optional);
       }
+  for (const int64_t rows : {1, 2, 19})
+    for (const int64_t columns : {1, 17, 64})
+      for (const int64_t threads : {1, 3}) exercise_norm(rows, columns, threads);
 #define NAME_(isa) #isa
 #define NAME(isa) NAME_(isa)
   std::puts("clean: " NAME(ISA));

@@ -64,6 +64,19 @@ struct ScanArgs {
   float* grad_delta_bias;  // (B, K, D) or null
 };
 
+// All float32 and contiguous.
+struct NormArgs {
+  int64_t rows, columns;
+  int64_t threads;         // OpenMP threads
+  double eps;
+  const float* x;          // (rows, columns)
+  const float* weight;     // (columns)
+  float* out;              // (rows, columns); backward: its gradient
+  float* scale;            // (rows), 1 / the root of the mean square
+  float* grad_x;           // (rows, columns)
+  float* grad_weight;      // (threads, columns), partial sums
+};
+
 // Steps of the scan between two saved states.
 constexpr int64_t CHUNK = 16;
 
@@ -83,3 +96,5 @@ EXPORT(causal_conv1d)(const ConvArgs*);
 EXPORT(causal_conv1d_backward)(const ConvArgs*);
 EXPORT(selective_scan)(const ScanArgs*);
 EXPORT(selective_scan_backward)(const ScanArgs*);
+EXPORT(rms_norm)(const NormArgs*);
+EXPORT(rms_norm_backward)(const NormArgs*);

@@ -183,7 +183,8 @@ void differentiate_sequence(const ConvArgs& args, const Task& task,
 }  // namespace
 
 EXPORT(describe)(int64_t* description) {
-  const int64_t values[] = {CHUNK, UNIT, sizeof(ConvArgs), sizeof(ScanArgs)};
+  const int64_t values[] = {CHUNK, UNIT, sizeof(ConvArgs), sizeof(ScanArgs),
+                            sizeof(NormArgs)};
   std::memcpy(description, values, sizeof(values));
   return OK;
 }

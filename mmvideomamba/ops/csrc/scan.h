@@ -75,7 +75,8 @@ struct Tile {
 
 // Rows that another chunk will need. The order may lead anywhere, so the
 // processor cannot foresee them; while the recurrence keeps its arithmetic
-// busy, each step of each vector of channels fetches what it will load then.
+// busy, each step of each vector of channels fetches what it will load then,
+// into the L2 cache: the L1 cache is full of this chunk.
 template <int ROWS>
 struct Ahead {
   const char* rows[CHUNK][ROWS];
@@ -96,7 +97,7 @@ struct Ahead {
   void fetch(int64_t t, int64_t channel) const {
 #pragma GCC unroll 8
     for (int row = 0; row < ROWS; ++row)
-      __builtin_prefetch(rows[t][row] + channel * item_size[row]);
+      __builtin_prefetch(rows[t][row] + channel * item_size[row], 0, 2);
   }
 };
 

@@ -108,12 +108,13 @@ void scan(const ScanArgs& args, const Task& task, const Buffers& buffers) {
         save_states(args, task, k, chunk, buffers.states);
       load_projections(args, args.b, k, task.b, begin, steps, buffers.b);
       load_projections(args, args.c, k, task.b, begin, steps, buffers.c);
+      const bool gated = k == args.K - 1 && args.z.data;
       Ahead<4> ahead;
       ahead.point(0, args, args.u, k, task.b, begin + CHUNK);
       ahead.point(1, args, args.delta, k, task.b, begin + CHUNK);
       ahead.point(2, args, either(sum_rows(args), args.out), k, task.b,
                   begin + CHUNK);
-      ahead.point(3, args, either(args.z, args.u), k, task.b, begin + CHUNK);
+      ahead.point(3, args, gated ? args.z : args.u, k, task.b, begin + CHUNK);
       for (int64_t channel = task.begin; channel < task.end;
            channel += BLOCK) {
         const Tile tile = {k,     task.b,  begin,

@@ -1,0 +1,95 @@
+"""The root-mean-square norm around the scan.
+
+PyTorch composes it of five operators on CPUs, each a pass over the tokens,
+and more in backward. The C++ engine has it in one. Everywhere else, and where
+`torch.compile` fuses the operators itself, PyTorch's is taken.
+"""
+
+from typing import Optional, Tuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from . import cpu
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: Optional[float] = None) -> Tensor:
+    """Divide by the root of the mean square of the last axis.
+
+        y = x / sqrt(mean(x^2) + eps) * weight
+
+    Args:
+        x (Tensor): (..., C), any float dtype.
+        weight (Tensor): (C,).
+        eps (float, optional): Added to the mean square; by default float32's
+            precision, float64's for float64.
+
+    Returns:
+        Tensor: As `x`; float32 and twice differentiable where PyTorch's is,
+        once where the C++ kernel runs (float32 on a CPU).
+    """
+    if _has_kernel(x, weight):
+        eps = torch.finfo(x.dtype).eps if eps is None else eps
+        return _rms_norm(x, weight, eps)[0]
+    return F.rms_norm(x, weight.shape, weight, eps)
+
+
+def _has_kernel(x: Tensor, weight: Tensor) -> bool:
+    return (
+        x.device.type == 'cpu'
+        and x.dtype == weight.dtype == torch.float32
+        and x.shape[-1:] == weight.shape
+        and not torch.compiler.is_compiling()
+        and cpu.why_not('cpu') is None
+    )
+
+
+@torch.library.custom_op('mmvideomamba::rms_norm', mutates_args=())
+def _rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tuple[Tensor, Tensor]:
+    return cpu.rms_norm(x, weight, eps)
+
+
+@_rms_norm.register_fake
+def _(x, weight, eps):
+    return x.new_empty(x.shape), x.new_empty(x.shape[:-1])
+
+
+@torch.library.custom_op('mmvideomamba::rms_norm_backward', mutates_args=())
+def _rms_norm_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, scale: Tensor
+) -> Tuple[Tensor, Tensor]:
+    return cpu.rms_norm_backward(grad, x, weight, scale)
+
+
+@_rms_norm_backward.register_fake
+def _(grad, x, weight, scale):
+    return x.new_empty(x.shape), torch.empty_like(weight)
+
+
+def _save(ctx, inputs, output) -> None:
+    x, weight, _ = inputs
+    scale = output[1]
+    ctx.mark_non_differentiable(scale)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, weight, scale)
+
+
+def _differentiate(ctx, grad, _):
+    return (*_rms_norm_backward(grad, *ctx.saved_tensors), None)
+
+
+torch.library.register_autograd(
+    'mmvideomamba::rms_norm', _differentiate, setup_context=_save
+)
+
+
+def _refuse_second_derivative(ctx, *grads):
+    raise RuntimeError(
+        'second derivatives of this norm are implemented in float64 only'
+    )
+
+
+torch.library.register_autograd(
+    'mmvideomamba::rms_norm_backward', _refuse_second_derivative
+)
