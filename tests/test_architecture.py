@@ -10,19 +10,27 @@ import mmvideomamba
 PACKAGE = Path(mmvideomamba.__file__).parent
 HOST = {'mmaction', 'mmengine', 'mmcv'}
 
-# Part -> our own parts it may import. `video` and `version` are leaves.
+# Part -> our own parts it may import.
 ALLOWED = {
     'registry': set(),
     'compat': {'checkpoints'},
     'version': set(),
     'video': set(),
+    'progress': set(),
     'ops': set(),
     'checkpoints': {'models'},
     'models': {'ops', 'registry', 'checkpoints'},
     'visualization': {'registry', 'video', 'models'},
-    'datasets': {'registry', 'video'},
+    'datasets': {'registry', 'video', 'progress'},
     'engine': {'registry', 'video', 'visualization'},
-    'analysis': {'models', 'ops', 'registry', 'video', 'visualization'},
+    'analysis': {
+        'models',
+        'ops',
+        'progress',
+        'registry',
+        'video',
+        'visualization',
+    },
 }
 
 

@@ -1,7 +1,6 @@
 """Testing a model that is already in memory, without a runner."""
 
 import copy
-import sys
 from typing import Dict, List
 
 import torch
@@ -9,8 +8,9 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmengine.utils import ProgressBar
 from torch import nn
+
+from ..progress import track
 
 
 def evaluate(model: nn.Module, config: Config) -> Dict[str, float]:
@@ -28,13 +28,10 @@ def evaluate(model: nn.Module, config: Config) -> Dict[str, float]:
     loader = Runner.build_dataloader(copy.deepcopy(config.test_dataloader))
     evaluator = Evaluator(copy.deepcopy(config.test_evaluator))
     evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
-    bar = ProgressBar(len(loader), file=sys.stderr)
-    for batch in loader:
+    for batch in track(loader, len(loader)):
         with torch.no_grad():
             outputs = model.test_step(batch)
         evaluator.process(data_samples=outputs, data_batch=batch)
-        bar.update()
-    print(file=sys.stderr)
     return evaluator.evaluate(len(loader.dataset))
 
 

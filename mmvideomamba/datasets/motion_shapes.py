@@ -8,12 +8,12 @@ on one side comes in on the other, so that no place gives a class away.
 """
 
 import os
-from typing import List
+from typing import Dict, List
 
 import cv2
 import numpy as np
-from mmengine.utils import ProgressBar
 
+from ..progress import track
 from ..video import write_video
 
 CLASSES = (
@@ -177,20 +177,17 @@ def write_motion_shapes(
             f'got size={size}, num_frames={num_frames}'
         )
     os.makedirs(root, exist_ok=True)
-    bar = ProgressBar(num_train + num_test)
-    for split, count in zip(SPLITS, (num_train, num_test)):
-        lines: List[str] = []
-        for number in range(count):
-            label = number % len(CLASSES)
-            name = f'{CLASSES[label]}/{split}_{number:05d}.mp4'
-            path = os.path.join(root, 'videos', name)
-            if not os.path.exists(path):
-                rng = np.random.default_rng(
-                    (seed, SPLITS.index(split), number)
-                )
-                write_video(path, make_clip(label, rng, num_frames, size))
-            lines.append(f'{name} {label}\n')
-            bar.update()
+    lines: Dict[str, List[str]] = {split: [] for split in SPLITS}
+    videos = [(SPLITS[0], number) for number in range(num_train)]
+    videos += [(SPLITS[1], number) for number in range(num_test)]
+    for split, number in track(videos, len(videos)):
+        label = number % len(CLASSES)
+        name = f'{CLASSES[label]}/{split}_{number:05d}.mp4'
+        path = os.path.join(root, 'videos', name)
+        if not os.path.exists(path):
+            rng = np.random.default_rng((seed, SPLITS.index(split), number))
+            write_video(path, make_clip(label, rng, num_frames, size))
+        lines[split].append(f'{name} {label}\n')
+    for split in SPLITS:
         with open(os.path.join(root, f'{split}_list.txt'), 'w') as file:
-            file.writelines(lines)
-    print()
+            file.writelines(lines[split])

@@ -78,13 +78,13 @@ def main() -> None:
 def measure(model, videos):
     """Mean ratio over the videos, (blocks, directions)."""
     import torch
-    from mmengine.utils import track_iter_progress
 
     from mmvideomamba.analysis.delta import record_delta, region_ratio
     from mmvideomamba.analysis.inputs import read_clip
+    from mmvideomamba.progress import track
 
     ratios = []
-    for video in track_iter_progress(videos, file=sys.stderr):
+    for video in track(videos, len(videos)):
         clip = read_clip(video, model)
         with torch.no_grad(), record_delta(model) as delta:
             model.backbone(clip.inputs)

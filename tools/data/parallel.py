@@ -2,9 +2,7 @@
 
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Callable, Dict, Sequence, TypeVar
-
-from mmengine.utils import ProgressBar
+from typing import Callable, Dict, Iterator, Sequence, Tuple, TypeVar
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -16,7 +14,7 @@ def run_parallel(
     workers: int,
     on_crash: Result,
 ) -> Dict[Item, Result]:
-    """Call a function on every item, with a progress bar.
+    """Call a function on every item, and say how far that is.
 
     Args:
         function (Callable): Runs in another process.
@@ -27,24 +25,36 @@ def run_parallel(
     Returns:
         dict: item -> result, in the order of the items.
     """
-    results: Dict[Item, Result] = {}
-    bar = ProgressBar(len(items))
+    # Not at the top of the file, which some systems run in every worker.
+    from mmvideomamba.progress import track
+
+    finished = _results(function, items, workers, on_crash)
+    results = dict(track(finished, len(items)))
+    return {item: results[item] for item in items}
+
+
+def _results(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    on_crash: Result,
+) -> Iterator[Tuple[Item, Result]]:
+    """Yield the items as they are finished, each with its result."""
+    left = dict.fromkeys(items)
     with ProcessPoolExecutor(workers) as pool:
         futures = {pool.submit(function, item): item for item in items}
         for future in as_completed(futures):
             try:
-                results[futures[future]] = future.result()
-                bar.update()
+                result = future.result()
             except BrokenProcessPool:
                 # One death takes the whole pool along.
-                pass
-    for item in items:
-        if item not in results:
-            with ProcessPoolExecutor(1) as pool:
-                try:
-                    results[item] = pool.submit(function, item).result()
-                except BrokenProcessPool:
-                    results[item] = on_crash
-            bar.update()
-    print()
-    return {item: results[item] for item in items}
+                continue
+            del left[futures[future]]
+            yield futures[future], result
+    for item in left:
+        with ProcessPoolExecutor(1) as pool:
+            try:
+                result = pool.submit(function, item).result()
+            except BrokenProcessPool:
+                result = on_crash
+        yield item, result
