@@ -3,6 +3,9 @@
 - Time: models take turns and a ratio is taken within each turn, see
   `timing.py`; medians over the turns are reported, with the middle half of the
   turns as their spread.
+- Processes: each model lives in one of its own, as when a user runs it. What
+  one sets for its process, such as how the C library keeps freed memory
+  (`ops/memory.py`), or leaves behind there, is none of the others' business.
 - Memory: what PyTorch allocates at the worst moment of a pass, above weights
   and clips: on CUDA its own statistic, on a CPU the sum of the allocations
   that its profiler sees. Both count tensors and not what an allocator
@@ -12,18 +15,23 @@
 
 import copy
 import json
+import multiprocessing
 import os.path as osp
 import tempfile
-from functools import partial
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import cache, partial
 from itertools import accumulate
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
+from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from .flops import count_complexity
 from .matrix_products import MatrixProducts
-from .timing import summarize_turns, take_turns
+from .timing import seconds, summarize_turns, take_turns
 from .video_models import FAMILIES, PRECISIONS, Workload, build_workload
 
 PASSES = ('forward', 'training')
@@ -61,6 +69,7 @@ def measure(
     turns: int = 10,
     budget: float = float('inf'),
     report: Callable[[str], object] = print,
+    build: Callable[..., Workload] = build_workload,
 ) -> List[dict]:
     """Measure models side by side.
 
@@ -73,6 +82,7 @@ def measure(
         turns (int): Timings of each model and pass.
         budget (float): Seconds after which a model rests, see `take_turns`.
         report (Callable): Is told in words what happens.
+        build (Callable): As `build_workload`; can be pickled.
 
     Returns:
         list[dict]: One for each entry and for the matrix products of each
@@ -83,98 +93,159 @@ def measure(
         `clips_per_second`, and in bytes `memory` and `memory_per_clip`, the
         latter without the optimizer's moments (None for the products).
     """
-    workloads: Dict[Tuple[str, int], Workload] = {}
-    candidates: List[_Candidate] = []
-    for number, entry in enumerate(entries, 1):
-        report(f'[{number}/{len(entries)}] {entry.name}: memory')
-        candidate = _Candidate(
-            dict(name=entry.name, **entry._asdict(), **NOTHING_MEASURED), {}
-        )
-        candidates.append(candidate)
-        key = entry.family, entry.frames
-        try:
-            if key not in workloads:
-                workloads[key] = build_workload(*key, batch_size, device)
-            _prepare(candidate, workloads[key], passes)
-            if 'forward' in passes and key[0].startswith('videomamba'):
-                candidates.append(_floor(entry, workloads[key]))
-        # What a model or the device refuses: too many frames, no memory.
-        except (RuntimeError, ValueError, AssertionError) as error:
-            candidate.calls.clear()
-            candidate.row.update(
-                NOTHING_MEASURED, error=str(error).partition('\n')[0]
-            )
-            report(f'    cannot run: {candidate.row["error"]}')
+    with ExitStack() as stack:
+        subjects: Dict[Tuple[str, int], _Subject] = {}
+        candidates: List[_Candidate] = []
+        for number, entry in enumerate(entries, 1):
+            report(f'[{number}/{len(entries)}] {entry.name}: memory')
+            row = dict(name=entry.name, **entry._asdict(), **NOTHING_MEASURED)
+            key = entry.family, entry.frames
+            try:
+                if key not in subjects:
+                    subjects[key] = _Subject(
+                        stack, build, *key, batch_size, device
+                    )
+                candidates += _candidates(row, subjects[key], passes)
+            # What a model or the device refuses: too many frames, no memory.
+            except (RuntimeError, ValueError, AssertionError) as error:
+                row.update(
+                    NOTHING_MEASURED, error=str(error).partition('\n')[0]
+                )
+                candidates.append(_Candidate(row, {}))
+                report(f'    cannot run: {row["error"]}')
 
-    for name in passes:
-        running = {c.row['name']: c for c in candidates if name in c.calls}
-        times = take_turns(
-            {title: c.calls[name] for title, c in running.items()},
-            device,
-            turns,
-            budget,
-            lambda turn, name=name: report(f'{name}: turn {turn}/{turns}'),
-        )
-        for title, timing in summarize_turns(times).items():
-            running[title].row[name].update(
-                timing._asdict(), clips_per_second=batch_size / timing.median
+        for name in passes:
+            running = {c.row['name']: c for c in candidates if name in c.calls}
+            times = take_turns(
+                {title: c.calls[name] for title, c in running.items()},
+                turns,
+                budget,
+                lambda turn, name=name: report(f'{name}: turn {turn}/{turns}'),
             )
-    return [candidate.row for candidate in candidates]
+            for title, timing in summarize_turns(times).items():
+                running[title].row[name].update(
+                    timing._asdict(),
+                    clips_per_second=batch_size / timing.median,
+                )
+        return [candidate.row for candidate in candidates]
 
 
 class _Candidate(NamedTuple):
-    """A row of the result and the calls that are timed for it, by pass."""
+    """A row of the result and the calls that time it, by pass."""
 
     row: dict
-    calls: Dict[str, Callable[[], object]]
+    calls: Dict[str, Callable[[], float]]
 
 
-def _prepare(
-    candidate: _Candidate, workload: Workload, passes: Sequence[str]
-) -> None:
-    """Fill in what does not depend on time; each call is warm afterwards."""
-    row = candidate.row
-    one_view = (1, 1, *workload.clips.shape[1:])
-    cost = count_complexity(workload.model, one_view)
-    row.update(
+def _candidates(
+    row: dict, subject: '_Subject', passes: Sequence[str]
+) -> List[_Candidate]:
+    """A model's row and, of a VideoMamba, that of its products.
+
+    What does not depend on time is filled in; each call is warm afterwards.
+    """
+    precision = row['precision']
+    row.update(subject.ask(_complexity))
+    for name in passes:
+        row[name] = subject.ask(_memory, name, precision)
+    found = [
+        _Candidate(
+            row,
+            {
+                name: partial(subject.ask, _time, name, precision)
+                for name in passes
+            },
+        )
+    ]
+    if 'forward' in passes and row['family'].startswith('videomamba'):
+        floor = dict(row, **NOTHING_MEASURED, name=f'{row["name"]}, {FLOOR}')
+        floor.update(
+            complete_macs=subject.ask(_products_complexity),
+            forward=dict(memory=None, memory_per_clip=None),
+        )
+        time_products = partial(subject.ask, _time_products, precision)
+        time_products()
+        found.append(_Candidate(floor, dict(forward=time_products)))
+    return found
+
+
+class _Subject:
+    """A workload in a process of its own.
+
+    Args:
+        stack (ExitStack): Ends the process.
+        build (Callable): As `build_workload`, and its arguments.
+    """
+
+    def __init__(
+        self, stack: ExitStack, build: Callable[..., Workload], *args
+    ) -> None:
+        self._process = stack.enter_context(
+            ProcessPoolExecutor(1, multiprocessing.get_context('spawn'))
+        )
+        self.ask(_start, build, torch.get_num_threads(), *args)
+
+    def ask(self, question: Callable, *args):
+        """Call a function there; what it raises is raised here."""
+        return self._process.submit(question, *args).result()
+
+
+# From here to `peak_memory`: what runs in the process of a model.
+_workload: Optional[Workload] = None
+
+
+def _start(build: Callable[..., Workload], threads: int, *args) -> None:
+    global _workload
+    warnings.filterwarnings('ignore', 'torch.meshgrid')  # VideoSwin's
+    torch.set_num_threads(threads)
+    _workload = build(*args)
+
+
+def _complexity() -> dict:
+    """Of one view."""
+    one_view = (1, 1, *_workload.clips.shape[1:])
+    cost = count_complexity(_workload.model, one_view)
+    return dict(
         parameters=cost.parameters,
         paper_macs=cost.paper,
         complete_macs=cost.complete,
     )
-    for name in passes:
-        call = partial(getattr(workload, name), row['precision'])
-        peak = peak_memory(call, workload.clips.device.type)
-        held = workload.held_by_optimizer() if name == 'training' else 0
-        row[name] = dict(
-            memory=peak + held, memory_per_clip=peak / len(workload.clips)
-        )
-        candidate.calls[name] = call
 
 
-def _floor(entry: Entry, workload: Workload) -> _Candidate:
-    """The matrix products of a VideoMamba, in the precision itself."""
-    products = MatrixProducts(workload.model.backbone, workload.clips)
-    cost = count_complexity(products, (1, *workload.clips.shape[1:]))
-    dtype = PRECISIONS[entry.precision]
-    if dtype != workload.clips.dtype:
+def _memory(name: str, precision: str) -> dict:
+    call = partial(getattr(_workload, name), precision)
+    peak = peak_memory(call, _workload.clips.device.type)
+    held = _workload.held_by_optimizer() if name == 'training' else 0
+    return dict(
+        memory=peak + held, memory_per_clip=peak / len(_workload.clips)
+    )
+
+
+def _time(name: str, precision: str) -> float:
+    call = partial(getattr(_workload, name), precision)
+    return seconds(call, _workload.clips.device.type)
+
+
+def _products_complexity() -> int:
+    products = MatrixProducts(_workload.model.backbone, _workload.clips)
+    shape = (1, *_workload.clips.shape[1:])
+    return count_complexity(products, shape).complete
+
+
+def _time_products(precision: str) -> float:
+    """Of a VideoMamba, in the precision itself: casts are not products."""
+    products, clips = _products(precision)
+    with torch.no_grad():
+        return seconds(partial(products, clips), clips.device.type)
+
+
+@cache
+def _products(precision: str) -> Tuple[MatrixProducts, Tensor]:
+    products = MatrixProducts(_workload.model.backbone, _workload.clips)
+    dtype = PRECISIONS[precision]
+    if dtype != _workload.clips.dtype:
         products = copy.deepcopy(products).to(dtype)
-    clips = workload.clips.to(dtype)
-
-    def multiply() -> None:
-        with torch.no_grad():
-            products(clips)
-
-    multiply()
-    row = dict(
-        entry._asdict(),
-        **NOTHING_MEASURED,
-        name=f'{entry.name}, {FLOOR}',
-    )
-    row.update(
-        complete_macs=cost.complete,
-        forward=dict(memory=None, memory_per_clip=None),
-    )
-    return _Candidate(row, dict(forward=multiply))
+    return products, _workload.clips.to(dtype)
 
 
 def peak_memory(call: Callable[[], object], device: str) -> int:

@@ -39,17 +39,16 @@ def fastest(call: Callable[[], object], device: str) -> float:
 
 
 def take_turns(
-    calls: Dict[str, Callable[[], object]],
-    device: str,
+    calls: Dict[str, Callable[[], float]],
     turns: int,
     budget: float = float('inf'),
     report: Callable[[int], object] = lambda turn: None,
 ) -> Dict[str, List[float]]:
-    """Time every call once a turn.
+    """Run every call once a turn.
 
     Args:
-        calls (dict[str, Callable]): Name -> what to run, warmed up already.
-        device (str): 'cpu' or 'cuda'.
+        calls (dict[str, Callable]): Name -> what runs once, warmed up
+            already, and returns the seconds it took (see `seconds`).
         turns (int): Number of turns.
         budget (float): Seconds; a call whose turns took more than this
             together rests for the remaining ones, after two at least.
@@ -63,7 +62,7 @@ def take_turns(
         report(turn + 1)
         for name, call in calls.items():
             if turn < 2 or sum(times[name]) <= budget:
-                times[name].append(seconds(call, device))
+                times[name].append(call())
     return times
 
 

@@ -3,25 +3,24 @@
 from mmvideomamba.analysis import timing
 from mmvideomamba.analysis.timing import (
     middle_half,
+    seconds,
     summarize_turns,
     take_turns,
 )
 
 
-def test_calls_take_turns_and_slow_ones_rest(monkeypatch):
-    clock, ran, turns = [0.0], [], []
-    monkeypatch.setattr(timing.time, 'perf_counter', lambda: clock[0])
+def test_calls_take_turns_and_slow_ones_rest():
+    ran, turns = [], []
 
-    def make(name, seconds):
+    def make(name, duration):
         def call():
             ran.append(name)
-            clock[0] += seconds
+            return duration
 
         return call
 
     times = take_turns(
         dict(fast=make('fast', 1), slow=make('slow', 5)),
-        'cpu',
         turns=4,
         budget=9,
         report=turns.append,
@@ -45,3 +44,13 @@ def test_ratios_are_those_of_a_turn():
 def test_the_middle_half():
     assert middle_half([5, 1, 2, 4, 3]) == (2, 4)
     assert middle_half([7]) == (7, 7)
+
+
+def test_seconds_of_a_call(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(timing.time, 'perf_counter', lambda: clock[0])
+
+    def call():
+        clock[0] += 3
+
+    assert seconds(call, 'cpu') == 3

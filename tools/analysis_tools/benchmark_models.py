@@ -17,11 +17,11 @@ Examples:
         --precision fp32 bf16 --batch-size 8 --out work_dirs/benchmark
 
 Models are built without pretrained weights, the peers from mmaction2's own
-configs, and run as recognizers with their heads. They take turns; times are
-medians over the turns, ratios are taken within each turn, both with their
-middle half. With `--out` the figures are drawn and the results kept: cost
-against memory, and growth where a model ran at several numbers of frames.
-Progress goes to the standard error.
+configs, and run as recognizers with their heads, each in a process of its own.
+They take turns; times are medians over the turns, ratios are taken within each
+turn, both with their middle half. With `--out` the figures are drawn and the
+results kept: cost against memory, and growth where a model ran at several
+numbers of frames. Progress goes to the standard error.
 """
 
 import argparse
@@ -29,7 +29,6 @@ import json
 import os
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -119,7 +118,6 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    warnings.filterwarnings('ignore', 'torch.meshgrid')  # VideoSwin's
     entries = [
         Entry(family, frames, precision)
         for precision in args.precision

@@ -17,6 +17,7 @@ import argparse
 import json
 import statistics
 import sys
+from functools import partial
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 import torch
@@ -24,7 +25,7 @@ import torch
 from mmvideomamba.analysis.ceilings import FMA_PER_EXP, measure_ceilings
 from mmvideomamba.analysis.scan_peers import PEERS, Peer
 from mmvideomamba.analysis.table import markdown_table
-from mmvideomamba.analysis.timing import middle_half, take_turns
+from mmvideomamba.analysis.timing import middle_half, seconds, take_turns
 from mmvideomamba.ops import selective_scan
 from mmvideomamba.ops.interface import ENGINES
 
@@ -141,11 +142,12 @@ def measure(case: Case, names: List[str], args, limits: dict) -> List[dict]:
         for name in names:
             reason = why_not(table[name], case.device, backward)
             if reason is None:
-                calls[name] = make_pass(table[name], inputs, backward)
-                calls[name]()
+                call = make_pass(table[name], inputs, backward)
+                call()
+                calls[name] = partial(seconds, call, case.device)
             else:
                 print(f'{name}, {what}: {reason}', file=sys.stderr)
-        times = take_turns(calls, case.device, args.turns, args.budget)
+        times = take_turns(calls, args.turns, args.budget)
         exps = case.exps * (2 if backward else 1)
         floor = None
         if limits['exps_per_second']:
