@@ -1,6 +1,7 @@
 """A quantity from the first block of a model to the last."""
 
-from typing import Dict, Optional, Sequence
+import itertools
+from typing import Dict, Mapping, Optional, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -14,7 +15,7 @@ MARKERS = 'os^Dv'
 def draw_block_curves(
     curves: Dict[str, Sequence[float]],
     label: str,
-    controls: Sequence[str] = (),
+    controls: Optional[Mapping[str, Optional[str]]] = None,
     reference: Optional[float] = None,
 ) -> Figure:
     """Draw one curve over the blocks for each name.
@@ -22,7 +23,8 @@ def draw_block_curves(
     Args:
         curves (dict[str, Sequence[float]]): Name -> a value for each block.
         label (str): What the values are.
-        controls (Sequence[str]): Names to draw dashed and grey.
+        controls (Mapping[str, str], optional): Name to draw dashed -> the
+            name whose colour it shares, or None for grey.
         reference (float, optional): Where to draw a thin line across.
 
     Returns:
@@ -32,15 +34,20 @@ def draw_block_curves(
     ax = figure.subplots()
     if reference is not None:
         ax.axhline(reference, color='#AAAAAA', linewidth=0.8, zorder=0)
-    for number, (name, values) in enumerate(curves.items()):
+    controls = controls or {}
+    markers = itertools.cycle(MARKERS)
+    names = [name for name in curves if name not in controls]
+    colors = dict(zip(names, itertools.cycle(COLORS)))
+    for name, values in curves.items():
         is_control = name in controls
+        shown_as = controls.get(name, name)
         ax.plot(
             range(len(values)),
             values,
             label=name,
-            color=GREY if is_control else COLORS[number % len(COLORS)],
+            color=colors.get(shown_as, GREY),
             linestyle=(0, (4, 3)) if is_control else '-',
-            marker=MARKERS[number % len(MARKERS)],
+            marker=next(markers),
             markersize=4,
         )
     ax.set(xlabel='block', ylabel=label)

@@ -266,23 +266,39 @@ def test_ablation_without_its_config(capsys):
     assert_refused(capsys, 'no such file: none.py', *script)
 
 
-def test_delta_contrast(clip_arguments, tmp_path, capsys):
+def delta_contrast(clip_arguments, videos):
+    """Run the tool on clips and return what it writes."""
     _, config, checkpoint, *_ = clip_arguments
-    videos = [
-        make_clip(label, np.random.default_rng(label), 8, 64)
-        for label in range(2)
-    ]
+    folder = config.parent
+    lines = []
     for number, frames in enumerate(videos):
-        write_video(str(tmp_path / f'{number}.mp4'), frames)
-    lines = [f'{tmp_path}/{number}.mp4 {number}\n' for number in range(2)]
-    (tmp_path / 'list.txt').write_text(''.join(lines))
-    ann_file = f'test_dataloader.dataset.ann_file={tmp_path}/list.txt'
-    out = '--out', tmp_path / 'contrast', '--cfg-options', ann_file
+        write_video(str(folder / f'{number}.mp4'), frames)
+        lines.append(f'{folder}/{number}.mp4 0\n')
+    (folder / 'list.txt').write_text(''.join(lines))
+    ann_file = f'test_dataloader.dataset.ann_file={folder}/list.txt'
+    out = '--out', folder / 'contrast', '--cfg-options', ann_file
     run_tool('analysis_tools/delta_contrast.py', config, checkpoint, *out)
-    assert '| block |' in capsys.readouterr().out
-    record = json.loads((tmp_path / 'contrast.json').read_text())
-    assert record['videos'] == 2
-    names = ['direction 0', 'direction 1', 'untrained, mean']
-    assert list(record['ratios']) == names
-    assert all(len(curve) == 2 for curve in record['ratios'].values())
-    assert (tmp_path / 'contrast.pdf').exists()
+    assert (folder / 'contrast.pdf').exists()
+    return json.loads((folder / 'contrast.json').read_text())
+
+
+def test_delta_contrast_tells_motion_from_brightness(clip_arguments, capsys):
+    moving = [
+        make_clip(label, np.random.default_rng(label), 4, 64)
+        for label in range(3)
+    ]
+    still = [np.repeat(clip[2:3], 4, axis=0) for clip in moving]
+    of_moving = delta_contrast(clip_arguments, moving)
+    of_still = delta_contrast(clip_arguments, still)
+    assert '| block | direction |' in capsys.readouterr().out
+    assert of_moving['videos'] == 3
+    assert np.shape(of_moving['untrained']['moving']['error']) == (2, 2)
+
+    def mean(record, quantity):
+        return np.array(record['trained'][quantity]['mean'])
+
+    assert np.abs(mean(of_moving, 'difference')).max() > 1e-3
+    assert np.abs(mean(of_still, 'difference')).max() < 1e-6
+    # The same pictures, but for what H.264 makes of them.
+    rest, still = mean(of_moving, 'at rest'), mean(of_still, 'moving')
+    np.testing.assert_allclose(rest, still, atol=3e-3)
