@@ -29,6 +29,7 @@ import json
 import os
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -142,6 +143,11 @@ def main() -> None:
         )
     except FileNotFoundError as error:
         sys.exit(f'error: {error}')
+    except BrokenProcessPool:
+        sys.exit(
+            "error: a model's process was ended, as the system does when "
+            'memory runs out; compare fewer --models or --frames at once'
+        )
     record = json.dumps(
         dict(machine=machine, batch_size=args.batch_size, results=rows),
         indent=2,
