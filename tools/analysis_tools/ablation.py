@@ -57,7 +57,7 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         default={},
         metavar='KEY=VALUE',
-        help='settings of all rows, for example optim_wrapper.optimizer.lr=1e-3',
+        help='settings of all rows, such as train_dataloader.batch_size=16',
     )
     args = parser.parse_args()
     if not Path(args.config).is_file():
