@@ -4,6 +4,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FixedLocator,
@@ -11,6 +12,7 @@ from matplotlib.ticker import (
     NullFormatter,
     NullLocator,
 )
+from matplotlib.transforms import Bbox
 
 from .block_curves import MARKERS
 from .style import COLORS, GREY, paper_style
@@ -18,6 +20,13 @@ from .style import COLORS, GREY, paper_style
 # Bubbles: points squared for a million parameters.
 AREA = 7.0
 TICKS = (1, 2, 5)
+# Where a label may stand beside its bubble, the best first.
+SIDES = (
+    (0, -1, 'center', 'top'),
+    (0, 1, 'center', 'bottom'),
+    (1, 0, 'left', 'center'),
+    (-1, 0, 'right', 'center'),
+)
 
 
 @paper_style
@@ -39,6 +48,7 @@ def draw_costs(
     figure = Figure(figsize=(5.2, 3.7))
     ax = figure.subplots()
     groups = list(dict.fromkeys(model['group'] for model in models))
+    labels = []
     largest_first = sorted(models, key=lambda model: -model['parameters'])
     for model in largest_first:
         place = model['time'], model['memory']
@@ -48,18 +58,7 @@ def draw_costs(
         label = model['name']
         if model.get('published') is not None:
             label += f'\n{model["published"]:.1f}*'
-        radius = (area / np.pi) ** 0.5
-        above = _has_one_close_below(place, models)
-        ax.annotate(
-            label,
-            place,
-            xytext=(0, radius + 3 if above else -radius - 3),
-            textcoords='offset points',
-            ha='center',
-            va='bottom' if above else 'top',
-            fontsize=7.5,
-            linespacing=1.1,
-        )
+        labels.append((label, place, (area / np.pi) ** 0.5))
     _log_axes(
         ax,
         [model['time'] for model in models],
@@ -67,6 +66,7 @@ def draw_costs(
     )
     ax.set(xlabel=time_label, ylabel='peak memory above the weights (MB)')
     _parameter_legend(ax, [model['parameters'] for model in models])
+    _write_labels(figure, ax, labels)
     if note:
         figure.supxlabel(note, fontsize=7.5, color=GREY)
     return figure
@@ -162,12 +162,39 @@ def _parameter_legend(ax: Axes, parameters: Sequence[int]) -> None:
     )
 
 
-def _has_one_close_below(
-    place: Tuple[float, float], models: Sequence[dict]
-) -> bool:
-    """Whether a label below a bubble would lie on another bubble."""
-    for model in models:
-        right, up = model['time'] / place[0], model['memory'] / place[1]
-        if 1 / 1.3 < right < 1.3 and 1 / 1.6 < up < 1:
-            return True
-    return False
+def _write_labels(
+    figure: Figure,
+    ax: Axes,
+    labels: Sequence[Tuple[str, Tuple[float, float], float]],
+) -> None:
+    """Write texts beside bubbles, clear of these and of each other.
+
+    Args:
+        figure (Figure): Complete but for the labels.
+        ax (Axes): Of the figure.
+        labels (Sequence[tuple]): Text, place in data units, and the bubble's
+            radius in points.
+    """
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    taken = []
+    for _, place, radius in labels:
+        (x, y), r = ax.transData.transform(place), radius * figure.dpi / 72
+        taken.append(Bbox.from_extents(x - r, y - r, x + r, y + r))
+    for text, place, radius in sorted(labels, key=lambda label: label[1]):
+        for x, y, ha, va in SIDES:
+            written = ax.annotate(
+                text,
+                place,
+                xytext=(x * (radius + 3), y * (radius + 3)),
+                textcoords='offset points',
+                ha=ha,
+                va=va,
+                fontsize=7.5,
+                linespacing=1.1,
+            )
+            box = written.get_window_extent(renderer)
+            if box.count_overlaps(taken) == 0 or (x, y) == SIDES[-1][:2]:
+                break
+            written.remove()
+        taken.append(box)
