@@ -153,7 +153,7 @@ def memory() -> dict:
 def growth() -> dict:
     """A forward pass of longer and longer clips, beside attention."""
     return run_models(
-        *('--models', 'videomamba-s', 'vit-s'),
+        *('--models', 'videomamba-s', 'vit-s-fused'),
         *('--frames', '8', '16', '32', '64', '128'),
         *('--passes', 'forward', '--repeats', '5', '--budget', '2'),
     )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..models.videomamba import ARCHS
 from ..registry import MODELS
+from .fused_attention import fuse_attention
 
 NUM_CLASSES = 400
 PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16}
@@ -41,6 +42,10 @@ class Family(NamedTuple):
     table: Optional[str] = None
 
 
+_VIT_S = (
+    'videomaev2/vit-small-p16_videomaev2-vit-g-dist-k710-pre_16x4x1_'
+    'kinetics-400.py'
+)
 FAMILIES: Dict[str, Family] = {
     'videomamba-t': Family('VideoMamba-Ti', (16,), None, 'num_frames'),
     'videomamba-s': Family(
@@ -62,10 +67,12 @@ FAMILIES: Dict[str, Family] = {
     'vit-s': Family(
         'ViT-S (VideoMAE)',
         (16, 32),
-        'videomaev2/vit-small-p16_videomaev2-vit-g-dist-k710-pre_16x4x1_'
-        'kinetics-400.py',
+        _VIT_S,
         'num_frames',
         'VideoMAE, ViT-S',
+    ),
+    'vit-s-fused': Family(
+        'ViT-S, fused attention', (16, 32), _VIT_S, 'num_frames'
     ),
     'mvit-s': Family(
         'MViT-S',
@@ -182,6 +189,8 @@ def build_workload(
     init_default_scope('mmaction')
     torch.manual_seed(0)
     model = MODELS.build(model_config(family, frames)).to(device)
+    if family == 'vit-s-fused':
+        fuse_attention(model)
     clips = torch.randn(batch_size, 3, frames, 224, 224, device=device)
     return Workload(model, clips)
 

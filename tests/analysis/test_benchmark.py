@@ -7,10 +7,15 @@ from functools import partial
 
 import pytest
 import torch
+from mmaction.models.backbones.vit_mae import Attention
 from mmengine.registry import init_default_scope
 
 from mmvideomamba.analysis.benchmark import Entry, measure, peak_memory
 from mmvideomamba.analysis.flops import count_complexity
+from mmvideomamba.analysis.fused_attention import (
+    FusedAttention,
+    fuse_attention,
+)
 from mmvideomamba.analysis.matrix_products import MatrixProducts
 from mmvideomamba.analysis.video_models import (
     FAMILIES,
@@ -154,6 +159,18 @@ def test_every_peer_is_built_for_its_frames_without_weights():
         assert backbone.get('pretrained') is None
         if family.frames_key:
             assert backbone[family.frames_key] == 24
+
+
+def test_fused_attention_is_the_same_attention():
+    torch.manual_seed(0)
+    attention = Attention(24, num_heads=3)
+    for bias in (attention.q_bias, attention.v_bias):
+        torch.nn.init.normal_(bias)
+    tokens = torch.randn(2, 7, 24)
+    expected = attention(tokens)
+    fuse_attention(torch.nn.Sequential(attention))
+    assert type(attention) is FusedAttention
+    torch.testing.assert_close(attention(tokens), expected)
 
 
 def test_a_host_without_configs_is_told(monkeypatch, tmp_path):

@@ -45,7 +45,14 @@ from mmvideomamba.analysis.video_models import FAMILIES, PRECISIONS
 from mmvideomamba.ops import choose_engine
 from mmvideomamba.visualization import draw_costs, draw_growth, save_figure
 
-COMPARED = ('videomamba-s', 'swin-t', 'vit-s', 'mvit-s', 'timesformer')
+COMPARED = (
+    'videomamba-s',
+    'swin-t',
+    'vit-s',
+    'vit-s-fused',
+    'mvit-s',
+    'timesformer',
+)
 NOTE = """
 Ratio: times the baseline's time in the same turn. Memory: what tensors take
 at the worst moment, above weights and clips; in training with gradients and
