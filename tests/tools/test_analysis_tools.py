@@ -74,6 +74,7 @@ def clip_arguments(config, tmp_path):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (12, 80, 96, 3), dtype=np.uint8)
     write_video(str(tmp_path / 'clip.mp4'), frames)
+    torch.manual_seed(0)
     model = init_recognizer(config, device='cpu')
     torch.save(model.state_dict(), tmp_path / 'weights.pth')
     names = 'clip.mp4', 'config.py', 'weights.pth'
