@@ -245,9 +245,8 @@ def _give_back_memory() -> None:
 
 
 def _products_complexity() -> int:
-    products = MatrixProducts(_workload.model.backbone, _workload.clips)
-    shape = (1, *_workload.clips.shape[1:])
-    return count_complexity(products, shape).complete
+    products, clips = _products('fp32')
+    return count_complexity(products, (1, *clips.shape[1:])).complete
 
 
 def _time_products(precision: str) -> float:

@@ -18,8 +18,8 @@ class FusedAttention(Attention):
         """(B, L, C) to (B, L, C)."""
         bias = None
         if hasattr(self, 'q_bias'):
-            zero = self.v_bias.new_zeros(self.v_bias.shape)
-            bias = torch.cat((self.q_bias, zero, self.v_bias))
+            k_bias = torch.zeros_like(self.v_bias)
+            bias = torch.cat((self.q_bias, k_bias, self.v_bias))
         qkv = F.linear(x, self.qkv.weight, bias)
         q, k, v = qkv.unflatten(-1, (3, self.num_heads, -1)).unbind(2)
         out = F.scaled_dot_product_attention(
