@@ -7,13 +7,14 @@ map over the token grid.
 
 import math
 from contextlib import ExitStack, contextmanager
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..models import SpatioTemporalSSM, VideoMamba
+from ..ops import causal_conv1d, scan_inputs
 
 DeltaMaps = Dict[int, Tensor]
 
@@ -70,13 +71,14 @@ def record_delta(
         undo.callback(hook.remove)
         for block in _resolve_blocks(blocks, len(backbone.layers)):
 
-            def note_delta(delta: Tensor, block: int = block) -> None:
+            def note_delta(mixer, inputs, output, block=block) -> None:
+                delta = _mean_delta(mixer, *inputs)
                 num_extra = delta.shape[2] - math.prod(grid)
                 maps[block] = delta[:, :, num_extra:].unflatten(2, grid)
 
-            undo.enter_context(
-                _listen(backbone.layers[block].mixer, note_delta)
-            )
+            mixer = backbone.layers[block].mixer
+            hook = mixer.register_forward_hook(note_delta)
+            undo.callback(hook.remove)
         yield maps
 
 
@@ -93,30 +95,22 @@ def _resolve_blocks(
     return [block % num_blocks for block in blocks]
 
 
-@contextmanager
-def _listen(
-    mixer: SpatioTemporalSSM, note_delta: Callable[[Tensor], None]
-) -> Iterator[None]:
-    """Give delta's means, (K, N, L), to `note_delta` at every forward pass."""
-    before = vars(mixer).get('scan_inputs')
-    scan_inputs = mixer.scan_inputs
-
-    def listened_scan_inputs(u: Tensor) -> Sequence[Tensor]:
-        delta, B, C = scan_inputs(u)
-        with torch.no_grad():
-            biased = delta.float() + mixer.dt_bias[:, None, None]
-            note_delta(F.softplus(biased).mean(dim=-1))
-        return delta, B, C
-
-    # On the instance, where it hides the method of the class.
-    mixer.scan_inputs = listened_scan_inputs
-    try:
-        yield
-    finally:
-        if before is None:
-            del mixer.scan_inputs
-        else:
-            mixer.scan_inputs = before
+@torch.no_grad()
+def _mean_delta(
+    mixer: SpatioTemporalSSM, tokens: Tensor, order: Tensor
+) -> Tensor:
+    """Delta's mean over the channels, (K, N, L), of a mixer's inputs."""
+    x, _ = mixer.in_proj(tokens).chunk(2, dim=-1)
+    u = causal_conv1d(
+        x,
+        mixer.conv_weight,
+        mixer.conv_bias,
+        order,
+        backend=mixer.scan_backend,
+    )
+    delta, _, _ = scan_inputs(u, mixer.x_proj, mixer.dt_proj)
+    biased = delta.float() + mixer.dt_bias[:, None, None]
+    return F.softplus(biased).mean(dim=-1)
 
 
 def region_ratio(delta: Tensor, inside: Tensor, outside: Tensor) -> Tensor:

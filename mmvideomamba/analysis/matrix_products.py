@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models import VideoMamba
+from ..ops import scan_inputs
 
 
 class MatrixProducts(nn.Module):
@@ -41,5 +42,5 @@ class MatrixProducts(nn.Module):
         self.tokenizer(clips)
         for mixer in self.mixers:
             mixer.in_proj(self.tokens)
-            mixer.scan_inputs(self.u)
+            scan_inputs(self.u, mixer.x_proj, mixer.dt_proj)
             mixer.out_proj(self.y)

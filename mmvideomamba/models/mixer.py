@@ -14,12 +14,10 @@ the order.
 """
 
 import math
-from typing import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from ..ops import causal_conv1d, selective_scan
+from ..ops import mamba_inner
 
 MERGES = ('sum', 'mean')
 
@@ -105,48 +103,18 @@ class SpatioTemporalSSM(nn.Module):
         Returns:
             Tensor: (B, L, d_model), in token order.
         """
-        x, z = self.in_proj(tokens).chunk(2, dim=-1)
-        u = causal_conv1d(
-            x,
+        y = mamba_inner(
+            self.in_proj(tokens),
             self.conv_weight,
             self.conv_bias,
-            order,
-            backend=self.scan_backend,
-        )
-        delta, B, C = self.scan_inputs(u)
-        y = selective_scan(
-            u,
-            delta,
-            -torch.exp(self.A_log),
-            B,
-            C,
-            self.D,
-            z,
+            self.x_proj,
+            self.dt_proj,
             self.dt_bias,
-            delta_softplus=True,
+            -torch.exp(self.A_log),
+            self.D,
             order=order,
             backend=self.scan_backend,
         )
         if self.merge == 'mean':
             y = y / len(order)
         return self.out_proj(y)
-
-    def scan_inputs(self, u: Tensor) -> Sequence[Tensor]:
-        """Project each direction's tokens to what steers its scan.
-
-        Args:
-            u (Tensor): (K, B, L, d_inner).
-
-        Returns:
-            tuple: delta (K, B, L, d_inner) before bias and softplus, and B
-            and C, both (K, B, L, d_state).
-        """
-        K, batch, length, _ = u.shape
-        projected = torch.bmm(
-            u.reshape(K, batch * length, -1), self.x_proj.transpose(1, 2)
-        )
-        dt, B, C = projected.split(
-            [self.dt_rank, self.d_state, self.d_state], dim=-1
-        )
-        delta = torch.bmm(dt, self.dt_proj.transpose(1, 2))
-        return tuple(t.view(K, batch, length, -1) for t in (delta, B, C))

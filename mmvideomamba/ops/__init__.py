@@ -1,12 +1,21 @@
 """Sequence operators: tensors in, tensors out; knows torch only."""
 
-from .interface import BACKENDS, causal_conv1d, choose_engine, selective_scan
+from .inner import scan_inputs
+from .interface import (
+    BACKENDS,
+    causal_conv1d,
+    choose_engine,
+    mamba_inner,
+    selective_scan,
+)
 from .norm import rms_norm
 
 __all__ = [
     'BACKENDS',
     'causal_conv1d',
     'choose_engine',
+    'mamba_inner',
     'rms_norm',
+    'scan_inputs',
     'selective_scan',
 ]

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import reference
+from .inner import compose
 
 # Package -> its extension, without which it is of no use, and its function.
 FUNCTIONS = {
@@ -112,6 +113,9 @@ def selective_scan(
     if z is not None:
         y = y * F.silu(z.float())
     return y.to(u.dtype)
+
+
+mamba_inner = compose(causal_conv1d, selective_scan)
 
 
 def _beyond_kernels(x: Tensor) -> bool:

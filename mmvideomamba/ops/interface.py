@@ -1,14 +1,15 @@
 """The public operators: argument checks and the choice of an engine.
 
 One meaning, several engines. `reference` defines; the others must agree with
-it. An engine is a module with three functions: `causal_conv1d` and
-`selective_scan` with the signatures of `reference.py`, and `why_not(device)`,
-which returns None where the engine runs and otherwise says what is missing.
+it. An engine is a module with four functions: `causal_conv1d`,
+`selective_scan` and `mamba_inner` with the signatures of `reference.py`, and
+`why_not(device)`, which returns None where the engine runs and otherwise says
+what is missing.
 """
 
 import logging
 from functools import cache
-from typing import Optional
+from typing import Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -142,6 +143,68 @@ def selective_scan(
     )
 
 
+def mamba_inner(
+    xz: Tensor,
+    conv_weight: Tensor,
+    conv_bias: Tensor,
+    x_proj: Tensor,
+    dt_proj: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    order: Optional[Tensor] = None,
+    backend: str = 'auto',
+) -> Tensor:
+    """What a mixer computes between its outer projections.
+
+    `causal_conv1d` of the first half of `xz`, the projections of its result
+    to delta, B and C, and `selective_scan`, gated by the second half. An
+    engine may compute this faster than the parts; the meaning is theirs.
+
+    Args:
+        xz (Tensor): (B, L, 2 D), x and z; any float dtype.
+        conv_weight (Tensor): (K, D, W).
+        conv_bias (Tensor): (K, D).
+        x_proj (Tensor): (K, R + 2 N, D), from a convolved token to dt, B, C.
+        dt_proj (Tensor): (K, D, R), from dt to delta.
+        dt_bias (Tensor): (K, D), added to delta before softplus.
+        A (Tensor): (K, D, N), negative.
+        D (Tensor): (K, D), the skip connection.
+        order (Tensor, optional): (K, L) int64, one permutation of the tokens
+            per direction. None: every direction visits them as they are.
+        backend (str): See `choose_engine`.
+
+    Returns:
+        Tensor: (B, L, D) in token order, dtype of `xz`.
+
+    Raises:
+        ValueError: Shapes that do not fit, an empty sequence, an unknown
+            backend.
+        RuntimeError: The backend asked for by name cannot run here.
+    """
+    _require(xz.ndim == 3, 'xz', '(B, L, 2 D)', xz)
+    _require(xz.shape[1] > 0, 'xz', 'at least one token', xz)
+    _require(conv_weight.ndim == 3, 'conv_weight', '(K, D, W)', conv_weight)
+    _require(dt_proj.ndim == 3, 'dt_proj', '(K, D, R)', dt_proj)
+    _require(A.ndim == 3, 'A', '(K, D, N)', A)
+    dims = dict(zip('KDW', conv_weight.shape), L=xz.shape[1])
+    dims.update(R=dt_proj.shape[2], N=A.shape[2])
+    dims['2D'] = 2 * dims['D']
+    dims['P'] = dims['R'] + 2 * dims['N']
+    _check_shape('xz', xz, ('B', 'L', '2D'), dict(dims, B=xz.shape[0]))
+    _check_shape('conv_bias', conv_bias, 'KD', dims)
+    _check_shape('x_proj', x_proj, 'KPD', dims)
+    _check_shape('dt_proj', dt_proj, 'KDR', dims)
+    _check_shape('dt_bias', dt_bias, 'KD', dims)
+    _check_shape('A', A, 'KDN', dims)
+    _check_shape('D', D, 'KD', dims)
+    _check_order(order, dims)
+    engine = choose_engine(backend, xz.device)
+    return engine.mamba_inner(
+        xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order
+    )
+
+
 def choose_engine(backend: str, device: torch.device):
     """Return the module that runs the operators on `device`.
 
@@ -210,7 +273,7 @@ def _require(condition: bool, name: str, expected: str, got: Tensor) -> None:
 
 
 def _check_shape(
-    name: str, tensor: Optional[Tensor], layout: str, dims: dict
+    name: str, tensor: Optional[Tensor], layout: Sequence[str], dims: dict
 ) -> None:
     if tensor is None:
         return

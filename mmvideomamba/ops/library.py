@@ -1,4 +1,4 @@
-"""The two operators as PyTorch sees them: `torch.ops.mmvideomamba.*`.
+"""The operators as PyTorch sees them: `torch.ops.mmvideomamba.*`.
 
 One operator, several engines. An engine with kernels of its own registers
 them here (`register_kernels`) and calls `causal_conv1d` and `selective_scan`
@@ -31,6 +31,15 @@ class Kernels(NamedTuple):
     states_shape(u, A) -> shape of `states`, a float32 tensor that carries
         whatever the backward pass wants from the forward pass. It is empty,
         of shape (0,), where `save_states` is false.
+    inner_forward(xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D,
+                  order, save) -> (out, projected, states)
+    inner_backward(grad, projected, states, xz, conv_weight, conv_bias,
+                   x_proj, dt_proj, dt_bias, A, D, order)
+        -> gradients of (xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias,
+                         A, D)
+        `projected` is float32, (K, B, L, R + 2 N): dt, B and C. Both it and
+        the states are empty where `save` is false. An engine whose
+        `mamba_inner` is composed of the other two leaves these out.
 
     Results are contiguous. The gradient of an absent argument is None.
     """
@@ -40,6 +49,8 @@ class Kernels(NamedTuple):
     scan_forward: Callable
     scan_backward: Callable
     states_shape: Callable
+    inner_forward: Optional[Callable] = None
+    inner_backward: Optional[Callable] = None
 
 
 _KERNELS: Dict[str, Kernels] = {}
@@ -77,10 +88,31 @@ def selective_scan(
 ) -> Tensor:
     """See `mmvideomamba.ops.selective_scan`."""
     inputs = (u, delta, A, B, C, D, z, delta_bias)
-    save_states = torch.is_grad_enabled() and any(
+    save_states = _wants_gradient(*inputs)
+    return _scan(*inputs, delta_softplus, order, engine, save_states)[0]
+
+
+def mamba_inner(
+    engine: str,
+    xz: Tensor,
+    conv_weight: Tensor,
+    conv_bias: Tensor,
+    x_proj: Tensor,
+    dt_proj: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    order: Optional[Tensor],
+) -> Tensor:
+    """See `mmvideomamba.ops.mamba_inner`."""
+    inputs = (xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
+    return _inner(*inputs, order, engine, _wants_gradient(*inputs))[0]
+
+
+def _wants_gradient(*inputs: Optional[Tensor]) -> bool:
+    return torch.is_grad_enabled() and any(
         t is not None and t.requires_grad for t in inputs
     )
-    return _scan(*inputs, delta_softplus, order, engine, save_states)[0]
 
 
 @torch.library.custom_op('mmvideomamba::causal_conv1d', mutates_args=())
@@ -217,6 +249,82 @@ def _(
     return _empty_gradients(u, delta, A, B, C, D, z, delta_bias)
 
 
+@torch.library.custom_op('mmvideomamba::mamba_inner', mutates_args=())
+def _inner(
+    xz: Tensor,
+    conv_weight: Tensor,
+    conv_bias: Tensor,
+    x_proj: Tensor,
+    dt_proj: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    order: Optional[Tensor],
+    engine: str,
+    save: bool,
+) -> Tuple[Tensor, Tensor, Tensor]:
+    return _KERNELS[engine].inner_forward(
+        xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order, save
+    )
+
+
+@_inner.register_fake
+def _(
+    xz,
+    conv_weight,
+    conv_bias,
+    x_proj,
+    dt_proj,
+    dt_bias,
+    A,
+    D,
+    order,
+    engine,
+    save,
+):
+    batch, length, _ = xz.shape
+    out = xz.new_empty(batch, length, A.shape[1])
+    saved = [(0,), (0,)]
+    if save:
+        u = xz.new_empty(len(A), *out.shape)
+        states_shape = _KERNELS[engine].states_shape(u, A)
+        saved = [(len(A), batch, length, x_proj.shape[1]), states_shape]
+    return (
+        out,
+        *(xz.new_empty(shape, dtype=torch.float32) for shape in saved),
+    )
+
+
+@torch.library.custom_op('mmvideomamba::mamba_inner_backward', mutates_args=())
+def _inner_backward(
+    grad: Tensor,
+    projected: Tensor,
+    states: Tensor,
+    xz: Tensor,
+    conv_weight: Tensor,
+    conv_bias: Tensor,
+    x_proj: Tensor,
+    dt_proj: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    order: Optional[Tensor],
+    engine: str,
+) -> List[Tensor]:
+    inputs = (xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
+    return list(
+        _KERNELS[engine].inner_backward(
+            grad, projected, states, *inputs, order
+        )
+    )
+
+
+@_inner_backward.register_fake
+def _(grad, projected, states, *inputs):
+    *inputs, order, engine = inputs
+    return _empty_gradients(*inputs)
+
+
 def _empty_gradients(*inputs: Optional[Tensor]) -> List[Tensor]:
     return [t.new_empty(t.shape) for t in inputs if t is not None]
 
@@ -251,6 +359,20 @@ def _differentiate_scan(ctx, grad, _):
     return (*_spread(gradients, *tensors), None, None, None, None)
 
 
+def _save_inner(ctx, inputs, output) -> None:
+    *tensors, order, ctx.engine, saved = inputs
+    assert saved, 'the operator is called through `mamba_inner`'
+    _, projected, states = output
+    ctx.mark_non_differentiable(projected, states)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(projected, states, *tensors, order)
+
+
+def _differentiate_inner(ctx, grad, *_):
+    gradients = _inner_backward(grad, *ctx.saved_tensors, ctx.engine)
+    return (*gradients, None, None, None)
+
+
 def _spread(gradients: List[Tensor], *inputs: Optional[Tensor]) -> list:
     """One entry per input: its gradient, or None where it is absent.
 
@@ -277,7 +399,12 @@ torch.library.register_autograd(
     _differentiate_scan,
     setup_context=_save_scan,
 )
-for _name in ('causal_conv1d_backward', 'selective_scan_backward'):
+torch.library.register_autograd(
+    'mmvideomamba::mamba_inner',
+    _differentiate_inner,
+    setup_context=_save_inner,
+)
+for _name in ('causal_conv1d', 'selective_scan', 'mamba_inner'):
     torch.library.register_autograd(
-        f'mmvideomamba::{_name}', _refuse_second_derivative
+        f'mmvideomamba::{_name}_backward', _refuse_second_derivative
     )

@@ -7,6 +7,7 @@ nothing but a shape take this one. FLOP counters and model summaries use it.
 from functools import partial
 
 from . import library
+from .inner import compose
 
 NAME = 'meta'
 
@@ -27,3 +28,4 @@ library.register_kernels(
 )
 causal_conv1d = partial(library.causal_conv1d, NAME)
 selective_scan = partial(library.selective_scan, NAME)
+mamba_inner = compose(causal_conv1d, selective_scan)

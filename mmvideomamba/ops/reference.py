@@ -1,4 +1,4 @@
-"""The definition of the two sequence operators, in plain PyTorch.
+"""The definition of the sequence operators, in plain PyTorch.
 
 Every other engine must agree with this file, outputs and gradients. It is
 differentiable by autograd, runs on any device and in float64, and is the
@@ -22,6 +22,8 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .inner import compose
 
 
 def causal_conv1d(
@@ -99,6 +101,9 @@ def selective_scan(
     if z is not None:
         y = y * F.silu(z.to(dtype))
     return y.to(in_dtype)
+
+
+mamba_inner = compose(causal_conv1d, selective_scan)
 
 
 def to_scan_order(x: Tensor, order: Optional[Tensor]) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from . import library, reference
+from .inner import compose
 
 # Before, kernels could not make tuples.
 OLDEST_TRITON = (3, 3)
@@ -55,6 +56,9 @@ def selective_scan(
     if u.dtype == torch.float64:
         return reference.selective_scan(*inputs)
     return library.selective_scan('triton', *inputs)
+
+
+mamba_inner = compose(causal_conv1d, selective_scan)
 
 
 def why_not(device_type: str) -> Optional[str]:

@@ -96,7 +96,8 @@ void exercise_scan(const Sizes& s, Dtype dtype, bool optional) {
   args.u = u.rows(B, L, D), args.delta = delta.rows(B, L, D);
   args.b = projected.rows(B, L, 2 * N + 3, 3);
   args.c = projected.rows(B, L, 2 * N + 3, 3 + N);
-  args.a = a.floats(), args.states = states.floats(), args.sum = sum.floats();
+  args.a = a.floats(), args.states = states.floats();
+  args.sum = sum.rows(B, L, D);
   args.out = out.rows(B, L, D);
   if (optional) {
     args.z = xz.rows(B, L, 2 * D, D);
@@ -143,7 +144,7 @@ void exercise_conv(const Sizes& s, Dtype dtype, bool optional) {
   args.silu = optional, args.threads = s.threads, args.splits = s.splits;
   args.order = optional ? order.data() : nullptr;
   args.x = xz.rows(B, L, 2 * D);
-  args.weight = weight.floats(), args.sum = sum.floats();
+  args.weight = weight.floats(), args.sum = sum.rows(B, L, D);
   args.bias = optional ? bias.floats() : nullptr;
   args.out = out.rows(B, L, D);
   require(CONCAT(causal_conv1d, ISA)(&args) == OK, "convolution failed");

@@ -6,9 +6,21 @@ import pytest
 import torch
 from conftest import TOLERANCES
 from test_engines import compare
-from test_operators import conv_inputs, make_order, scan_inputs
+from test_operators import (
+    conv_inputs,
+    inner_inputs,
+    make_order,
+    scan_inputs,
+)
 
-from mmvideomamba.ops import causal_conv1d, cpu, interface, selective_scan
+from mmvideomamba.ops import (
+    causal_conv1d,
+    cpu,
+    interface,
+    kernels,
+    mamba_inner,
+    selective_scan,
+)
 
 needs_kernels = pytest.mark.skipif(
     cpu.why_not('cpu') is not None, reason=str(cpu.why_not('cpu'))
@@ -19,15 +31,17 @@ needs_kernels = pytest.mark.skipif(
 @pytest.mark.parametrize('name', ['baseline', 'avx2', 'avx512'])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_every_instruction_set_agrees(monkeypatch, name, dtype):
-    widest = ['baseline', 'avx2', 'avx512'].index(cpu.instruction_set())
+    widest = ['baseline', 'avx2', 'avx512'].index(kernels.instruction_set())
     if ['baseline', 'avx2', 'avx512'].index(name) > widest:
         pytest.skip(f'this processor has no {name}')
-    monkeypatch.setattr(cpu, 'instruction_set', lambda: name)
+    monkeypatch.setattr(kernels, 'instruction_set', lambda: name)
     order = make_order(2, 50)
     scan = scan_inputs(L=50, D=150, N=18, dtype=dtype)
     compare(selective_scan, scan, 'cpu', order=order, delta_softplus=True)
     conv = conv_inputs(L=50, D=150, dtype=dtype)
     compare(causal_conv1d, conv, 'cpu', order=order)
+    inner = inner_inputs(L=70, D=150, N=18, R=5, dtype=dtype)
+    compare(mamba_inner, inner, 'cpu', order=make_order(2, 70))
 
 
 @needs_kernels
@@ -41,6 +55,9 @@ def test_any_number_of_threads_agrees(threads):
         compare(selective_scan, scan, 'cpu', delta_softplus=True)
         conv = conv_inputs(B=3, L=20, D=70, dtype=torch.float32)
         compare(causal_conv1d, conv, 'cpu')
+        for B in (1, 3, 4):
+            inner = inner_inputs(B=B, L=80, D=70, dtype=torch.float32)
+            compare(mamba_inner, inner, 'cpu')
     finally:
         torch.set_num_threads(before)
 
@@ -58,6 +75,10 @@ def test_an_order_that_is_no_permutation_is_refused(bad):
     with pytest.raises(ValueError, match=message):
         selective_scan(
             **scan_inputs(dtype=torch.float32), order=order, backend='cpu'
+        )
+    with pytest.raises(ValueError, match=message):
+        mamba_inner(
+            **inner_inputs(dtype=torch.float32), order=order, backend='cpu'
         )
 
 
@@ -83,8 +104,8 @@ def test_training_holds_memory_linear_in_the_sequence():
 @pytest.fixture
 def no_kernels(monkeypatch, tmp_path):
     """An installation without a compiler."""
-    caches = (cpu._load, interface._first_runnable)
-    monkeypatch.setattr(cpu, '__file__', str(tmp_path / 'cpu.py'))
+    caches = (kernels.load, interface._first_runnable)
+    monkeypatch.setattr(kernels, '__file__', str(tmp_path / 'kernels.py'))
     for cache in caches:
         cache.cache_clear()
     yield

@@ -9,9 +9,14 @@ import torch
 from conftest import TOLERANCES, assert_within
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_operators import conv_inputs, make_order, scan_inputs
+from test_operators import (
+    conv_inputs,
+    inner_inputs,
+    make_order,
+    scan_inputs,
+)
 
-from mmvideomamba.ops import causal_conv1d, selective_scan
+from mmvideomamba.ops import causal_conv1d, mamba_inner, selective_scan
 
 SCAN_SIZES = [
     dict(K=1, B=1, L=1, D=1, N=1),
@@ -36,7 +41,7 @@ def run(operator, inputs, **options):
     return dict(zip(['out', *leaves], [out.detach(), *gradients]))
 
 
-def compare(operator, inputs, backend, **options):
+def compare(operator, inputs, backend, slack=1, **options):
     actual = run(operator, inputs, backend=backend, **options)
     wide = {
         name: None if t is None else t.double() for name, t in inputs.items()
@@ -47,6 +52,7 @@ def compare(operator, inputs, backend, **options):
     for name, value in actual.items():
         is_output = name == 'out'
         tolerance = out_tolerance if is_output else grad_tolerance
+        tolerance *= slack
         assert_within(value, expected[name], tolerance, name)
         assert value.dtype == (dtype if is_output else inputs[name].dtype)
 
@@ -66,6 +72,35 @@ def test_conv_agrees(backend, K, W, dtype, nan_poison):
     compare(causal_conv1d, inputs, backend, order=make_order(K, 19))
 
 
+INNER_SIZES = [
+    dict(K=1, B=1, L=1, D=1, N=1, R=1, W=1),
+    dict(K=3, B=3, L=17, D=5, N=3, R=7, W=6),
+    dict(K=2, B=1, L=150, D=70, N=16, R=3, W=4),
+    dict(K=4, B=2, L=65, D=16, N=17, R=9, W=2),
+]
+
+
+@pytest.mark.parametrize('dtype', list(TOLERANCES))
+@pytest.mark.parametrize('sizes', INNER_SIZES)
+def test_inner_agrees(backend, sizes, dtype, nan_poison):
+    order = make_order(sizes['K'], sizes['L'])
+    inputs = inner_inputs(**sizes, dtype=dtype)
+    # The products between the operators are rounded to half precision too.
+    slack = 5 if dtype.itemsize == 2 else 1
+    compare(mamba_inner, inputs, backend, slack, order=order)
+
+
+def test_inner_without_an_order_visits_the_tokens_as_they_are(backend):
+    inputs = inner_inputs(L=70, D=20, dtype=torch.float32)
+    order = torch.arange(70).expand(2, 70)
+    actual, expected = (
+        run(mamba_inner, inputs, order=walk, backend=backend)
+        for walk in (None, order)
+    )
+    for name, value in expected.items():
+        assert torch.equal(actual[name], value), name
+
+
 @settings(max_examples=12, derandomize=True, deadline=None, database=None)
 @given(
     K=st.integers(1, 3),
@@ -73,15 +108,18 @@ def test_conv_agrees(backend, K, W, dtype, nan_poison):
     L=st.integers(1, 40),
     D=st.integers(1, 40),
     N=st.integers(1, 20),
+    R=st.integers(1, 9),
     W=st.integers(1, 6),
     seed=st.integers(0, 99),
 )
-def test_any_sizes_agree_on_the_cpu(K, B, L, D, N, W, seed):
+def test_any_sizes_agree_on_the_cpu(K, B, L, D, N, R, W, seed):
     scan = scan_inputs(K, B, L, D, N, torch.float32, seed)
     order = make_order(K, L)
     compare(selective_scan, scan, 'auto', order=order, delta_softplus=True)
     conv = conv_inputs(K, B, L, D, W, torch.float32, seed)
     compare(causal_conv1d, conv, 'auto', order=order)
+    inner = inner_inputs(K, B, L, D, N, R, W, torch.float32, seed)
+    compare(mamba_inner, inner, 'auto', order=order)
 
 
 @pytest.mark.parametrize('absent', ['D', 'z', 'delta_bias'])
@@ -123,6 +161,7 @@ def test_a_batch_may_be_empty(backend):
     for operator, inputs in (
         (selective_scan, scan_inputs(B=0, dtype=torch.float32)),
         (causal_conv1d, conv_inputs(B=0, dtype=torch.float32)),
+        (mamba_inner, inner_inputs(B=0, dtype=torch.float32)),
     ):
         actual, expected = (
             run(operator, inputs, order=make_order(2, 7), backend=name)

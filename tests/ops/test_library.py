@@ -2,7 +2,12 @@
 
 import pytest
 import torch
-from test_operators import conv_inputs, make_order, scan_inputs
+from test_operators import (
+    conv_inputs,
+    inner_inputs,
+    make_order,
+    scan_inputs,
+)
 
 from mmvideomamba.ops import causal_conv1d, selective_scan
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from conftest import TOLERANCES, assert_within
 
 from mmvideomamba.models import RMSNorm
-from mmvideomamba.ops import cpu, rms_norm
+from mmvideomamba.ops import cpu, kernels, rms_norm
 
 needs_kernels = pytest.mark.skipif(
     cpu.why_not('cpu') is not None, reason=str(cpu.why_not('cpu'))
@@ -67,9 +67,9 @@ def test_nan_stays_in_its_row():
 @pytest.mark.parametrize('name', ['baseline', 'avx2', 'avx512'])
 def test_every_instruction_set_agrees(monkeypatch, name):
     sets = ['baseline', 'avx2', 'avx512']
-    if sets.index(name) > sets.index(cpu.instruction_set()):
+    if sets.index(name) > sets.index(kernels.instruction_set()):
         pytest.skip(f'this processor has no {name}')
-    monkeypatch.setattr(cpu, 'instruction_set', lambda: name)
+    monkeypatch.setattr(kernels, 'instruction_set', lambda: name)
     torch.manual_seed(0)
     compare(torch.randn(3, 70), torch.randn(70))
 

@@ -7,7 +7,12 @@ import torch
 import torch.nn.functional as F
 from conftest import TOLERANCES, assert_within
 
-from mmvideomamba.ops import causal_conv1d, choose_engine, selective_scan
+from mmvideomamba.ops import (
+    causal_conv1d,
+    choose_engine,
+    mamba_inner,
+    selective_scan,
+)
 
 
 def make_order(K, L):
@@ -44,6 +49,26 @@ def conv_inputs(K=2, B=2, L=7, D=3, W=4, dtype=torch.float64, seed=0):
         x=torch.randn(B, L, D).to(dtype),
         weight=torch.randn(K, D, W).to(wide),
         bias=torch.randn(K, D).to(wide),
+    )
+
+
+def inner_inputs(
+    K=2, B=2, L=7, D=3, N=4, R=2, W=4, dtype=torch.float64, seed=0
+):
+    torch.manual_seed(seed)
+    wide = torch.promote_types(dtype, torch.float32)
+    inputs = dict(
+        conv_weight=torch.randn(K, D, W) / 2,
+        conv_bias=torch.randn(K, D),
+        x_proj=torch.randn(K, R + 2 * N, D) / D**0.5,
+        dt_proj=torch.randn(K, D, R) / R**0.5,
+        dt_bias=torch.randn(K, D),
+        A=-torch.rand(K, D, N) * N - 0.1,
+        D=torch.randn(K, D),
+    )
+    return dict(
+        xz=torch.randn(B, L, 2 * D).to(dtype),
+        **{name: t.to(wide) for name, t in inputs.items()},
     )
 
 
@@ -133,6 +158,13 @@ def test_bad_arguments_name_what_was_expected_and_what_came():
         causal_conv1d(**conv, activation='relu')
     with pytest.raises(ValueError, match='at least one token'):
         causal_conv1d(**conv_inputs(L=0))
+    inner = inner_inputs()
+    with pytest.raises(ValueError, match=r'xz: expected \(B, L, 2D\) = '):
+        mamba_inner(**dict(inner, xz=inner['xz'][..., :5]))
+    with pytest.raises(ValueError, match=r'x_proj: expected \(K, P, D\) = '):
+        mamba_inner(**dict(inner, x_proj=inner['x_proj'][:, 1:]))
+    with pytest.raises(ValueError, match='at least one token'):
+        mamba_inner(**inner_inputs(L=0))
 
 
 def test_unknown_backend_is_an_error():

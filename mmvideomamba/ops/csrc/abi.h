@@ -30,7 +30,7 @@ struct ConvArgs {
   const float* bias;       // (K, D) or null
   Rows out;                // (K, B, L, D); backward: its gradient
   Rows grad_x;             // (B, L, D)
-  float* sum;              // (B, L, D), see `selective_scan`'s
+  Rows sum;                // (B, L, D), see `ScanArgs`
   float* grad_weight;      // (B, K, D, W), one partial sum per batch element
   float* grad_bias;        // (B, K, D) or null
 };
@@ -51,9 +51,9 @@ struct ScanArgs {
   // The state before each chunk but the first, (K, B, chunks - 1, units of D,
   // N, UNIT), aligned to 64 bytes; null where no gradient is needed.
   float* states;
-  // (B, L, D): the directions' sum until the last of them has arrived. May
-  // be the memory of a float32 result (forward: out; backward: grad_z).
-  float* sum;
+  // (B, L, D) float32: the directions' sum until the last of them has arrived.
+  // May be the memory of a float32 result (forward: out; backward: grad_z).
+  Rows sum;
 
   // Backward only.
   Rows grad_u, grad_delta, grad_z;
@@ -62,6 +62,17 @@ struct ScanArgs {
   float* grad_a;           // (B, K, D, N)
   float* grad_skip;        // (B, K, D) or null
   float* grad_delta_bias;  // (B, K, D) or null
+};
+
+// Everything of a mixer between in_proj and out_proj: convolution, x_proj,
+// dt_proj and scan. P = rank + 2 N: dt, B, C.
+struct InnerArgs {
+  ConvArgs conv;           // out is not used
+  ScanArgs scan;           // u, delta, b and c are not used
+  int64_t rank;
+  const float* x_proj;     // (K, P, D)
+  const float* dt_proj;    // (K, D, rank)
+  float* projected;        // (K, B, L, P), or null where nobody wants it
 };
 
 // All float32 and contiguous.
@@ -96,5 +107,6 @@ EXPORT(causal_conv1d)(const ConvArgs*);
 EXPORT(causal_conv1d_backward)(const ConvArgs*);
 EXPORT(selective_scan)(const ScanArgs*);
 EXPORT(selective_scan_backward)(const ScanArgs*);
+EXPORT(mamba_inner)(const InnerArgs*);
 EXPORT(rms_norm)(const NormArgs*);
 EXPORT(rms_norm_backward)(const NormArgs*);

@@ -2,105 +2,19 @@
 //
 // Each direction walks its steps once, a whole row of the task's channels at
 // a time; rows of float32 are read and written in place.
-#include "rows.h"
+#include "conv.h"
 
 namespace {
 
-// The last W rows of a sequence, the newest last.
-struct Window {
-  int64_t W, width;
-  const float** rows;
-  float* buffers;  // [slot][channel], for those rows that need one
-  float* zeros;    // [channel], the row of steps outside the sequence
-
-  Window(const ConvArgs& args, int64_t width, Workspace& workspace)
-      : W(args.W), width(width) {
-    rows = reinterpret_cast<const float**>(workspace.take(2 * W));
-    buffers = workspace.take(W * width);
-    zeros = workspace.take(width);
-  }
-
-  void clear() const {
-    std::memset(zeros, 0, width * sizeof(float));
-    for (int64_t w = 0; w < W; ++w) rows[w] = zeros;
-  }
-
-  // The buffer of step t's row; the oldest row's is free by then.
-  float* buffer(int64_t t) const { return buffers + t % W * width; }
-
-  void push(const float* row) const {
-    for (int64_t w = 0; w + 1 < W; ++w) rows[w] = rows[w + 1];
-    rows[W - 1] = row;
-  }
-};
-
-struct Buffers {
-  int64_t width;       // of the rows below
-  Window x, grad;      // grad: the gradient of the sums
-  float *weight;       // [tap][channel]
-  float *bias;         // [channel]
-  float *row;          // [channel], a result
-  float *grad_weight;  // [tap][channel]
-  float *grad_bias;    // [channel]
-
-  Buffers(const ConvArgs& args, int64_t width, Workspace& workspace)
-      : width(width), x(args, width, workspace), grad(args, width, workspace) {
-    weight = workspace.take(args.W * width);
-    bias = workspace.take(width);
-    row = workspace.take(width);
-    grad_weight = workspace.take(args.W * width);
-    grad_bias = workspace.take(width);
-  }
-};
-
-void load_parameters(const ConvArgs& args, const Task& task, int64_t k,
-                     const Buffers& at) {
-  const int64_t channel = k * args.D + task.begin;
-  for (int64_t i = 0; i < at.width; ++i) {
-    const bool inside = i < task.width();
-    for (int64_t w = 0; w < args.W; ++w)
-      at.weight[w * at.width + i] =
-          inside ? args.weight[(channel + i) * args.W + w] : 0.0f;
-    at.bias[i] = inside && args.bias ? args.bias[channel + i] : 0.0f;
-  }
-}
-
-INLINE int64_t offset_at(const ConvArgs& args, const Rows& rows,
-                         const Task& task, int64_t k, int64_t t) {
-  const int64_t token = token_at(args.order, args.L, k, t);
-  return row_offset(rows, k, task.b, token) + task.begin;
-}
-
-// The row of step t, zeros beyond the end; `buffer` if it needs one.
-INLINE const float* row_at(const ConvArgs& args, const Rows& rows,
-                           const Task& task, int64_t k, int64_t t,
-                           const Window& window) {
-  if (t >= args.L) return window.zeros;
-  return read_row(rows, offset_at(args, rows, task, k, t), task.width(),
-                  window.width, window.buffer(t));
-}
-
-// bias + sum over the taps, for one vector of channels.
-INLINE Vec convolve(const Buffers& at, int64_t i) {
-  Vec sum = load(at.bias + i);
-  for (int64_t w = 0; w < at.x.W; ++w)
-    sum += load(at.x.rows[w] + i) * load(at.weight + w * at.width + i);
-  return sum;
-}
-
 void convolve_sequence(const ConvArgs& args, const Task& task,
-                       const Buffers& at) {
+                       const ConvBuffers& at) {
   for (int64_t k = 0; k < args.K; ++k) {
     load_parameters(args, task, k, at);
     at.x.clear();
     for (int64_t t = 0; t < args.L; ++t) {
-      at.x.push(row_at(args, args.x, task, k, t, at.x));
       const int64_t offset = offset_at(args, args.out, task, k, t);
       float* out = begin_row(args.out, offset, task.width(), at.row);
-      for (int64_t i = 0; i < task.width(); i += LANES) {
-        const Vec y = convolve(at, i);
-        store(out + i, args.silu ? y * sigmoid(y) : y);
-      }
+      convolve_step(args, task, k, t, at, out);
       finish_row(args.out, offset, task.width(), out);
     }
   }
@@ -110,7 +24,7 @@ void convolve_sequence(const ConvArgs& args, const Task& task,
 // of the parameters' gradients.
 INLINE void differentiate_step(const ConvArgs& args, const Task& task,
                                const float* grad_out, float* grad,
-                               const Buffers& at) {
+                               const ConvBuffers& at) {
   for (int64_t i = 0; i < task.width(); i += LANES) {
     Vec g = load(grad_out + i);
     if (args.silu) {
@@ -129,8 +43,8 @@ INLINE void differentiate_step(const ConvArgs& args, const Task& task,
 // The gradient of x at the step whose taps the window of sums holds. The
 // directions add up in `sum`; the last stores.
 INLINE void store_grad_x(const ConvArgs& args, const Task& task, int64_t k,
-                         int64_t t, const Buffers& at) {
-  const Rows sum = {args.sum, 0, args.L * args.D, args.D, FLOAT32};
+                         int64_t t, const ConvBuffers& at) {
+  const Rows& sum = args.sum;
   const Rows& to = k < args.K - 1 ? sum : args.grad_x;
   const int64_t offset = offset_at(args, to, task, k, t);
   float* grad_x = begin_row(to, offset, task.width(), at.row);
@@ -150,7 +64,7 @@ INLINE void store_grad_x(const ConvArgs& args, const Task& task, int64_t k,
 }
 
 void differentiate_sequence(const ConvArgs& args, const Task& task,
-                            const Buffers& at) {
+                            const ConvBuffers& at) {
   for (int64_t k = 0; k < args.K; ++k) {
     load_parameters(args, task, k, at);
     std::memset(at.grad_weight, 0, args.W * at.width * sizeof(float));
@@ -184,15 +98,15 @@ void differentiate_sequence(const ConvArgs& args, const Task& task,
 
 EXPORT(describe)(int64_t* description) {
   const int64_t values[] = {CHUNK, UNIT, sizeof(ConvArgs), sizeof(ScanArgs),
-                            sizeof(NormArgs)};
+                            sizeof(InnerArgs), sizeof(NormArgs)};
   std::memcpy(description, values, sizeof(values));
   return OK;
 }
 
 EXPORT(causal_conv1d)(const ConvArgs* args) {
-  return for_each_task<Buffers>(*args, convolve_sequence);
+  return for_each_task<ConvBuffers>(*args, convolve_sequence);
 }
 
 EXPORT(causal_conv1d_backward)(const ConvArgs* args) {
-  return for_each_task<Buffers>(*args, differentiate_sequence);
+  return for_each_task<ConvBuffers>(*args, differentiate_sequence);
 }

@@ -101,11 +101,6 @@ struct Ahead {
   }
 };
 
-// The memory in which the directions' sum waits, as rows.
-INLINE Rows sum_rows(const ScanArgs& args) {
-  return {args.sum, 0, args.L * args.D, args.D, FLOAT32};
-}
-
 // `rows`, or others where there are none.
 INLINE const Rows& either(const Rows& rows, const Rows& others) {
   return rows.data ? rows : others;

@@ -185,7 +185,7 @@ INLINE void store_gradients(const ScanArgs& args, const Tile& tile,
 // direction stores.
 INLINE void merge(const ScanArgs& args, const Tile& tile,
                   const Working& at) {
-  const Rows sum = sum_rows(args);
+  const Rows& sum = args.sum;
   const bool last = tile.k == args.K - 1;
   const Rows& to = last ? args.grad_z : sum;
   alignas(64) float buffers[2][BLOCK] = {};
@@ -269,7 +269,7 @@ void differentiate(const ScanArgs& args, const Task& task,
       Ahead<3> outputs;
       outputs.point(0, args, args.grad_u, k, task.b, before);
       outputs.point(1, args, args.grad_delta, k, task.b, before);
-      outputs.point(2, args, either(sum_rows(args), args.u), k, task.b,
+      outputs.point(2, args, either(args.sum, args.u), k, task.b,
                     before);
       for (int64_t channel = task.begin; channel < task.end;
            channel += BLOCK) {

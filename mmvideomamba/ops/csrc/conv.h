@@ -1,0 +1,101 @@
+// What the convolution's forward and backward passes share.
+#pragma once
+
+#include "rows.h"
+
+namespace {
+
+// The last W rows of a sequence, the newest last.
+struct Window {
+  int64_t W, width;
+  const float** rows;
+  float* buffers;  // [slot][channel], for those rows that need one
+  float* zeros;    // [channel], the row of steps outside the sequence
+
+  Window(const ConvArgs& args, int64_t width, Workspace& workspace)
+      : W(args.W), width(width) {
+    rows = reinterpret_cast<const float**>(workspace.take(2 * W));
+    buffers = workspace.take(W * width);
+    zeros = workspace.take(width);
+  }
+
+  void clear() const {
+    std::memset(zeros, 0, width * sizeof(float));
+    for (int64_t w = 0; w < W; ++w) rows[w] = zeros;
+  }
+
+  // The buffer of step t's row; the oldest row's is free by then.
+  float* buffer(int64_t t) const { return buffers + t % W * width; }
+
+  void push(const float* row) const {
+    for (int64_t w = 0; w + 1 < W; ++w) rows[w] = rows[w + 1];
+    rows[W - 1] = row;
+  }
+};
+
+struct ConvBuffers {
+  int64_t width;       // of the rows below
+  Window x, grad;      // grad: the gradient of the sums
+  float *weight;       // [tap][channel]
+  float *bias;         // [channel]
+  float *row;          // [channel], a result
+  float *grad_weight;  // [tap][channel]
+  float *grad_bias;    // [channel]
+
+  ConvBuffers(const ConvArgs& args, int64_t width, Workspace& workspace)
+      : width(width), x(args, width, workspace), grad(args, width, workspace) {
+    weight = workspace.take(args.W * width);
+    bias = workspace.take(width);
+    row = workspace.take(width);
+    grad_weight = workspace.take(args.W * width);
+    grad_bias = workspace.take(width);
+  }
+};
+
+void load_parameters(const ConvArgs& args, const Task& task, int64_t k,
+                     const ConvBuffers& at) {
+  const int64_t channel = k * args.D + task.begin;
+  for (int64_t i = 0; i < at.width; ++i) {
+    const bool inside = i < task.width();
+    for (int64_t w = 0; w < args.W; ++w)
+      at.weight[w * at.width + i] =
+          inside ? args.weight[(channel + i) * args.W + w] : 0.0f;
+    at.bias[i] = inside && args.bias ? args.bias[channel + i] : 0.0f;
+  }
+}
+
+INLINE int64_t offset_at(const ConvArgs& args, const Rows& rows,
+                         const Task& task, int64_t k, int64_t t) {
+  const int64_t token = token_at(args.order, args.L, k, t);
+  return row_offset(rows, k, task.b, token) + task.begin;
+}
+
+// The row of step t, zeros beyond the end; `buffer` if it needs one.
+INLINE const float* row_at(const ConvArgs& args, const Rows& rows,
+                           const Task& task, int64_t k, int64_t t,
+                           const Window& window) {
+  if (t >= args.L) return window.zeros;
+  return read_row(rows, offset_at(args, rows, task, k, t), task.width(),
+                  window.width, window.buffer(t));
+}
+
+// bias + sum over the taps, for one vector of channels.
+INLINE Vec convolve(const ConvBuffers& at, int64_t i) {
+  Vec sum = load(at.bias + i);
+  for (int64_t w = 0; w < at.x.W; ++w)
+    sum += load(at.x.rows[w] + i) * load(at.weight + w * at.width + i);
+  return sum;
+}
+
+// Go on to step t and convolve there, with the activation; `out` has room for
+// whole vectors.
+INLINE void convolve_step(const ConvArgs& args, const Task& task, int64_t k,
+                          int64_t t, const ConvBuffers& at, float* out) {
+  at.x.push(row_at(args, args.x, task, k, t, at.x));
+  for (int64_t i = 0; i < task.width(); i += LANES) {
+    const Vec y = convolve(at, i);
+    store(out + i, args.silu ? y * sigmoid(y) : y);
+  }
+}
+
+}  // namespace

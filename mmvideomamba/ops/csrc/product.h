@@ -1,0 +1,69 @@
+// Products of small float32 matrices that lie in the caches.
+#pragma once
+
+#include "rows.h"
+
+namespace {
+
+// The registers hold a tile of so many rows and vectors of columns.
+constexpr int64_t TILE_ROWS = 4;
+constexpr int TILE_VECTORS = LANES == 16 ? 4 : 2;
+
+// A left factor, element (i, k) at data[i * row + k * step].
+struct Left {
+  const float* data;
+  int64_t row, step;
+};
+
+// A matrix by rows, row i from data + i * row on.
+template <typename Number>
+struct Matrix {
+  Number* data;
+  int64_t row;
+};
+
+template <int VECTORS>
+INLINE void add_tile(const Left& a, const Matrix<const float>& b,
+                     const Matrix<float>& c, int64_t depth) {
+  Vec sum[TILE_ROWS][VECTORS];
+#pragma GCC unroll 4
+  for (int i = 0; i < TILE_ROWS; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j)
+      sum[i][j] = load(c.data + i * c.row + j * LANES);
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec right[VECTORS];
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j)
+      right[j] = load(b.data + k * b.row + j * LANES);
+#pragma GCC unroll 4
+    for (int i = 0; i < TILE_ROWS; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < VECTORS; ++j)
+        sum[i][j] += a.data[i * a.row + k * a.step] * right[j];
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < TILE_ROWS; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j)
+      store(c.data + i * c.row + j * LANES, sum[i][j]);
+}
+
+// c += a b. `rows` is rounded up to TILE_ROWS and `columns` to LANES, and
+// memory must be there; what lies in rows beyond does not matter.
+INLINE void add_product(const Left& a, const Matrix<const float>& b,
+                        const Matrix<float>& c, int64_t rows, int64_t depth,
+                        int64_t columns) {
+  for (int64_t i = 0; i < rows; i += TILE_ROWS) {
+    const Left left = {a.data + i * a.row, a.row, a.step};
+    int64_t j = 0;
+    for (; j + TILE_VECTORS * LANES <= columns; j += TILE_VECTORS * LANES)
+      add_tile<TILE_VECTORS>(left, {b.data + j, b.row},
+                             {c.data + i * c.row + j, c.row}, depth);
+    for (; j < columns; j += LANES)
+      add_tile<1>(left, {b.data + j, b.row}, {c.data + i * c.row + j, c.row},
+                  depth);
+  }
+}
+
+}  // namespace
