@@ -14,6 +14,7 @@ the order.
 """
 
 import math
+
 import torch
 from torch import Tensor, nn
 

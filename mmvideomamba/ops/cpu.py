@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from . import kernels, library, reference
-from .inner import scan_inputs
 
 
 def causal_conv1d(
@@ -191,17 +190,17 @@ def _scan_forward(
     shape = _states_shape(u, A) if save_states else (0,)
     states = u.new_empty(shape, dtype=torch.float32)
     args = _scan_args(
-        rows,
-        delta,
         A,
-        B,
-        C,
         D,
         z,
         delta_bias,
         delta_softplus,
         order,
         out,
+        u=rows,
+        delta=kernels.readable(delta),
+        b=kernels.readable(B),
+        c=kernels.readable(C),
         states=states if save_states else None,
         sum=_sum_memory(out, len(u)),
     )
@@ -229,17 +228,17 @@ def _scan_backward(
     grad_D = None if D is None else partials(batch, K, channels)
     grad_bias = None if delta_bias is None else partials(batch, K, channels)
     args = _scan_args(
-        kernels.readable(u),
-        delta,
         A,
-        B,
-        C,
         D,
         z,
         delta_bias,
         delta_softplus,
         order,
         kernels.readable(grad),
+        u=kernels.readable(u),
+        delta=kernels.readable(delta),
+        b=kernels.readable(B),
+        c=kernels.readable(C),
         states=states,
         sum=None if z is None else _sum_memory(grad_z, K),
         grad_u=grad_u,
@@ -265,18 +264,15 @@ def _scan_backward(
 
 
 def _scan_args(
-    u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, out, **others
+    A, D, z, delta_bias, delta_softplus, order, out, **others
 ) -> kernels.ScanArgs:
-    K, batch, length, channels = u.shape
+    K, channels, N = A.shape
+    batch, length, _ = out.shape
     return kernels.ScanArgs(
-        **dict(K=K, B=batch, L=length, D=channels, N=A.shape[-1]),
+        **dict(K=K, B=batch, L=length, D=channels, N=N),
         softplus=delta_softplus,
         **kernels.threading(batch, channels),
         order=None if order is None else order.contiguous(),
-        u=u,
-        delta=kernels.readable(delta),
-        b=kernels.readable(B),
-        c=kernels.readable(C),
         z=None if z is None else kernels.readable(z),
         a=kernels.parameter(A),
         skip=kernels.parameter(D),
@@ -290,33 +286,28 @@ def _inner_forward(
     xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order, save
 ):
     x, z = kernels.readable(xz).chunk(2, dim=-1)
-    batch, length, channels = x.shape
-    K, P, _ = x_proj.shape
+    K, channels, _ = dt_proj.shape
     projected_shape, states_shape = (0,), (0,)
     if save:
-        projected_shape = K, batch, length, P
+        projected_shape = K, *x.shape[:2], x_proj.shape[1]
         states_shape = _states_shape(x.expand(K, *x.shape), A)
     out = x.new_empty(x.shape)
     projected = x.new_empty(projected_shape, dtype=torch.float32)
     states = x.new_empty(states_shape, dtype=torch.float32)
-    conv = _conv_args(x, conv_weight, conv_bias, order, True)
-    scan = kernels.ScanArgs(
-        **dict(K=K, B=batch, L=length, D=channels, N=A.shape[-1]),
-        softplus=True,
-        **kernels.threading(batch, channels),
-        order=None if order is None else order.contiguous(),
-        z=z,
-        a=kernels.parameter(A),
-        skip=kernels.parameter(D),
-        delta_bias=kernels.parameter(dt_bias),
-        out=out,
-        states=states if save else None,
-        sum=_sum_memory(out, K),
-    )
     args = kernels.InnerArgs(
-        conv=conv,
-        scan=scan,
-        rank=dt_proj.shape[-1],
+        conv=_conv_args(x, conv_weight, conv_bias, order, True),
+        scan=_scan_args(
+            A,
+            D,
+            z,
+            dt_bias,
+            True,
+            order,
+            out,
+            states=states if save else None,
+            sum=_sum_memory(out, K),
+        ),
+        rank=dt_proj.shape[2],
         x_proj=kernels.parameter(x_proj),
         dt_proj=kernels.parameter(dt_proj),
         projected=projected if save else None,
@@ -339,37 +330,66 @@ def _inner_backward(
     D,
     order,
 ):
-    x, z = xz.chunk(2, dim=-1)
-    R, N = dt_proj.shape[2], A.shape[2]
-    u = _conv_forward(x, conv_weight, conv_bias, order, True)
-    dt, B, C = projected.to(u.dtype).split([R, N, N], dim=-1)
-    weight = dt_proj.to(u.dtype)
-    delta = torch.bmm(dt.flatten(1, 2), weight.transpose(1, 2)).view_as(u)
-    grad_u, grad_delta, grad_A, grad_B, grad_C, grad_D, grad_z, grad_bias = (
-        _scan_backward(
-            grad, states, u, delta, A, B, C, D, z, dt_bias, True, order
-        )
+    rows = kernels.readable(xz)
+    x, z = rows.chunk(2, dim=-1)
+    batch = len(x)
+    K, channels, R = dt_proj.shape
+
+    def partials(*shape):
+        return x.new_empty(batch, *shape, dtype=torch.float32)
+
+    grad_xz = torch.empty_like(rows, memory_format=torch.contiguous_format)
+    grad_x, grad_z = grad_xz.chunk(2, dim=-1)
+    grad_conv_weight = partials(*conv_weight.shape)
+    grad_conv_bias = partials(*conv_bias.shape)
+    grad_x_proj = partials(*x_proj.shape)
+    grad_dt_proj = partials(K, R, channels)
+    grad_dt_bias = partials(*dt_bias.shape)
+    grad_A, grad_D = partials(*A.shape), partials(*D.shape)
+    args = kernels.InnerArgs(
+        conv=_conv_args(
+            x,
+            conv_weight,
+            conv_bias,
+            order,
+            True,
+            grad_x=grad_x,
+            sum=_sum_memory(grad_x, K),
+            grad_weight=grad_conv_weight,
+            grad_bias=grad_conv_bias,
+        ),
+        scan=_scan_args(
+            A,
+            D,
+            z,
+            dt_bias,
+            True,
+            order,
+            kernels.readable(grad),
+            states=states,
+            sum=_sum_memory(grad_z, K),
+            grad_z=grad_z,
+            grad_a=grad_A,
+            grad_skip=grad_D,
+            grad_delta_bias=grad_dt_bias,
+        ),
+        rank=R,
+        x_proj=kernels.parameter(x_proj),
+        dt_proj=kernels.parameter(dt_proj),
+        projected=projected,
+        grad_x_proj=grad_x_proj,
+        grad_dt_proj=grad_dt_proj,
     )
-    grad_delta = grad_delta.flatten(1, 2)
-    grad_dt = torch.bmm(grad_delta, weight)
-    grad_dt_proj = torch.bmm(grad_delta.transpose(1, 2), dt.flatten(1, 2))
-    grad_projected = torch.cat(
-        [grad_dt, grad_B.flatten(1, 2), grad_C.flatten(1, 2)], dim=-1
-    )
-    grad_x_proj = torch.bmm(grad_projected.transpose(1, 2), u.flatten(1, 2))
-    grad_u.flatten(1, 2).baddbmm_(grad_projected, x_proj.to(u.dtype))
-    grad_x, grad_weight, grad_conv_bias = _conv_backward(
-        grad_u, x, conv_weight, conv_bias, order, True
-    )
+    kernels.run('mamba_inner_backward', args)
     return (
-        torch.cat([grad_x, grad_z], dim=-1),
-        grad_weight,
-        grad_conv_bias,
-        grad_x_proj.to(x_proj.dtype),
-        grad_dt_proj.to(dt_proj.dtype),
-        grad_bias,
-        grad_A,
-        grad_D,
+        grad_xz.to(xz.dtype),
+        _add_up(grad_conv_weight, conv_weight),
+        _add_up(grad_conv_bias, conv_bias),
+        _add_up(grad_x_proj, x_proj),
+        _add_up(grad_dt_proj, dt_proj).transpose(1, 2).contiguous(),
+        _add_up(grad_dt_bias, dt_bias),
+        _add_up(grad_A, A),
+        _add_up(grad_D, D),
     )
 
 

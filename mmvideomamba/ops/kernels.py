@@ -86,6 +86,7 @@ class InnerArgs(_Args):
         ('scan', ScanArgs),
         ('rank', c_int64),
         *[(name, c_void_p) for name in ('x_proj', 'dt_proj', 'projected')],
+        *[(name, c_void_p) for name in ('grad_x_proj', 'grad_dt_proj')],
     ]
 
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 from test_operators import (
     conv_inputs,
-    inner_inputs,
     make_order,
     scan_inputs,
 )

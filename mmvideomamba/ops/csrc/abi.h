@@ -67,12 +67,16 @@ struct ScanArgs {
 // Everything of a mixer between in_proj and out_proj: convolution, x_proj,
 // dt_proj and scan. P = rank + 2 N: dt, B, C.
 struct InnerArgs {
-  ConvArgs conv;           // out is not used
-  ScanArgs scan;           // u, delta, b and c are not used
+  ConvArgs conv;           // without out
+  ScanArgs scan;           // without u, delta, b, c and their gradients
   int64_t rank;
   const float* x_proj;     // (K, P, D)
   const float* dt_proj;    // (K, D, rank)
   float* projected;        // (K, B, L, P), or null where nobody wants it
+
+  // Backward only.
+  float* grad_x_proj;      // (B, K, P, D), one partial sum per batch element
+  float* grad_dt_proj;     // (B, K, rank, D)
 };
 
 // All float32 and contiguous.
@@ -108,5 +112,6 @@ EXPORT(causal_conv1d_backward)(const ConvArgs*);
 EXPORT(selective_scan)(const ScanArgs*);
 EXPORT(selective_scan_backward)(const ScanArgs*);
 EXPORT(mamba_inner)(const InnerArgs*);
+EXPORT(mamba_inner_backward)(const InnerArgs*);
 EXPORT(rms_norm)(const NormArgs*);
 EXPORT(rms_norm_backward)(const NormArgs*);

@@ -79,11 +79,12 @@ INLINE const float* row_at(const ConvArgs& args, const Rows& rows,
                   window.width, window.buffer(t));
 }
 
-// bias + sum over the taps, for one vector of channels.
-INLINE Vec convolve(const ConvBuffers& at, int64_t i) {
+// bias + sum over the taps' rows, for one vector of channels.
+INLINE Vec convolve(const ConvBuffers& at, const float* const* rows,
+                    int64_t i) {
   Vec sum = load(at.bias + i);
   for (int64_t w = 0; w < at.x.W; ++w)
-    sum += load(at.x.rows[w] + i) * load(at.weight + w * at.width + i);
+    sum += load(rows[w] + i) * load(at.weight + w * at.width + i);
   return sum;
 }
 
@@ -93,9 +94,71 @@ INLINE void convolve_step(const ConvArgs& args, const Task& task, int64_t k,
                           int64_t t, const ConvBuffers& at, float* out) {
   at.x.push(row_at(args, args.x, task, k, t, at.x));
   for (int64_t i = 0; i < task.width(); i += LANES) {
-    const Vec y = convolve(at, i);
+    const Vec y = convolve(at, at.x.rows, i);
     store(out + i, args.silu ? y * sigmoid(y) : y);
   }
+}
+
+// One step, whose taps meet `rows`: from the gradient of its result to that of
+// its sum, and its share of the parameters' gradients.
+INLINE void differentiate_step(const ConvArgs& args, const Task& task,
+                               const float* const* rows,
+                               const float* grad_out, float* grad,
+                               const ConvBuffers& at) {
+  for (int64_t i = 0; i < task.width(); i += LANES) {
+    Vec g = load(grad_out + i);
+    if (args.silu) {
+      const Vec y = convolve(at, rows, i), s = sigmoid(y);
+      g *= s * (1.0f + y * (1.0f - s));
+    }
+    store(grad + i, g);
+    store(at.grad_bias + i, load(at.grad_bias + i) + g);
+    for (int64_t w = 0; w < args.W; ++w) {
+      float* sum = at.grad_weight + w * at.width + i;
+      store(sum, load(sum) + g * load(rows[w] + i));
+    }
+  }
+}
+
+// The gradient of x at step t, given the gradients of the sums at t and the
+// W - 1 steps after it. The directions add up in `sum`; the last stores.
+INLINE void store_grad_x(const ConvArgs& args, const Task& task, int64_t k,
+                         int64_t t, const float* const* grads,
+                         const ConvBuffers& at) {
+  const Rows& sum = args.sum;
+  const Rows& to = k < args.K - 1 ? sum : args.grad_x;
+  const int64_t offset = offset_at(args, to, task, k, t);
+  float* grad_x = begin_row(to, offset, task.width(), at.row);
+  const float* before = at.x.zeros;
+  if (k > 0)
+    before = read_row(sum, offset_at(args, sum, task, k, t), task.width(),
+                      at.width, at.row);
+  for (int64_t i = 0; i < task.width(); i += LANES) {
+    Vec g = load(before + i);
+    // Tap w of step t + W - 1 - w met this step.
+    for (int64_t w = 0; w < args.W; ++w)
+      g += load(grads[args.W - 1 - w] + i) *
+           load(at.weight + w * at.width + i);
+    store(grad_x + i, g);
+  }
+  finish_row(to, offset, task.width(), grad_x);
+}
+
+INLINE void clear_gradients(const ConvBuffers& at) {
+  std::memset(at.grad_weight, 0, at.x.W * at.width * sizeof(float));
+  std::memset(at.grad_bias, 0, at.width * sizeof(float));
+}
+
+INLINE void store_parameters(const ConvArgs& args, const Task& task, int64_t k,
+                      const ConvBuffers& at) {
+  const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
+  for (int64_t i = 0; i < task.width(); ++i)
+    for (int64_t w = 0; w < args.W; ++w)
+      args.grad_weight[(channel + i) * args.W + w] =
+          at.grad_weight[w * at.width + i];
+  if (args.grad_bias)
+    std::memcpy(args.grad_bias + channel, at.grad_bias,
+                task.width() * sizeof(float));
 }
 
 }  // namespace

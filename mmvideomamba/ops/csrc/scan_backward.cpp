@@ -1,203 +1,34 @@
 // Backward pass of the selective scan.
-//
-// Chunks are walked from the last to the first. Each is replayed from the
-// state saved before it, keeping the decays and states of its steps, then
-// walked backwards with the adjoint, the gradient of the state. With
-//
-//     s_t = decay_t s_{t-1} + drive_t B_t      decay = exp(delta A)
-//     y_t = s_t . C_t + D u_t                  drive = delta u
-//
-// the adjoint g_t = C_t dy_t + decay_{t+1} g_{t+1} gives every gradient:
-//
-//     dC_t = sum_channels dy_t s_t             dB_t = sum_channels g_t drive_t
-//     d drive_t = g_t . B_t                    d(delta A)_t = g_t decay_t s_{t-1}
-#include "scan.h"
+#include "scan_backward.h"
 
 namespace {
 
-// States handled at a time: what is kept of a chunk stays in the L1 cache.
-constexpr int GROUP = STATES < 8 ? STATES : 8;
-
-struct Buffers {
-  float *rates, *grad_rates, *adjoint;  // [channel vector][state][lane]
-  float *b, *c;                         // [step][state]
-  float *grad_b, *grad_c;               // [step][state][lane]
-  float *grad_skip, *grad_bias;         // [channel]
-
-  Buffers(const ScanArgs& args, int64_t width, Workspace& workspace) {
-    const int64_t padded = round_up(args.N, STATES);
-    rates = workspace.take(width * padded);
-    grad_rates = workspace.take(width * padded);
-    adjoint = workspace.take(width * padded);
-    b = workspace.take(CHUNK * padded);
-    c = workspace.take(CHUNK * padded);
-    grad_b = workspace.take(CHUNK * padded * LANES);
-    grad_c = workspace.take(CHUNK * padded * LANES);
-    grad_skip = workspace.take(width);
-    grad_bias = workspace.take(width);
-  }
-};
-
-// What a block of channels of one chunk holds.
-struct Working {
-  Block delta, slope, u, drive, grad_y;
-  Block y, gate;  // gate: the factor from y to the gradient of z
-  Block grad_drive, grad_exponent;
-};
-
-// What the replay of a chunk keeps, for one vector of channels.
-struct Trace {
-  float decay[CHUNK][GROUP][LANES];
-  float state[CHUNK + 1][GROUP][LANES];  // before each step; then the last
-};
-
-// Run the chunk forward again; add to y and to the gradient of C.
-INLINE void replay(int64_t steps, int64_t padded, const Working& at,
-                   int64_t i, const float* b, const float* c,
-                   const float* rates, float* y, float* grad_c,
-                   const Ahead<4>& ahead, int64_t channel, Trace& trace) {
-  Vec s[GROUP];
-#pragma GCC unroll 16
-  for (int n = 0; n < GROUP; ++n) s[n] = load(trace.state[0][n]);
-  for (int64_t t = 0; t < steps; ++t) {
-    ahead.fetch(t, channel);
-    const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
-    const Vec grad_y = load(at.grad_y[t] + i);
-    Vec even = load(y + t * BLOCK), odd = {};
-#pragma GCC unroll 16
-    for (int n = 0; n < GROUP; ++n) {
-      const Vec decay = exp2_product(delta, load(rates + n * LANES));
-      s[n] = decay * s[n] + drive * b[t * padded + n];
-      store(trace.decay[t][n], decay);
-      store(trace.state[t + 1][n], s[n]);
-      (n % 2 ? odd : even) += s[n] * c[t * padded + n];
-      float* sum = grad_c + (t * padded + n) * LANES;
-      store(sum, load(sum) + grad_y * s[n]);
-    }
-    store(y + t * BLOCK, even + odd);
-  }
-}
-
-// Walk the chunk backwards.
-INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
-                    const float* b, const float* c, const float* rates,
-                    const Trace& trace, const Ahead<3>& ahead,
-                    int64_t channel, float* grad_b, float* grad_rates,
-                    float* adjoint) {
-  Vec g[GROUP], grad_rate[GROUP];
-#pragma GCC unroll 16
-  for (int n = 0; n < GROUP; ++n) {
-    g[n] = load(adjoint + n * LANES);
-    grad_rate[n] = load(grad_rates + n * LANES);
-  }
-  for (int64_t t = steps - 1; t >= 0; --t) {
-    ahead.fetch(t, channel);
-    const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
-    const Vec grad_y = load(at.grad_y[t] + i);
-    // Two sums each: half the latency of one.
-    Vec grad_drive[2] = {load(at.grad_drive[t] + i)};
-    Vec grad_exponent[2] = {load(at.grad_exponent[t] + i)};
-#pragma GCC unroll 16
-    for (int n = 0; n < GROUP; ++n) {
-      g[n] += grad_y * c[t * padded + n];
-      grad_drive[n % 2] += g[n] * b[t * padded + n];
-      float* sum = grad_b + (t * padded + n) * LANES;
-      store(sum, load(sum) + g[n] * drive);
-      g[n] *= load(trace.decay[t][n]);
-      const Vec grad = g[n] * load(trace.state[t][n]);
-      grad_exponent[n % 2] += grad * load(rates + n * LANES);
-      grad_rate[n] += grad * delta;
-    }
-    store(at.grad_drive[t] + i, grad_drive[0] + grad_drive[1]);
-    store(at.grad_exponent[t] + i, grad_exponent[0] + grad_exponent[1]);
-  }
-#pragma GCC unroll 16
-  for (int n = 0; n < GROUP; ++n) {
-    store(adjoint + n * LANES, g[n]);
-    store(grad_rates + n * LANES, grad_rate[n]);
-  }
-}
-
-// Read what a tile needs; the gate turns the gradient of the result into
-// that of y.
-INLINE void load_tile(const ScanArgs& args, const Tile& tile,
-                      Working& at, float* grad_skip) {
-  alignas(64) float bias[BLOCK], skip[BLOCK], buffers[3][BLOCK];
+INLINE void load_tile(const ScanArgs& args, const Tile& tile, Working& at,
+                      float* grad_skip) {
+  alignas(64) float bias[BLOCK], skip[BLOCK], buffers[4][BLOCK];
   load_parameter(args, tile, args.delta_bias, bias);
   load_parameter(args, tile, args.skip, skip);
   for (int64_t t = 0; t < tile.steps; ++t) {
     const float* raw = read_row(args, tile, args.delta, t, buffers[0]);
-    const float* grad_out = read_row(args, tile, args.out, t, buffers[1]);
+    const float* u = read_row(args, tile, args.u, t, buffers[1]);
+    const float* grad_out = read_row(args, tile, args.out, t, buffers[2]);
     const float* gate =
-        args.z.data ? read_row(args, tile, args.z, t, buffers[2]) : nullptr;
-    const float* input = read_row(args, tile, args.u, t, at.u[t]);
-    for (int64_t i = 0; i < tile.padded(); i += LANES) {
-      Vec delta = load(raw + i) + load(bias + i);
-      if (args.softplus) {
-        const Vec e = exp_negative(delta);
-        store(at.slope[t] + i, sigmoid(delta, e));
-        delta = softplus(delta, e);
-      }
-      Vec grad_y = load(grad_out + i);
-      if (gate) {
-        const Vec z = load(gate + i), s = sigmoid(z);
-        store(at.gate[t] + i, grad_y * s * (1.0f + z * (1.0f - s)));
-        grad_y *= z * s;
-      }
-      const Vec u = load(input + i);
-      store(grad_skip + i, load(grad_skip + i) + grad_y * u);
-      store(at.delta[t] + i, delta);
-      store(at.u[t] + i, u);
-      store(at.drive[t] + i, u * delta);
-      store(at.grad_y[t] + i, grad_y);
-      store(at.y[t] + i, u * load(skip + i));
-      store(at.grad_drive[t] + i, Vec{});
-      store(at.grad_exponent[t] + i, Vec{});
-    }
+        args.z.data ? read_row(args, tile, args.z, t, buffers[3]) : nullptr;
+    begin_step(args, tile, t, raw, u, grad_out, gate, bias, skip, at,
+               grad_skip);
   }
 }
 
-// From the gradients of delta * u and of delta * A to those of u and delta.
-INLINE void store_gradients(const ScanArgs& args, const Tile& tile,
-                            const Working& at, float* grad_bias) {
+INLINE void store_tile(const ScanArgs& args, const Tile& tile,
+                       const Working& at, float* grad_bias) {
   alignas(64) float skip[BLOCK], buffers[2][BLOCK];
   load_parameter(args, tile, args.skip, skip);
   for (int64_t t = 0; t < tile.steps; ++t) {
     float* grad_u = begin_row(args, tile, args.grad_u, t, buffers[0]);
     float* grad_delta = begin_row(args, tile, args.grad_delta, t, buffers[1]);
-    for (int64_t i = 0; i < tile.padded(); i += LANES) {
-      const Vec grad_drive = load(at.grad_drive[t] + i);
-      // The exponent's gradient was summed with A * log2(e) for A.
-      Vec grad = grad_drive * load(at.u[t] + i) +
-                 load(at.grad_exponent[t] + i) * LN_2;
-      if (args.softplus) grad *= load(at.slope[t] + i);
-      store(grad_bias + i, load(grad_bias + i) + grad);
-      store(grad_delta + i, grad);
-      store(grad_u + i, grad_drive * load(at.delta[t] + i) +
-                            load(skip + i) * load(at.grad_y[t] + i));
-    }
+    finish_step(args, tile, t, skip, at, grad_bias, grad_u, grad_delta);
     finish_row(args, tile, args.grad_u, t, grad_u);
     finish_row(args, tile, args.grad_delta, t, grad_delta);
-  }
-}
-
-// The gate's gradient needs the sum of the directions: add y to it; the last
-// direction stores.
-INLINE void merge(const ScanArgs& args, const Tile& tile,
-                  const Working& at) {
-  const Rows& sum = args.sum;
-  const bool last = tile.k == args.K - 1;
-  const Rows& to = last ? args.grad_z : sum;
-  alignas(64) float buffers[2][BLOCK] = {};
-  for (int64_t t = 0; t < tile.steps; ++t) {
-    const float* before =
-        tile.k > 0 ? read_row(args, tile, sum, t, buffers[0]) : buffers[0];
-    float* out = begin_row(args, tile, to, t, buffers[1]);
-    for (int64_t i = 0; i < tile.padded(); i += LANES) {
-      const Vec total = load(at.y[t] + i) + load(before + i);
-      store(out + i, last ? total * load(at.gate[t] + i) : total);
-    }
-    finish_row(args, tile, to, t, out);
   }
 }
 
@@ -215,86 +46,33 @@ void store_projections(const ScanArgs& args, const Task& task, int64_t k,
   }
 }
 
-void store_parameters(const ScanArgs& args, const Task& task, int64_t k,
-                      const Buffers& buffers) {
-  const int64_t padded = round_up(args.N, STATES);
-  const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
-  for (int64_t i = 0; i < task.width(); ++i)
-    for (int64_t n = 0; n < args.N; ++n)
-      args.grad_a[(channel + i) * args.N + n] =
-          buffers.grad_rates[(i / LANES * padded + n) * LANES + i % LANES];
-  if (args.grad_skip)
-    std::memcpy(args.grad_skip + channel, buffers.grad_skip,
-                task.width() * sizeof(float));
-  if (args.grad_delta_bias)
-    std::memcpy(args.grad_delta_bias + channel, buffers.grad_bias,
-                task.width() * sizeof(float));
-}
-
-INLINE void load_trace(const ScanArgs& args, const Tile& tile, int64_t i,
-                       int64_t n, Trace& trace) {
-  const int64_t chunk = tile.begin / CHUNK;
-  for (int64_t j = 0; j < GROUP; ++j) {
-    const bool saved = chunk > 0 && n + j < args.N;
-    store(trace.state[0][j],
-          saved ? load(saved_state(args, tile.k, tile.b, chunk,
-                                   tile.channel + i, n + j))
-                : Vec{});
-  }
-}
-
 void differentiate(const ScanArgs& args, const Task& task,
-                   const Buffers& buffers) {
-  const int64_t padded = round_up(args.N, STATES);
-  const int64_t width = round_up(task.width(), UNIT);
+                   const GradBuffers& buffers) {
   for (int64_t k = 0; k < args.K; ++k) {
-    load_rates(args, task, k, buffers.rates);
-    std::memset(buffers.grad_rates, 0, width * padded * sizeof(float));
-    std::memset(buffers.adjoint, 0, width * padded * sizeof(float));
-    std::memset(buffers.grad_skip, 0, width * sizeof(float));
-    std::memset(buffers.grad_bias, 0, width * sizeof(float));
+    begin_direction(args, task, k, buffers);
     for (int64_t chunk = num_chunks(args) - 1; chunk >= 0; --chunk) {
       const int64_t begin = chunk * CHUNK;
       const int64_t steps = min(CHUNK, args.L - begin);
       load_projections(args, args.b, k, task.b, begin, steps, buffers.b);
       load_projections(args, args.c, k, task.b, begin, steps, buffers.c);
-      std::memset(buffers.grad_b, 0, steps * padded * LANES * sizeof(float));
-      std::memset(buffers.grad_c, 0, steps * padded * LANES * sizeof(float));
-      const int64_t before = begin < CHUNK ? 0 : begin - CHUNK;
+      const int64_t next = begin < CHUNK ? 0 : begin - CHUNK;
       Ahead<4> inputs;
-      inputs.point(0, args, args.u, k, task.b, before);
-      inputs.point(1, args, args.delta, k, task.b, before);
-      inputs.point(2, args, args.out, k, task.b, before);
-      inputs.point(3, args, either(args.z, args.u), k, task.b, before);
+      inputs.point(0, args, args.u, k, task.b, next);
+      inputs.point(1, args, args.delta, k, task.b, next);
+      inputs.point(2, args, args.out, k, task.b, next);
+      inputs.point(3, args, either(args.z, args.u), k, task.b, next);
       Ahead<3> outputs;
-      outputs.point(0, args, args.grad_u, k, task.b, before);
-      outputs.point(1, args, args.grad_delta, k, task.b, before);
-      outputs.point(2, args, either(args.sum, args.u), k, task.b,
-                    before);
-      for (int64_t channel = task.begin; channel < task.end;
-           channel += BLOCK) {
-        const Tile tile = {k,     task.b,  begin,
-                           steps, channel, min(BLOCK, task.end - channel)};
-        const int64_t offset = channel - task.begin;
-        alignas(64) Working at;
-        alignas(64) Trace trace;
-        load_tile(args, tile, at, buffers.grad_skip + offset);
-        for (int64_t i = 0; i < tile.padded(); i += LANES)
-          for (int64_t n = 0; n < padded; n += GROUP) {
-            const int64_t v = (offset + i) * padded + n * LANES;
-            load_trace(args, tile, i, n, trace);
-            replay(steps, padded, at, i, buffers.b + n, buffers.c + n,
-                   buffers.rates + v, at.y[0] + i,
-                   buffers.grad_c + n * LANES, inputs, channel + i,
-                   trace);
-            reverse(steps, padded, at, i, buffers.b + n, buffers.c + n,
-                    buffers.rates + v, trace, outputs, channel + i,
-                    buffers.grad_b + n * LANES, buffers.grad_rates + v,
-                    buffers.adjoint + v);
-          }
-        if (args.z.data) merge(args, tile, at);
-        store_gradients(args, tile, at, buffers.grad_bias + offset);
-      }
+      outputs.point(0, args, args.grad_u, k, task.b, next);
+      outputs.point(1, args, args.grad_delta, k, task.b, next);
+      outputs.point(2, args, either(args.sum, args.u), k, task.b, next);
+      differentiate_chunk(
+          args, task, k, begin, buffers, inputs, outputs,
+          [&](const Tile& tile, Working& at, float* grad_skip) {
+            load_tile(args, tile, at, grad_skip);
+          },
+          [&](const Tile& tile, const Working& at, float* grad_bias) {
+            store_tile(args, tile, at, grad_bias);
+          });
       store_projections(args, task, k, begin, steps, buffers.grad_b,
                         args.grad_b);
       store_projections(args, task, k, begin, steps, buffers.grad_c,
@@ -307,5 +85,5 @@ void differentiate(const ScanArgs& args, const Task& task,
 }  // namespace
 
 EXPORT(selective_scan_backward)(const ScanArgs* args) {
-  return for_each_task<Buffers>(*args, differentiate);
+  return for_each_task<GradBuffers>(*args, differentiate);
 }

@@ -1,0 +1,143 @@
+// What the forward and backward passes of a mixer's inside share.
+//
+// The convolved tokens and their delta, the widest tensors of a mixer, never
+// leave the caches: directions are walked by spans of SPAN steps, and nothing
+// of a span but its results goes to memory. Each span needs one sum over all
+// channels, also those of other tasks: the projections (forward) or their
+// gradients (backward). Every task contributes its own channels' part, and
+// after a barrier adds up the parts of all.
+#pragma once
+
+#include "conv.h"
+#include "product.h"
+#include "scan.h"
+
+namespace {
+
+constexpr int64_t SPAN = 4 * CHUNK;
+
+INLINE int64_t num_projections(const InnerArgs& args) {
+  return args.rank + 2 * args.scan.N;
+}
+
+// Columns of a row of projections or of their gradients, whole vectors.
+INLINE int64_t num_columns(const InnerArgs& args) {
+  return round_up(num_projections(args), LANES);
+}
+
+// Rows of B or C among projections, padded with zeros: [step][padded N].
+INLINE void pick(const float* from, int64_t columns, int64_t steps, int64_t N,
+                 float* to) {
+  const int64_t padded = round_up(N, STATES);
+  std::memset(to, 0, steps * padded * sizeof(float));
+  for (int64_t t = 0; t < steps; ++t)
+    std::memcpy(to + t * padded, from + t * columns, N * sizeof(float));
+}
+
+// Delta of a tile before its bias, from rows of projections; `dt_proj` is
+// [rank][channel], zero beyond the model's.
+INLINE void project_delta(const InnerArgs& args, const Tile& tile,
+                          const float* projected, const float* dt_proj,
+                          Block& delta) {
+  const int64_t channels = round_up(args.scan.D, UNIT);
+  std::memset(delta, 0, sizeof(delta));
+  add_product({projected, num_columns(args), 1},
+              {dt_proj + tile.k * args.rank * channels + tile.channel,
+               channels},
+              {delta[0], BLOCK}, tile.steps, args.rank, tile.padded());
+}
+
+// What a task holds of a span's sum: [step][column].
+struct Parts {
+  float *mine[2], *sum;
+
+  Parts(const InnerArgs& args, Workspace& workspace) {
+    const int64_t numbers = SPAN * num_columns(args);
+    mine[0] = workspace.take(numbers);
+    mine[1] = workspace.take(numbers);
+    sum = workspace.take(numbers);
+  }
+};
+
+// Walk every direction of every batch element by spans, in parallel, the last
+// span first if `BACKWARDS`. `Weights(args, workspace)` is shared by all, with
+// load(args, k, unit) for each unit of channels; `Slot(args, weights, task,
+// width, workspace)` belongs to a task and has
+//
+//     parts                      its Parts
+//     begin(k)                   called before the first span of a direction
+//     contribute(k, begin, to)   adds the task's part of a span's sum
+//     finish(k, begin)           when parts.sum is complete
+//     end(k)                     called after the last span
+template <bool BACKWARDS, typename Weights, typename Slot>
+int for_each_span(const InnerArgs& args) {
+  const ConvArgs& conv = args.conv;
+  const int status = check_order(conv);
+  if (status != OK) return status;
+
+  const int64_t units = round_up(conv.D, UNIT) / UNIT;
+  const int64_t width = min(units / conv.splits + 1, units) * UNIT;
+  Workspace shared{nullptr}, own{nullptr};
+  const Weights sizes(args, shared);
+  Slot(args, sizes, Task{}, width, own);
+  // Tasks of one batch element run at the same time.
+  const int64_t tasks = conv.B * conv.splits;
+  const int64_t together =
+      min(tasks, round_up(conv.threads, conv.splits));
+  void* memory = nullptr;
+  if (posix_memalign(&memory, 64, (shared.used + together * own.used) * 4))
+    return OUT_OF_MEMORY;
+  Workspace all{static_cast<float*>(memory)};
+  const Weights weights(args, all);
+  const auto slot_at = [&](int64_t first, int64_t i) {
+    Workspace workspace{all.base + shared.used + i * own.used};
+    return Slot(args, weights, task_at(conv, first + i), width, workspace);
+  };
+  const int64_t numbers = SPAN * num_columns(args);
+  const int64_t spans = (conv.L + SPAN - 1) / SPAN;
+
+#pragma omp parallel num_threads(conv.threads)
+  {
+    const FlushDenormals flush;
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < conv.K * units; ++i)
+      weights.load(args, i / units, i % units);
+    int64_t turn = 0;
+    for (int64_t first = 0; first < tasks; first += together) {
+      const int64_t count = min(together, tasks - first);
+      for (int64_t k = 0; k < conv.K; ++k)
+        for (int64_t span = 0; span < spans; ++span) {
+          const int64_t begin = (BACKWARDS ? spans - 1 - span : span) * SPAN;
+          // Two parts in turn: whoever is ahead leaves the last one alone.
+          turn = 1 - turn;
+#pragma omp for schedule(static)
+          for (int64_t i = 0; i < count; ++i) {
+            Slot slot = slot_at(first, i);
+            float* part = slot.parts.mine[turn];
+            std::memset(part, 0, numbers * sizeof(float));
+            if (span == 0) slot.begin(k);
+            slot.contribute(k, begin, part);
+          }
+#pragma omp for schedule(static) nowait
+          for (int64_t i = 0; i < count; ++i) {
+            Slot slot = slot_at(first, i);
+            std::memset(slot.parts.sum, 0, numbers * sizeof(float));
+            for (int64_t split = 0; split < conv.splits; ++split) {
+              const int64_t other = i - slot.task.split + split;
+              const float* part = slot_at(first, other).parts.mine[turn];
+              for (int64_t j = 0; j < numbers; j += LANES)
+                store(slot.parts.sum + j,
+                      load(slot.parts.sum + j) + load(part + j));
+            }
+            slot.finish(k, begin);
+            if (span == spans - 1) slot.end(k);
+          }
+        }
+#pragma omp barrier
+    }
+  }
+  std::free(memory);
+  return OK;
+}
+
+}  // namespace
