@@ -5,7 +5,8 @@ import os
 
 # <malloc.h> of the GNU C library; larger blocks always go back to the system.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_KEPT = 32 << 20
+# What is asked for, and the most that versions before 2.35 let one ask for.
+_LARGEST_KEPT = 1 << 30, 32 << 20
 
 
 def keep_freed_memory() -> bool:
@@ -14,10 +15,10 @@ def keep_freed_memory() -> bool:
     A forward pass allocates and frees tensors of megabytes by the hundred.
     Given back, each costs the next one a page fault for every 4 KiB, which
     can take as long as all the arithmetic (docs/performance.md). Blocks of up
-    to 32 MiB, the most that the library would come to keep by itself, now
-    stay from the start and are never trimmed: the process remains as large
-    as it has once been. Environment variables MALLOC_* or GLIBC_TUNABLES set
-    by the user, and other C libraries, are left alone.
+    to 1 GiB, 32 MiB in an old library, now stay and are never trimmed: the
+    process remains as large as it has once been. Environment variables
+    MALLOC_* or GLIBC_TUNABLES set by the user, and other C libraries, are left
+    alone.
 
     Returns:
         bool: Whether the setting was made.
@@ -29,7 +30,6 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
-        and mallopt(_M_TRIM_THRESHOLD, -1)
-    )
+    return any(
+        mallopt(_M_MMAP_THRESHOLD, size) for size in _LARGEST_KEPT
+    ) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
