@@ -67,7 +67,7 @@ void require(bool condition, const char* what) {
 }
 
 struct Sizes {
-  int64_t K, B, L, D, N, W, threads, splits;
+  int64_t K, B, L, D, N, W, threads, splits, rank = 5;
 };
 
 std::vector<int64_t> make_order(int64_t K, int64_t L) {
@@ -158,6 +158,57 @@ void exercise_conv(const Sizes& s, Dtype dtype, bool optional) {
   if (optional) require(grad_bias.all_numbers(), "convolution: NaN in bias");
 }
 
+void exercise_inner(const Sizes& s, Dtype dtype, bool ordered) {
+  const int64_t K = s.K, B = s.B, L = s.L, D = s.D, N = s.N, W = s.W;
+  const int64_t P = s.rank + 2 * N;
+  std::vector<int64_t> order = make_order(K, L);
+  const int64_t chunks = (L + CHUNK - 1) / CHUNK;
+  const int64_t padded = (D + UNIT - 1) / UNIT * UNIT;
+  Tensor xz(B * L * 2 * D, dtype), out(B * L * D, dtype), sum(B * L * D);
+  Tensor weight(K * D * W), bias(K * D), x_proj(K * P * D);
+  Tensor dt_proj(K * D * s.rank), dt_bias(K * D), a(K * D * N), skip(K * D);
+  Tensor projected(K * B * L * P);
+  Tensor states(K * B * (chunks - 1) * N * padded);
+  xz.fill(-3, 3), weight.fill(-1, 1), bias.fill(-1, 1), x_proj.fill(-1, 1);
+  dt_proj.fill(-1, 1), dt_bias.fill(-3, 3), a.fill(-9, 0), skip.fill(-1, 1);
+
+  InnerArgs args = {};
+  ConvArgs& conv = args.conv;
+  conv.K = K, conv.B = B, conv.L = L, conv.D = D, conv.W = W, conv.silu = 1;
+  conv.threads = s.threads, conv.splits = s.splits;
+  conv.order = ordered ? order.data() : nullptr;
+  conv.x = xz.rows(B, L, 2 * D), conv.weight = weight.floats();
+  conv.bias = bias.floats();
+  ScanArgs& scan = args.scan;
+  scan.K = K, scan.B = B, scan.L = L, scan.D = D, scan.N = N;
+  scan.softplus = 1, scan.threads = s.threads, scan.splits = s.splits;
+  scan.order = conv.order, scan.z = xz.rows(B, L, 2 * D, D);
+  scan.a = a.floats(), scan.skip = skip.floats();
+  scan.delta_bias = dt_bias.floats(), scan.out = out.rows(B, L, D);
+  scan.states = states.floats(), scan.sum = sum.rows(B, L, D);
+  args.rank = s.rank, args.x_proj = x_proj.floats();
+  args.dt_proj = dt_proj.floats(), args.projected = projected.floats();
+  require(CONCAT(mamba_inner, ISA)(&args) == OK, "inner failed");
+  require(out.all_numbers() && projected.all_numbers(), "inner: NaN");
+
+  Tensor grad_xz(B * L * 2 * D, dtype), grad_sum(B * L * D);
+  Tensor grad_weight(B * K * D * W), grad_bias(B * K * D);
+  Tensor grad_a(B * K * D * N), grad_skip(B * K * D), grad_dt_bias(B * K * D);
+  Tensor grad_x_proj(B * K * P * D), grad_dt_proj(B * K * s.rank * D);
+  conv.grad_x = grad_xz.rows(B, L, 2 * D), conv.sum = grad_sum.rows(B, L, D);
+  conv.grad_weight = grad_weight.floats(), conv.grad_bias = grad_bias.floats();
+  scan.grad_z = grad_xz.rows(B, L, 2 * D, D), scan.grad_a = grad_a.floats();
+  scan.grad_skip = grad_skip.floats();
+  scan.grad_delta_bias = grad_dt_bias.floats();
+  args.grad_x_proj = grad_x_proj.floats();
+  args.grad_dt_proj = grad_dt_proj.floats();
+  require(CONCAT(mamba_inner_backward, ISA)(&args) == OK, "inner failed");
+  for (const Tensor* t : {&grad_xz, &grad_weight, &grad_bias, &grad_a,
+                          &grad_skip, &grad_dt_bias, &grad_x_proj,
+                          &grad_dt_proj})
+    require(t->all_numbers(), "inner: NaN in a gradient");
+}
+
 void exercise_norm(int64_t rows, int64_t columns, int64_t threads) {
   Tensor x(rows * columns), weight(columns), out(rows * columns), scale(rows);
   Tensor grad_x(rows * columns), grad_weight(threads * columns);
@@ -181,12 +232,14 @@ int main() {
       {1, 1, 1, 1, 1, 1, 1, 1},      {2, 1, 33, 70, 16, 4, 2, 2},
       {1, 3, 17, 5, 3, 7, 3, 1},     {4, 2, 40, 130, 17, 2, 4, 3},
       {2, 1, 16, 64, 256, 40, 2, 4}, {3, 1, 5, 16, 16, 4, 5, 1},
+      {2, 3, 150, 70, 5, 90, 2, 2},  {2, 1, 129, 150, 16, 4, 3, 3, 24},
   };
   for (const Sizes& sizes : all)
     for (const Dtype dtype : {FLOAT32, BFLOAT16})
       for (const bool optional : {true, false}) {
         exercise_scan(sizes, dtype, optional);
         exercise_conv(sizes, dtype, optional);
+        exercise_inner(sizes, dtype, optional);
       }
   for (const int64_t rows : {1, 2, 19})
     for (const int64_t columns : {1, 17, 64})

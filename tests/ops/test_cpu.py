@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 from conftest import TOLERANCES
-from test_engines import compare
+from test_engines import compare, run
 from test_operators import (
     conv_inputs,
     inner_inputs,
@@ -88,6 +88,33 @@ def test_states_of_every_size(nan_poison):
     for N in (15, 64, 256):
         scan = scan_inputs(B=1, L=18, D=2, N=N, dtype=torch.float32)
         compare(selective_scan, scan, 'cpu', delta_softplus=True)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    'sizes',
+    [
+        dict(K=2, B=1, L=150, D=70, N=16, R=3, W=4),
+        dict(K=4, B=2, L=65, D=16, N=17, R=9, W=2),
+        dict(K=1, B=1, L=200, D=3, N=2, R=1, W=80),
+    ],
+)
+def test_inner_walks_several_spans(sizes, nan_poison):
+    """64 steps each; a convolution may reach over more than one."""
+    inputs = inner_inputs(**sizes, dtype=torch.float32)
+    order = make_order(sizes['K'], sizes['L'])
+    compare(mamba_inner, inputs, 'cpu', order=order)
+
+
+@needs_kernels
+def test_inner_repeats_bit_for_bit():
+    inputs = inner_inputs(B=3, L=150, D=70, R=5, dtype=torch.float32)
+    first, second = (
+        run(mamba_inner, inputs, order=make_order(2, 150), backend='cpu')
+        for _ in range(2)
+    )
+    for name, value in first.items():
+        assert torch.equal(second[name], value), name
 
 
 @needs_kernels

@@ -75,8 +75,7 @@ def test_conv_agrees(backend, K, W, dtype, nan_poison):
 INNER_SIZES = [
     dict(K=1, B=1, L=1, D=1, N=1, R=1, W=1),
     dict(K=3, B=3, L=17, D=5, N=3, R=7, W=6),
-    dict(K=2, B=1, L=150, D=70, N=16, R=3, W=4),
-    dict(K=4, B=2, L=65, D=16, N=17, R=9, W=2),
+    dict(K=2, B=1, L=33, D=34, N=16, R=3, W=4),
 ]
 
 
@@ -91,8 +90,8 @@ def test_inner_agrees(backend, sizes, dtype, nan_poison):
 
 
 def test_inner_without_an_order_visits_the_tokens_as_they_are(backend):
-    inputs = inner_inputs(L=70, D=20, dtype=torch.float32)
-    order = torch.arange(70).expand(2, 70)
+    inputs = inner_inputs(dtype=torch.float32)
+    order = torch.arange(7).expand(2, 7)
     actual, expected = (
         run(mamba_inner, inputs, order=walk, backend=backend)
         for walk in (None, order)

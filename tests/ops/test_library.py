@@ -2,13 +2,9 @@
 
 import pytest
 import torch
-from test_operators import (
-    conv_inputs,
-    make_order,
-    scan_inputs,
-)
+from test_operators import conv_inputs, inner_inputs, make_order, scan_inputs
 
-from mmvideomamba.ops import causal_conv1d, selective_scan
+from mmvideomamba.ops import causal_conv1d, cpu, mamba_inner, selective_scan
 
 
 @pytest.fixture(params=['cpu', 'triton'])
@@ -69,6 +65,52 @@ def test_operators_pass_opcheck(engine):
     )
 
 
+@pytest.fixture
+def fused():
+    """The engine that has `mamba_inner` as one operator."""
+    if cpu.why_not('cpu') is not None:
+        pytest.skip(cpu.why_not('cpu'))
+
+
+def test_inner_passes_opcheck(fused):
+    inner = inner_inputs(L=20, dtype=torch.float32)
+    tensors = [t.requires_grad_() for t in inner.values()]
+    torch.library.opcheck(
+        torch.ops.mmvideomamba.mamba_inner.default,
+        (*tensors, make_order(2, 20), 'cpu', True),
+    )
+
+
+def test_inner_is_one_node_and_compiles(fused):
+    inner = inner_inputs(dtype=torch.float32)
+    xz = inner.pop('xz')
+    weights = {k: t.requires_grad_() for k, t in inner.items()}
+
+    class Inner(torch.nn.Module):
+        def forward(self, xz):
+            return mamba_inner(xz, **weights, order=make_order(2, 7))
+
+    exported = torch.export.export(Inner(), (xz,))
+    targets = [str(node.target) for node in exported.graph.nodes]
+    assert targets.count('mmvideomamba.mamba_inner.default') == 1
+    compiled = torch.compile(Inner(), backend='aot_eager', fullgraph=True)
+    eager, traced = (
+        torch.autograd.grad(model(xz).sum(), list(weights.values()))
+        for model in (Inner(), compiled)
+    )
+    torch.testing.assert_close(traced, eager)
+
+
+def test_inner_keeps_the_projections_but_no_wider_tensor(fused):
+    inner = inner_inputs(L=40, D=20, dtype=torch.float32).values()
+    operator = torch.ops.mmvideomamba.mamba_inner
+    _, *kept = operator(*inner, None, 'cpu', False)
+    assert [t.numel() for t in kept] == [0, 0]
+    _, projected, states = operator(*inner, None, 'cpu', True)
+    assert projected.shape == (2, 2, 40, 10)
+    assert states.shape == (2, 2, 2, 2, 4, 16)
+
+
 def test_compile_gives_the_same_gradients(engine):
     model = Both(engine)
     compiled = torch.compile(model, backend='aot_eager', fullgraph=True)
@@ -107,5 +149,14 @@ def test_second_derivatives_are_refused(engine):
     u = inputs['u'].requires_grad_()
     out = selective_scan(**inputs, backend=engine)
     (grad,) = torch.autograd.grad(out.sum(), u, create_graph=True)
+    with pytest.raises(RuntimeError, match="use backend='reference'"):
+        grad.sum().backward()
+
+
+def test_second_derivatives_of_inner_are_refused(fused):
+    inner = inner_inputs(dtype=torch.float32)
+    xz = inner.pop('xz').requires_grad_()
+    out = mamba_inner(xz, **inner, backend='cpu')
+    (grad,) = torch.autograd.grad(out.sum(), xz, create_graph=True)
     with pytest.raises(RuntimeError, match="use backend='reference'"):
         grad.sum().backward()

@@ -58,7 +58,7 @@ def inner_inputs(
     torch.manual_seed(seed)
     wide = torch.promote_types(dtype, torch.float32)
     inputs = dict(
-        conv_weight=torch.randn(K, D, W) / 2,
+        conv_weight=torch.randn(K, D, W) / W**0.5,
         conv_bias=torch.randn(K, D),
         x_proj=torch.randn(K, R + 2 * N, D) / D**0.5,
         dt_proj=torch.randn(K, D, R) / R**0.5,
