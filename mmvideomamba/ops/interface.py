@@ -67,6 +67,7 @@ def causal_conv1d(
     dims = dict(B=x.shape[0], L=x.shape[1], D=x.shape[2])
     _require(weight.ndim == 3, 'weight', '(K, D, W)', weight)
     dims['K'], dims['W'] = weight.shape[0], weight.shape[2]
+    _require(dims['W'] > 0, 'weight', 'at least one tap', weight)
     _check_shape('weight', weight, 'KDW', dims)
     _check_shape('bias', bias, 'KD', dims)
     _check_order(order, dims)
@@ -159,7 +160,8 @@ def mamba_inner(
 
     `causal_conv1d` of the first half of `xz`, the projections of its result
     to delta, B and C, and `selective_scan`, gated by the second half. An
-    engine may compute this faster than the parts; the meaning is theirs.
+    engine may compute this faster than the parts, and without rounding what
+    passes between them to the dtype of `xz`; otherwise the meaning is theirs.
 
     Args:
         xz (Tensor): (B, L, 2 D), x and z; any float dtype.
@@ -188,6 +190,7 @@ def mamba_inner(
     _require(dt_proj.ndim == 3, 'dt_proj', '(K, D, R)', dt_proj)
     _require(A.ndim == 3, 'A', '(K, D, N)', A)
     dims = dict(zip('KDW', conv_weight.shape), L=xz.shape[1])
+    _require(dims['W'] > 0, 'conv_weight', 'at least one tap', conv_weight)
     dims.update(R=dt_proj.shape[2], N=A.shape[2])
     dims['2D'] = 2 * dims['D']
     dims['P'] = dims['R'] + 2 * dims['N']

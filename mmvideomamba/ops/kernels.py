@@ -140,7 +140,7 @@ def threading(batch: int, channels: int) -> dict:
     """Divide each batch element's channels only as far as balance needs."""
     threads = torch.get_num_threads()
     units = (channels + UNIT - 1) // UNIT
-    splits = min(threads // math.gcd(threads, batch), units)
+    splits = max(1, min(threads // math.gcd(threads, batch), units))
     return dict(threads=threads, splits=splits)
 
 

@@ -185,7 +185,8 @@ void exercise_inner(const Sizes& s, Dtype dtype, bool ordered) {
   scan.order = conv.order, scan.z = xz.rows(B, L, 2 * D, D);
   scan.a = a.floats(), scan.skip = skip.floats();
   scan.delta_bias = dt_bias.floats(), scan.out = out.rows(B, L, D);
-  scan.states = states.floats(), scan.sum = sum.rows(B, L, D);
+  scan.states = states.floats();
+  scan.sum = dtype == FLOAT32 ? scan.out : K > 1 ? sum.rows(B, L, D) : Rows{};
   args.rank = s.rank, args.x_proj = x_proj.floats();
   args.dt_proj = dt_proj.floats(), args.projected = projected.floats();
   require(CONCAT(mamba_inner, ISA)(&args) == OK, "inner failed");
@@ -195,9 +196,14 @@ void exercise_inner(const Sizes& s, Dtype dtype, bool ordered) {
   Tensor grad_weight(B * K * D * W), grad_bias(B * K * D);
   Tensor grad_a(B * K * D * N), grad_skip(B * K * D), grad_dt_bias(B * K * D);
   Tensor grad_x_proj(B * K * P * D), grad_dt_proj(B * K * s.rank * D);
-  conv.grad_x = grad_xz.rows(B, L, 2 * D), conv.sum = grad_sum.rows(B, L, D);
+  conv.grad_x = grad_xz.rows(B, L, 2 * D);
   conv.grad_weight = grad_weight.floats(), conv.grad_bias = grad_bias.floats();
   scan.grad_z = grad_xz.rows(B, L, 2 * D, D), scan.grad_a = grad_a.floats();
+  if (dtype == FLOAT32) {
+    scan.sum = scan.grad_z, conv.sum = conv.grad_x;
+  } else if (K > 1) {
+    conv.sum = grad_sum.rows(B, L, D);
+  }
   scan.grad_skip = grad_skip.floats();
   scan.grad_delta_bias = grad_dt_bias.floats();
   args.grad_x_proj = grad_x_proj.floats();
@@ -233,6 +239,7 @@ int main() {
       {1, 3, 17, 5, 3, 7, 3, 1},     {4, 2, 40, 130, 17, 2, 4, 3},
       {2, 1, 16, 64, 256, 40, 2, 4}, {3, 1, 5, 16, 16, 4, 5, 1},
       {2, 3, 150, 70, 5, 90, 2, 2},  {2, 1, 129, 150, 16, 4, 3, 3, 24},
+      {1, 5, 70, 40, 7, 4, 2, 2, 17},
   };
   for (const Sizes& sizes : all)
     for (const Dtype dtype : {FLOAT32, BFLOAT16})

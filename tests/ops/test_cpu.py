@@ -107,6 +107,17 @@ def test_inner_walks_several_spans(sizes, nan_poison):
 
 
 @needs_kernels
+def test_no_channels_give_no_numbers():
+    empty = dict(D=0, dtype=torch.float32)
+    for operator, inputs in (
+        (selective_scan, scan_inputs(**empty)),
+        (causal_conv1d, conv_inputs(**empty)),
+        (mamba_inner, inner_inputs(**empty)),
+    ):
+        assert operator(**inputs, backend='cpu').numel() == 0
+
+
+@needs_kernels
 def test_inner_repeats_bit_for_bit():
     inputs = inner_inputs(B=3, L=150, D=70, R=5, dtype=torch.float32)
     first, second = (

@@ -58,9 +58,9 @@ def inner_inputs(
     torch.manual_seed(seed)
     wide = torch.promote_types(dtype, torch.float32)
     inputs = dict(
-        conv_weight=torch.randn(K, D, W) / W**0.5,
+        conv_weight=torch.randn(K, D, W) / max(W, 1) ** 0.5,
         conv_bias=torch.randn(K, D),
-        x_proj=torch.randn(K, R + 2 * N, D) / D**0.5,
+        x_proj=torch.randn(K, R + 2 * N, D) / max(D, 1) ** 0.5,
         dt_proj=torch.randn(K, D, R) / R**0.5,
         dt_bias=torch.randn(K, D),
         A=-torch.rand(K, D, N) * N - 0.1,
@@ -165,6 +165,10 @@ def test_bad_arguments_name_what_was_expected_and_what_came():
         mamba_inner(**dict(inner, x_proj=inner['x_proj'][:, 1:]))
     with pytest.raises(ValueError, match='at least one token'):
         mamba_inner(**inner_inputs(L=0))
+    with pytest.raises(ValueError, match='at least one tap'):
+        mamba_inner(**inner_inputs(W=0))
+    with pytest.raises(ValueError, match='at least one tap'):
+        causal_conv1d(**conv_inputs(W=0))
 
 
 def test_unknown_backend_is_an_error():

@@ -26,7 +26,7 @@ from mmvideomamba.analysis.ceilings import FMA_PER_EXP, measure_ceilings
 from mmvideomamba.analysis.scan_peers import PEERS, Peer
 from mmvideomamba.analysis.table import markdown_table
 from mmvideomamba.analysis.timing import middle_half, seconds, take_turns
-from mmvideomamba.ops import selective_scan
+from mmvideomamba.ops import kernels, selective_scan
 from mmvideomamba.ops.interface import ENGINES
 
 BASELINES = ('reference', 'mamba-ssm-twice')
@@ -286,7 +286,7 @@ def main() -> None:
     if args.device == 'cuda':
         machine['name'] = torch.cuda.get_device_name()
     elif ENGINES['cpu'].why_not('cpu') is None:
-        machine['instruction_set'] = ENGINES['cpu'].instruction_set()
+        machine['instruction_set'] = kernels.instruction_set()
     if args.json:
         print(json.dumps(dict(machine=machine, results=rows), indent=2))
         return

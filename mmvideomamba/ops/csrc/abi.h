@@ -1,4 +1,4 @@
-// The plain C interface of the kernels. `cpu.py` mirrors the structs.
+// The plain C interface of the kernels. `kernels.py` mirrors the structs.
 //
 // Axes, as in reference.py: K directions, B batch, L tokens, D channels,
 // N states, W width of the convolution. Parameters and their gradients are
@@ -104,7 +104,7 @@ constexpr int64_t UNIT = 16;
 #define EXPORT(name) \
   extern "C" __attribute__((visibility("default"))) int CONCAT(name, ISA)
 
-// Writes CHUNK, UNIT and the structs' sizes, so that cpu.py notices a library
+// Writes CHUNK, UNIT and the structs' sizes, so that kernels.py notices a library
 // that was built from other sources.
 EXPORT(describe)(int64_t* description);
 EXPORT(causal_conv1d)(const ConvArgs*);

@@ -149,8 +149,8 @@ INLINE void clear_gradients(const ConvBuffers& at) {
   std::memset(at.grad_bias, 0, at.width * sizeof(float));
 }
 
-INLINE void store_parameters(const ConvArgs& args, const Task& task, int64_t k,
-                      const ConvBuffers& at) {
+INLINE void store_parameters(const ConvArgs& args, const Task& task,
+                             int64_t k, const ConvBuffers& at) {
   const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
   for (int64_t i = 0; i < task.width(); ++i)
     for (int64_t w = 0; w < args.W; ++w)

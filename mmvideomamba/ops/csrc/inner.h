@@ -47,15 +47,16 @@ INLINE void project_delta(const InnerArgs& args, const Tile& tile,
               {delta[0], BLOCK}, tile.steps, args.rank, tile.padded());
 }
 
-// What a task holds of a span's sum: [step][column].
+// What a task holds of a span's sum: [step][column]. Two parts in turn, so that
+// a task may begin the next span while others still read its part of this one.
 struct Parts {
-  float *mine[2], *sum;
+  float *part[2], *total;
 
   Parts(const InnerArgs& args, Workspace& workspace) {
     const int64_t numbers = SPAN * num_columns(args);
-    mine[0] = workspace.take(numbers);
-    mine[1] = workspace.take(numbers);
-    sum = workspace.take(numbers);
+    part[0] = workspace.take(numbers);
+    part[1] = workspace.take(numbers);
+    total = workspace.take(numbers);
   }
 };
 
@@ -67,7 +68,7 @@ struct Parts {
 //     parts                      its Parts
 //     begin(k)                   called before the first span of a direction
 //     contribute(k, begin, to)   adds the task's part of a span's sum
-//     finish(k, begin)           when parts.sum is complete
+//     finish(k, begin)           when parts.total is complete
 //     end(k)                     called after the last span
 template <bool BACKWARDS, typename Weights, typename Slot>
 int for_each_span(const InnerArgs& args) {
@@ -82,10 +83,10 @@ int for_each_span(const InnerArgs& args) {
   Slot(args, sizes, Task{}, width, own);
   // Tasks of one batch element run at the same time.
   const int64_t tasks = conv.B * conv.splits;
-  const int64_t together =
+  const int64_t wave =
       min(tasks, round_up(conv.threads, conv.splits));
   void* memory = nullptr;
-  if (posix_memalign(&memory, 64, (shared.used + together * own.used) * 4))
+  if (posix_memalign(&memory, 64, (shared.used + wave * own.used) * 4))
     return OUT_OF_MEMORY;
   Workspace all{static_cast<float*>(memory)};
   const Weights weights(args, all);
@@ -102,37 +103,39 @@ int for_each_span(const InnerArgs& args) {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < conv.K * units; ++i)
       weights.load(args, i / units, i % units);
-    int64_t turn = 0;
-    for (int64_t first = 0; first < tasks; first += together) {
-      const int64_t count = min(together, tasks - first);
+    int64_t parity = 0;
+    for (int64_t first = 0; first < tasks; first += wave) {
+      const int64_t count = min(wave, tasks - first);
       for (int64_t k = 0; k < conv.K; ++k)
         for (int64_t span = 0; span < spans; ++span) {
           const int64_t begin = (BACKWARDS ? spans - 1 - span : span) * SPAN;
-          // Two parts in turn: whoever is ahead leaves the last one alone.
-          turn = 1 - turn;
+          parity = 1 - parity;
 #pragma omp for schedule(static)
           for (int64_t i = 0; i < count; ++i) {
             Slot slot = slot_at(first, i);
-            float* part = slot.parts.mine[turn];
+            float* part = slot.parts.part[parity];
             std::memset(part, 0, numbers * sizeof(float));
             if (span == 0) slot.begin(k);
             slot.contribute(k, begin, part);
           }
+          // No barrier behind: the loops are alike, so a thread keeps its slots,
+          // and of a slot others read nothing but the part of this parity.
 #pragma omp for schedule(static) nowait
           for (int64_t i = 0; i < count; ++i) {
             Slot slot = slot_at(first, i);
-            std::memset(slot.parts.sum, 0, numbers * sizeof(float));
+            std::memset(slot.parts.total, 0, numbers * sizeof(float));
             for (int64_t split = 0; split < conv.splits; ++split) {
               const int64_t other = i - slot.task.split + split;
-              const float* part = slot_at(first, other).parts.mine[turn];
+              const float* part = slot_at(first, other).parts.part[parity];
               for (int64_t j = 0; j < numbers; j += LANES)
-                store(slot.parts.sum + j,
-                      load(slot.parts.sum + j) + load(part + j));
+                store(slot.parts.total + j,
+                      load(slot.parts.total + j) + load(part + j));
             }
             slot.finish(k, begin);
             if (span == spans - 1) slot.end(k);
           }
         }
+        // The next wave may be divided otherwise.
 #pragma omp barrier
     }
   }

@@ -52,7 +52,7 @@ struct Slot {
   const float **grads; // [step], rows of `grad` to `halo` behind the span
   float *x_rows;       // those that need a buffer
   float *u;            // [step][channel]
-  float *grad;         // of u, then of the convolution's sums
+  float *grad;         // [step][channel] of u, then of the convolution's sums
   float *projected;    // [step][column]
   float *grad_x_proj;  // [projection][channel]
   float *grad_dt_proj; // [rank][channel]
@@ -133,7 +133,9 @@ struct Slot {
     }
   }
 
-  // Back through x_proj and the convolution.
+  // Back through x_proj and the convolution. Products take whole tiles of
+  // rows; those beyond the last step must stay zero in `grad`, as the steps
+  // before read them. They do: of `parts.total` they are zero.
   void finish(int64_t k, int64_t begin) {
     const int64_t P = num_projections(args), columns = weights.columns;
     const int64_t steps = min(SPAN, args.conv.L - begin);
@@ -141,9 +143,9 @@ struct Slot {
         weights.x_proj + k * P * weights.channels + task.begin;
     for (int64_t i = 0; i < task.width(); i += BLOCK) {
       const int64_t block = min(BLOCK, task.width() - i);
-      add_product({parts.sum, columns, 1}, {x_proj + i, weights.channels},
+      add_product({parts.total, columns, 1}, {x_proj + i, weights.channels},
                   {grad + i, width}, steps, P, block);
-      add_product({parts.sum, 1, columns}, {u + i, width},
+      add_product({parts.total, 1, columns}, {u + i, width},
                   {grad_x_proj + i, width}, P, steps, block);
     }
     for (int64_t t = 0; t < steps; ++t)
@@ -216,7 +218,7 @@ struct Slot {
   void store_tile(const Tile& tile, int64_t step, const Working& at,
                   float* grad_bias, float* to) const {
     alignas(64) float skip[BLOCK];
-    // The product takes whole tiles of rows: zeros beyond the last step.
+    // Zeros beyond the last step make zeros of the same rows of `to`.
     alignas(64) Block grad_delta = {};
     load_parameter(args.scan, tile, args.scan.skip, skip);
     const int64_t offset = tile.channel - task.begin;

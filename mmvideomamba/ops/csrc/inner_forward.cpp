@@ -78,7 +78,7 @@ struct Slot {
     const bool gated = k == args.scan.K - 1 && args.scan.z.data;
     for (int64_t chunk = begin; chunk < end; chunk += CHUNK) {
       const int64_t step = chunk - begin, steps = min(CHUNK, end - chunk);
-      const float* b = parts.sum + step * weights.columns + args.rank;
+      const float* b = parts.total + step * weights.columns + args.rank;
       pick(b, weights.columns, steps, N, scan.b);
       pick(b + N, weights.columns, steps, N, scan.c);
       const int64_t next = chunk + CHUNK;
@@ -104,7 +104,7 @@ struct Slot {
     alignas(64) float bias[BLOCK], skip[BLOCK];
     load_parameter(args.scan, tile, args.scan.delta_bias, bias);
     load_parameter(args.scan, tile, args.scan.skip, skip);
-    project_delta(args, tile, parts.sum + step * weights.columns,
+    project_delta(args, tile, parts.total + step * weights.columns,
                   weights.dt_proj, at.delta);
     const float* input = u + step * width + tile.channel - task.begin;
     for (int64_t t = 0; t < tile.steps; ++t)
@@ -118,7 +118,7 @@ struct Slot {
     float* to = args.projected + (k * args.conv.B + task.b) * L * P;
     for (int64_t t = 0; t < steps; ++t)
       std::memcpy(to + token_at(args.conv.order, L, k, begin + t) * P,
-                  parts.sum + t * weights.columns, P * sizeof(float));
+                  parts.total + t * weights.columns, P * sizeof(float));
   }
 };
 

@@ -1,4 +1,4 @@
-// What the backward passes of the scan, alone and inside a block, share.
+// What the backward passes of the scan, alone and inside a mixer, share.
 //
 // Chunks are walked from the last to the first. Each is replayed from the
 // state saved before it, keeping the decays and states of its steps, then

@@ -1,4 +1,4 @@
-// What the forward passes of the scan, alone and inside a block, share.
+// What the forward passes of the scan, alone and inside a mixer, share.
 #pragma once
 
 #include "scan.h"
