@@ -3,9 +3,7 @@
 - Time: models take turns and a ratio is taken within each turn, see
   `timing.py`; medians over the turns are reported, with the middle half of the
   turns as their spread.
-- Processes: each model lives in one of its own, as when a user runs it. What
-  one sets for its process, such as how the C library keeps freed memory
-  (`ops/memory.py`), or leaves behind there, is none of the others' business.
+- Processes: each model lives in one of its own, see `own_process.py`.
 - Memory: what PyTorch allocates at the worst moment of a pass, above weights
   and clips: on CUDA its own statistic, on a CPU the sum of the allocations
   that its profiler sees. Both count tensors and not what an allocator
@@ -16,11 +14,9 @@
 import copy
 import ctypes
 import json
-import multiprocessing
 import os.path as osp
 import tempfile
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import cache, partial
 from itertools import accumulate
@@ -32,6 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from .flops import count_complexity
 from .matrix_products import MatrixProducts
+from .own_process import OwnProcess
 from .timing import seconds, summarize_turns, take_turns
 from .video_models import FAMILIES, PRECISIONS, Workload, build_workload
 
@@ -95,7 +92,7 @@ def measure(
         latter without the optimizer's moments (None for the products).
     """
     with ExitStack() as stack:
-        subjects: Dict[Tuple[str, int], _Subject] = {}
+        subjects: Dict[Tuple[str, int], OwnProcess] = {}
         candidates: List[_Candidate] = []
         for number, entry in enumerate(entries, 1):
             report(f'[{number}/{len(entries)}] {entry.name}: memory')
@@ -103,9 +100,8 @@ def measure(
             key = entry.family, entry.frames
             try:
                 if key not in subjects:
-                    subjects[key] = _Subject(
-                        stack, build, *key, batch_size, device
-                    )
+                    subjects[key] = OwnProcess(stack)
+                    subjects[key].ask(_start, build, *key, batch_size, device)
                 candidates += _candidates(row, subjects[key], passes)
             # What a model or the device refuses: too many frames, no memory.
             except (RuntimeError, ValueError, AssertionError) as error:
@@ -139,7 +135,7 @@ class _Candidate(NamedTuple):
 
 
 def _candidates(
-    row: dict, subject: '_Subject', passes: Sequence[str]
+    row: dict, subject: OwnProcess, passes: Sequence[str]
 ) -> List[_Candidate]:
     """A model's row and, of a VideoMamba, that of its products.
 
@@ -170,35 +166,13 @@ def _candidates(
     return found
 
 
-class _Subject:
-    """A workload in a process of its own.
-
-    Args:
-        stack (ExitStack): Ends the process.
-        build (Callable): As `build_workload`, and its arguments.
-    """
-
-    def __init__(
-        self, stack: ExitStack, build: Callable[..., Workload], *args
-    ) -> None:
-        self._process = stack.enter_context(
-            ProcessPoolExecutor(1, multiprocessing.get_context('spawn'))
-        )
-        self.ask(_start, build, torch.get_num_threads(), *args)
-
-    def ask(self, question: Callable, *args):
-        """Call a function there; what it raises is raised here."""
-        return self._process.submit(question, *args).result()
-
-
 # From here to `peak_memory`: what runs in the process of a model.
 _workload: Optional[Workload] = None
 
 
-def _start(build: Callable[..., Workload], threads: int, *args) -> None:
+def _start(build: Callable[..., Workload], *args) -> None:
     global _workload
     warnings.filterwarnings('ignore', 'torch.meshgrid')  # VideoSwin's
-    torch.set_num_threads(threads)
     _workload = build(*args)
 
 

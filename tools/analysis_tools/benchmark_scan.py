@@ -7,7 +7,8 @@ Examples:
 
 One call is what a block of VideoMamba-S computes: both directions, softplus
 of delta, skip connection, gate. Engines take turns, so that a machine that
-changes its pace changes it for all; a ratio is computed within each turn and
+changes its pace changes it for all, on a CPU each in a process of its own; a
+ratio is computed within each turn and
 its spread is the middle half over the turns. Public implementations run beside
 ours where they are installed: mamba-ssm's scan called once per direction with
 flips, as models built on it do, mambapy (extra `bench`) and transformers.
@@ -17,16 +18,26 @@ import argparse
 import json
 import statistics
 import sys
+from contextlib import ExitStack
 from functools import partial
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 import torch
 
 from mmvideomamba.analysis.ceilings import FMA_PER_EXP, measure_ceilings
-from mmvideomamba.analysis.scan_peers import PEERS, Peer
+from mmvideomamba.analysis.own_process import OwnProcess
+from mmvideomamba.analysis.scan_passes import (
+    Case,
+    candidates,
+    make_inputs,
+    make_pass,
+    prepare_pass,
+    time_pass,
+    why_not,
+)
 from mmvideomamba.analysis.table import markdown_table
 from mmvideomamba.analysis.timing import middle_half, seconds, take_turns
-from mmvideomamba.ops import kernels, selective_scan
+from mmvideomamba.ops import kernels
 from mmvideomamba.ops.interface import ENGINES
 
 BASELINES = ('reference', 'mamba-ssm-twice')
@@ -43,88 +54,6 @@ token, channel, state, direction and pass,
 {rate}."""
 
 
-class Case(NamedTuple):
-    dtype: torch.dtype
-    batch: int
-    length: int
-    channels: int
-    states: int
-    device: str
-
-    @property
-    def exps(self) -> int:
-        return 2 * self.batch * self.length * self.channels * self.states
-
-
-def make_inputs(case: Case) -> dict:
-    """What the mixer hands over: views of projections, directions K = 2."""
-    torch.manual_seed(0)
-    K, B, L, D, N = 2, case.batch, case.length, case.channels, case.states
-    factory = dict(device=case.device, dtype=case.dtype)
-    wide = dict(device=case.device)
-    dt_rank = D // 32
-    projected = torch.randn(K, B, L, dt_rank + 2 * N, **factory)
-    _, in_B, in_C = projected.split([dt_rank, N, N], dim=-1)
-    tokens = torch.arange(L, device=case.device)
-    return dict(
-        u=torch.randn(K, B, L, D, **factory),
-        delta=torch.randn(K, B, L, D, **factory),
-        A=-torch.arange(1.0, N + 1, **wide).expand(K, D, N).contiguous(),
-        B=in_B,
-        C=in_C,
-        D=torch.ones(K, D, **wide),
-        z=torch.randn(B, L, 2 * D, **factory).chunk(2, dim=-1)[1],
-        delta_bias=torch.full((K, D), -4.0, **wide),
-        order=torch.stack([tokens, tokens.flip(0)]),
-    )
-
-
-def candidates() -> Dict[str, Peer]:
-    """Our engines by name, then the peers."""
-
-    def bind(name: str) -> Peer:
-        return Peer(
-            lambda inputs: selective_scan(
-                **inputs, delta_softplus=True, backend=name
-            ),
-            ENGINES[name].why_not,
-        )
-
-    return {**{name: bind(name) for name in ENGINES}, **PEERS}
-
-
-def why_not(peer: Peer, device: str, backward: bool) -> Optional[str]:
-    """Why a candidate sits out a pass on a device."""
-    if backward and not peer.trainable:
-        return 'a backward pass of minutes'
-    return peer.why_not(device)
-
-
-def make_pass(peer: Peer, inputs: dict, backward: bool) -> Callable:
-    """A call without arguments that runs one pass."""
-    arranged = peer.arrange(inputs)
-    if not backward:
-
-        def forward() -> None:
-            with torch.no_grad():
-                peer.scan(arranged)
-
-        return forward
-
-    leaves = {
-        name: t.detach().requires_grad_(t.is_floating_point())
-        for name, t in arranged.items()
-    }
-    wanted = [t for t in leaves.values() if t.requires_grad]
-    with torch.no_grad():
-        weights = torch.ones_like(peer.scan(arranged))
-
-    def forward_backward() -> None:
-        torch.autograd.grad(peer.scan(leaves), wanted, weights)
-
-    return forward_backward
-
-
 def bytes_moved(inputs: dict, backward: bool) -> int:
     """Each tensor once: inputs and output; the same and gradients."""
     out = inputs['u'][0].nbytes
@@ -132,21 +61,26 @@ def bytes_moved(inputs: dict, backward: bool) -> int:
     return 3 * data + 2 * out if backward else data + out
 
 
-def measure(case: Case, names: List[str], args, limits: dict) -> List[dict]:
+def measure(
+    case: Case, processes: Dict[str, OwnProcess], args, limits: dict
+) -> List[dict]:
     inputs = make_inputs(case)
     table = candidates()
     results = []
     for what in args.passes:
         backward = what != 'forward'
         calls = {}
-        for name in names:
+        for name in args.engines:
             reason = why_not(table[name], case.device, backward)
-            if reason is None:
+            if reason is not None:
+                print(f'{name}, {what}: {reason}', file=sys.stderr)
+            elif name in processes:
+                processes[name].ask(prepare_pass, name, case, backward)
+                calls[name] = partial(processes[name].ask, time_pass)
+            else:
                 call = make_pass(table[name], inputs, backward)
                 call()
                 calls[name] = partial(seconds, call, case.device)
-            else:
-                print(f'{name}, {what}: {reason}', file=sys.stderr)
         times = take_turns(calls, args.turns, args.budget)
         exps = case.exps * (2 if backward else 1)
         floor = None
@@ -265,18 +199,27 @@ def main() -> None:
     args = parse_args()
     limits = measure_ceilings(args.device)
     rows = []
-    for dtype in args.dtypes:
-        for batch in args.batch_sizes:
-            for length in args.lengths:
-                case = Case(
-                    getattr(torch, dtype),
-                    batch,
-                    length,
-                    args.channels,
-                    args.states,
-                    args.device,
-                )
-                rows += measure(case, args.engines, args, limits)
+    with ExitStack() as stack:
+        processes = {}
+        if args.device == 'cpu':
+            table = candidates()
+            processes = {
+                name: OwnProcess(stack)
+                for name in args.engines
+                if table[name].why_not('cpu') is None
+            }
+        for dtype in args.dtypes:
+            for batch in args.batch_sizes:
+                for length in args.lengths:
+                    case = Case(
+                        getattr(torch, dtype),
+                        batch,
+                        length,
+                        args.channels,
+                        args.states,
+                        args.device,
+                    )
+                    rows += measure(case, processes, args, limits)
     machine = dict(
         device=args.device,
         torch=torch.__version__,
