@@ -133,7 +133,7 @@ def _log_axes(
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
     ax.set_xlim(min(across) / 1.5, max(across) * 1.5)
-    ax.set_ylim(min(upward) / 1.7, max(upward) * 1.7)
+    ax.set_ylim(min(upward) / 2, max(upward) * 2)
     ax.grid(True)
     ax.set_axisbelow(True)
 
