@@ -29,7 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 from .flops import count_complexity
 from .matrix_products import MatrixProducts
 from .own_process import OwnProcess
-from .timing import seconds, summarize_turns, take_turns
+from .timing import seconds_awake, summarize_turns, take_turns
 from .video_models import FAMILIES, PRECISIONS, Workload, build_workload
 
 PASSES = ('forward', 'training')
@@ -198,13 +198,11 @@ def _memory(name: str, precision: str) -> dict:
 
 
 def _time(name: str, precision: str) -> float:
-    return _seconds_awake(partial(getattr(_workload, name), precision))
+    return _seconds(partial(getattr(_workload, name), precision))
 
 
-def _seconds_awake(call: Callable[[], object]) -> float:
-    """Of the second call: the others' turns left threads and caches cold."""
-    call()
-    duration = seconds(call, _workload.clips.device.type)
+def _seconds(call: Callable[[], object]) -> float:
+    duration = seconds_awake(call, _workload.clips.device.type)
     _give_back_memory()
     return duration
 
@@ -226,7 +224,7 @@ def _products_complexity() -> int:
 def _time_products(precision: str) -> float:
     """Of a VideoMamba, in the precision itself: casts are not products."""
     with torch.no_grad():
-        return _seconds_awake(partial(*_products(precision)))
+        return _seconds(partial(*_products(precision)))
 
 
 @cache

@@ -32,6 +32,12 @@ def seconds(call: Callable[[], object], device: str) -> float:
     return time.perf_counter() - begin
 
 
+def seconds_awake(call: Callable[[], object], device: str) -> float:
+    """Of a second call: others' turns left threads and caches cold."""
+    call()
+    return seconds(call, device)
+
+
 def fastest(call: Callable[[], object], device: str) -> float:
     """Seconds of the fastest of seven calls, after one that warms up."""
     call()

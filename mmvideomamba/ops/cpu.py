@@ -48,32 +48,11 @@ def selective_scan(
     return library.selective_scan('cpu', *inputs)
 
 
-def mamba_inner(
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    D: Tensor,
-    order: Optional[Tensor],
-) -> Tensor:
+def mamba_inner(xz: Tensor, *others: Optional[Tensor]) -> Tensor:
     """See `mmvideomamba.ops.mamba_inner`."""
-    inputs = (
-        xz,
-        conv_weight,
-        conv_bias,
-        x_proj,
-        dt_proj,
-        dt_bias,
-        A,
-        D,
-        order,
-    )
     if xz.dtype == torch.float64:
-        return reference.mamba_inner(*inputs)
-    return library.mamba_inner('cpu', *inputs)
+        return reference.mamba_inner(xz, *others)
+    return library.mamba_inner('cpu', xz, *others)
 
 
 def why_not(device_type: str) -> Optional[str]:

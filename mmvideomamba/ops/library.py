@@ -92,21 +92,9 @@ def selective_scan(
     return _scan(*inputs, delta_softplus, order, engine, save_states)[0]
 
 
-def mamba_inner(
-    engine: str,
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    D: Tensor,
-    order: Optional[Tensor],
-) -> Tensor:
-    """See `mmvideomamba.ops.mamba_inner`."""
-    inputs = (xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
-    return _inner(*inputs, order, engine, _wants_gradient(*inputs))[0]
+def mamba_inner(engine: str, *inputs: Optional[Tensor]) -> Tensor:
+    """See `mmvideomamba.ops.mamba_inner`, for the inputs up to the order."""
+    return _inner(*inputs, engine, _wants_gradient(*inputs))[0]
 
 
 def _wants_gradient(*inputs: Optional[Tensor]) -> bool:

@@ -83,8 +83,7 @@ int for_each_span(const InnerArgs& args) {
   Slot(args, sizes, Task{}, width, own);
   // Tasks of one batch element run at the same time.
   const int64_t tasks = conv.B * conv.splits;
-  const int64_t wave =
-      min(tasks, round_up(conv.threads, conv.splits));
+  const int64_t wave = min(tasks, round_up(conv.threads, conv.splits));
   void* memory = nullptr;
   if (posix_memalign(&memory, 64, (shared.used + wave * own.used) * 4))
     return OUT_OF_MEMORY;

@@ -75,7 +75,7 @@ struct Slot {
   void finish(int64_t k, int64_t begin) {
     const int64_t N = args.scan.N, end = min(begin + SPAN, args.scan.L);
     if (args.projected && task.split == 0) save(k, begin, end - begin);
-    const bool gated = k == args.scan.K - 1 && args.scan.z.data;
+    const bool gated = k == args.scan.K - 1;
     for (int64_t chunk = begin; chunk < end; chunk += CHUNK) {
       const int64_t step = chunk - begin, steps = min(CHUNK, end - chunk);
       const float* b = parts.total + step * weights.columns + args.rank;
@@ -99,8 +99,7 @@ struct Slot {
 
  private:
   // `step` of the span is the tile's first.
-  void load_tile(const Tile& tile, int64_t step,
-                               Recurrence& at) const {
+  void load_tile(const Tile& tile, int64_t step, Recurrence& at) const {
     alignas(64) float bias[BLOCK], skip[BLOCK];
     load_parameter(args.scan, tile, args.scan.delta_bias, bias);
     load_parameter(args.scan, tile, args.scan.skip, skip);
