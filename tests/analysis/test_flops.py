@@ -40,7 +40,7 @@ def test_a_small_model_by_hand():
     cost = count_complexity(model, (1, 3, 4, 32, 32))
     L = 2 * 2 * 2
     expected = {
-        ('tokenizer.proj', 'convolution'): L * 3 * 2 * 16 * 16 * d,
+        ('tokenizer.proj', 'addmm'): L * 3 * 2 * 16 * 16 * d,
         ('layers.*.mixer.in_proj', 'mm'): 3 * L * d * 2 * D,
         ('layers.*.mixer', 'causal_conv1d'): 3 * K * L * D * W,
         ('layers.*.mixer', 'bmm'): 3 * K * L * (D * (R + 2 * N) + R * D),

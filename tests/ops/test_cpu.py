@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 from conftest import TOLERANCES
-from test_engines import compare, run
+from test_engines import compare, inner_slack, run
 from test_operators import (
     conv_inputs,
     inner_inputs,
@@ -41,23 +41,25 @@ def test_every_instruction_set_agrees(monkeypatch, name, dtype):
     conv = conv_inputs(L=50, D=150, dtype=dtype)
     compare(causal_conv1d, conv, 'cpu', order=order)
     inner = inner_inputs(L=70, D=150, N=18, R=5, dtype=dtype)
-    compare(mamba_inner, inner, 'cpu', order=make_order(2, 70))
+    order = make_order(2, 70)
+    compare(mamba_inner, inner, 'cpu', inner_slack(dtype), order=order)
 
 
 @needs_kernels
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize('threads', [1, 2, 3, 5])
-def test_any_number_of_threads_agrees(threads):
+def test_any_number_of_threads_agrees(threads, dtype):
     """1 to 5 tasks for a batch of one; D = 70 splits unevenly."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        scan = scan_inputs(B=1, L=20, D=70, dtype=torch.float32)
+        scan = scan_inputs(B=1, L=20, D=70, dtype=dtype)
         compare(selective_scan, scan, 'cpu', delta_softplus=True)
-        conv = conv_inputs(B=3, L=20, D=70, dtype=torch.float32)
+        conv = conv_inputs(B=3, L=20, D=70, dtype=dtype)
         compare(causal_conv1d, conv, 'cpu')
         for B in (1, 3, 4):
-            inner = inner_inputs(B=B, L=80, D=70, dtype=torch.float32)
-            compare(mamba_inner, inner, 'cpu')
+            inner = inner_inputs(B=B, L=80, D=70, dtype=dtype)
+            compare(mamba_inner, inner, 'cpu', inner_slack(dtype))
     finally:
         torch.set_num_threads(before)
 
@@ -91,6 +93,7 @@ def test_states_of_every_size(nan_poison):
 
 
 @needs_kernels
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     'sizes',
     [
@@ -99,11 +102,11 @@ def test_states_of_every_size(nan_poison):
         dict(K=1, B=1, L=200, D=3, N=2, R=1, W=80),
     ],
 )
-def test_inner_walks_several_spans(sizes, nan_poison):
+def test_inner_walks_several_spans(sizes, dtype, nan_poison):
     """64 steps each; a convolution may reach over more than one."""
-    inputs = inner_inputs(**sizes, dtype=torch.float32)
+    inputs = inner_inputs(**sizes, dtype=dtype)
     order = make_order(sizes['K'], sizes['L'])
-    compare(mamba_inner, inputs, 'cpu', order=order)
+    compare(mamba_inner, inputs, 'cpu', inner_slack(dtype), order=order)
 
 
 @needs_kernels

@@ -62,7 +62,7 @@ struct Parts {
 
 // Walk every direction of every batch element by spans, in parallel, the last
 // span first if `BACKWARDS`. `Weights(args, workspace)` is shared by all, with
-// load(args, k, unit) for each unit of channels; `Slot(args, weights, task,
+// load(k, unit) for each unit of channels; `Slot(args, weights, task,
 // width, workspace)` belongs to a task and has
 //
 //     parts                      its Parts
@@ -101,7 +101,7 @@ int for_each_span(const InnerArgs& args) {
     const FlushDenormals flush;
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < conv.K * units; ++i)
-      weights.load(args, i / units, i % units);
+      weights.load(i / units, i % units);
     int64_t parity = 0;
     for (int64_t first = 0; first < tasks; first += wave) {
       const int64_t count = min(wave, tasks - first);

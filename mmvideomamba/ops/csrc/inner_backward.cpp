@@ -7,6 +7,7 @@ namespace {
 
 // Both projections as the products read them.
 struct Weights {
+  const InnerArgs& args;
   int64_t channels, columns;
   int64_t ranks;        // whole vectors
   float *x_proj;        // [direction][projection][channel]
@@ -14,7 +15,8 @@ struct Weights {
   float *dt_proj_rows;  // [direction][channel][rank]
 
   Weights(const InnerArgs& args, Workspace& workspace)
-      : channels(round_up(args.conv.D, UNIT)),
+      : args(args),
+        channels(round_up(args.conv.D, UNIT)),
         columns(num_columns(args)),
         ranks(round_up(args.rank, LANES)) {
     x_proj = workspace.take(args.conv.K * num_projections(args) * channels);
@@ -22,7 +24,7 @@ struct Weights {
     dt_proj_rows = workspace.take(args.conv.K * channels * ranks);
   }
 
-  void load(const InnerArgs& args, int64_t k, int64_t unit) const {
+  void load(int64_t k, int64_t unit) const {
     const int64_t D = args.conv.D, R = args.rank, P = num_projections(args);
     for (int64_t i = unit * UNIT; i < (unit + 1) * UNIT; ++i) {
       const bool inside = i < D;

@@ -1,28 +1,103 @@
 // Forward pass of a mixer between its outer projections.
+#include "amx.h"
 #include "inner.h"
 #include "scan_forward.h"
 
 namespace {
 
+// x_proj as the products of float32 read it: [direction][channel][column].
+struct FloatProjection {
+  const int64_t channels, columns;
+  float* weight;
+
+  // What a task needs for a product.
+  struct Buffers {
+    Buffers(const InnerArgs&, int64_t, Workspace&) {}
+  };
+
+  FloatProjection(const InnerArgs& args, Workspace& workspace)
+      : channels(round_up(args.conv.D, UNIT)), columns(num_columns(args)) {
+    weight = workspace.take(args.conv.K * channels * columns);
+  }
+
+  void set(int64_t k, int64_t channel, int64_t column, float value) const {
+    weight[(k * channels + channel) * columns + column] = value;
+  }
+
+  // A task's part of the sum over channels; `to` holds zeros.
+  void multiply(const Task& task, int64_t k, const float* u, int64_t width,
+                int64_t steps, const Buffers&, float* to) const {
+    const float* right = weight + (k * channels + task.begin) * columns;
+    for (int64_t i = 0; i < task.width(); i += BLOCK)
+      add_product({u + i, width, 1}, {right + i * columns, columns},
+                  {to, columns}, steps, min(BLOCK, task.width() - i), columns);
+  }
+};
+
+#if defined(HAS_AMX)
+
+// The same as the products of bfloat16 read it: pairs of channels.
+struct HalfProjection {
+  const int64_t channels, columns;
+  uint16_t* weight;
+
+  struct Buffers {
+    HalfMatrix u;
+
+    Buffers(const InnerArgs&, int64_t width, Workspace& workspace) {
+      u.row = round_up(width, DEPTH);
+      u.data = take_halves(workspace, SPAN * u.row);
+    }
+  };
+
+  HalfProjection(const InnerArgs& args, Workspace& workspace)
+      : channels(round_up(args.conv.D, UNIT)), columns(num_columns(args)) {
+    const int64_t numbers = args.conv.K * channels * columns;
+    const int64_t unit = UNIT * columns;
+    weight = take_halves(workspace, numbers + unit);
+    // A task's last depth may reach one unit beyond its channels.
+    if (weight) std::memset(weight + numbers, 0, unit * sizeof(uint16_t));
+  }
+
+  void set(int64_t k, int64_t channel, int64_t column, float value) const {
+    weight[k * channels * columns + paired(channel, column, columns)] =
+        to_bfloat16(value);
+  }
+
+  void multiply(const Task& task, int64_t k, const float* u, int64_t width,
+                int64_t steps, const Buffers& buffers, float* to) const {
+    round_rows(u, width, steps, task.width(), buffers.u);
+    uint16_t* right = weight + (k * channels + task.begin) * columns;
+    ::multiply(buffers.u, {right, columns}, {to, columns}, steps, task.width(),
+               columns);
+  }
+};
+
+#endif
+
 // Both projections as the products read them.
+template <typename Projection>
 struct Weights {
-  int64_t channels, columns;
-  float *x_proj;   // [direction][channel][column]
-  float *dt_proj;  // [direction][rank][channel]
+  const InnerArgs& args;
+  const int64_t channels, columns;
+  const Projection x_proj;
+  float* dt_proj;  // [direction][rank][channel]
 
   Weights(const InnerArgs& args, Workspace& workspace)
-      : channels(round_up(args.conv.D, UNIT)), columns(num_columns(args)) {
-    x_proj = workspace.take(args.conv.K * channels * columns);
+      : args(args),
+        channels(round_up(args.conv.D, UNIT)),
+        columns(num_columns(args)),
+        x_proj(args, workspace) {
     dt_proj = workspace.take(args.conv.K * args.rank * channels);
   }
 
-  void load(const InnerArgs& args, int64_t k, int64_t unit) const {
+  void load(int64_t k, int64_t unit) const {
     const int64_t D = args.conv.D, R = args.rank, P = num_projections(args);
     for (int64_t i = unit * UNIT; i < (unit + 1) * UNIT; ++i) {
       const bool inside = i < D;
-      float* to = x_proj + (k * channels + i) * columns;
       for (int64_t p = 0; p < columns; ++p)
-        to[p] = inside && p < P ? args.x_proj[(k * P + p) * D + i] : 0.0f;
+        x_proj.set(k, i, p,
+                   inside && p < P ? args.x_proj[(k * P + p) * D + i] : 0.0f);
       for (int64_t r = 0; r < R; ++r)
         dt_proj[(k * R + r) * channels + i] =
             inside ? args.dt_proj[(k * D + i) * R + r] : 0.0f;
@@ -31,17 +106,19 @@ struct Weights {
 };
 
 // A task's convolved channels of a span, and the states of its scan.
+template <typename Projection>
 struct Slot {
   const InnerArgs& args;
-  const Weights& weights;
+  const Weights<Projection>& weights;
   const Task task;
   const int64_t width;  // of a row of u
   Parts parts;
   ConvBuffers conv;
   ScanBuffers scan;
+  typename Projection::Buffers product;
   float* u;             // [step of the span][channel]
 
-  Slot(const InnerArgs& args, const Weights& weights, const Task& task,
+  Slot(const InnerArgs& args, const Weights<Projection>& weights, const Task& task,
        int64_t width, Workspace& workspace)
       : args(args),
         weights(weights),
@@ -50,6 +127,7 @@ struct Slot {
         parts(args, workspace),
         conv(args.conv, width, workspace),
         scan(args.scan, width, workspace),
+        product(args, width, workspace),
         u(workspace.take(SPAN * width)) {}
 
   void begin(int64_t k) {
@@ -63,12 +141,7 @@ struct Slot {
     const int64_t steps = min(SPAN, args.conv.L - begin);
     for (int64_t t = 0; t < steps; ++t)
       convolve_step(args.conv, task, k, begin + t, conv, u + t * width);
-    const int64_t columns = weights.columns;
-    const float* x_proj =
-        weights.x_proj + (k * weights.channels + task.begin) * columns;
-    for (int64_t i = 0; i < task.width(); i += BLOCK)
-      add_product({u + i, width, 1}, {x_proj + i * columns, columns},
-                  {to, columns}, steps, min(BLOCK, task.width() - i), columns);
+    weights.x_proj.multiply(task, k, u, width, steps, product, to);
   }
 
   // Scan.
@@ -121,8 +194,17 @@ struct Slot {
   }
 };
 
+template <typename Projection>
+int run(const InnerArgs& args) {
+  return for_each_span<false, Weights<Projection>, Slot<Projection>>(args);
+}
+
 }  // namespace
 
 EXPORT(mamba_inner)(const InnerArgs* args) {
-  return for_each_span<false, Weights, Slot>(*args);
+#if defined(HAS_AMX)
+  if (args->conv.x.dtype == BFLOAT16 && has_tiles())
+    return run<HalfProjection>(*args);
+#endif
+  return run<FloatProjection>(*args);
 }
