@@ -2,7 +2,11 @@
 optim_wrapper = dict(
     type='BF16OptimWrapper',
     optimizer=dict(
-        type='AdamW', lr=3e-4, betas=(0.9, 0.999), weight_decay=0.05
+        type='AdamW',
+        lr=3e-4,
+        betas=(0.9, 0.999),
+        weight_decay=0.05,
+        fused=True,  # one pass over the parameters
     ),
     clip_grad=dict(max_norm=1.0),
     paramwise_cfg=dict(
