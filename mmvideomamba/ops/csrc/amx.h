@@ -59,15 +59,15 @@ INLINE int64_t paired(int64_t i, int64_t j, int64_t columns) {
 }
 
 // Round `columns` numbers of each row; fill up to whole depths with zeros.
-AMX void round_rows(const float* from, int64_t row, int64_t rows,
-                      int64_t columns, const HalfMatrix& to) {
+AMX void round_rows(const Matrix<const float>& from, int64_t rows,
+                    int64_t columns, const HalfMatrix& to) {
   for (int64_t t = 0; t < rows; ++t)
     for (int64_t i = 0; i < round_up(columns, DEPTH); i += TILE) {
       const int64_t inside = columns - i;
       const __mmask16 mask = inside >= TILE ? 0xffff
                              : inside > 0   ? (1 << inside) - 1
                                             : 0;
-      const __m512 v = _mm512_maskz_loadu_ps(mask, from + t * row + i);
+      const __m512 v = _mm512_maskz_loadu_ps(mask, from.data + t * from.row + i);
       _mm256_storeu_si256(
           reinterpret_cast<__m256i*>(to.data + t * to.row + i),
           (__m256i)_mm512_cvtneps_pbh(v));
@@ -77,7 +77,7 @@ AMX void round_rows(const float* from, int64_t row, int64_t rows,
 // c = a b for two tiles of rows and so many of columns, one or two.
 template <int COLUMNS>
 AMX INLINE void multiply_tiles(const HalfMatrix& a, const HalfMatrix& b,
-                                 int64_t depth, const Matrix<float>& c) {
+                          int64_t depth, const Matrix<float>& c) {
   const int64_t a_row = a.row * sizeof(uint16_t);
   const int64_t b_row = b.row * 2 * sizeof(uint16_t);
   const int64_t c_row = c.row * sizeof(float);
@@ -93,24 +93,26 @@ AMX INLINE void multiply_tiles(const HalfMatrix& a, const HalfMatrix& b,
     _tile_loadd(6, right, b_row);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 5, 6);
-    if (COLUMNS == 1) continue;
-    _tile_loadd(7, right + DEPTH, b_row);
-    _tile_dpbf16ps(2, 4, 7);
-    _tile_dpbf16ps(3, 5, 7);
+    if (COLUMNS == 2) {
+      _tile_loadd(7, right + DEPTH, b_row);
+      _tile_dpbf16ps(2, 4, 7);
+      _tile_dpbf16ps(3, 5, 7);
+    }
   }
   float* below = c.data + TILE * c.row;
   _tile_stored(0, c.data, c_row);
   _tile_stored(1, below, c_row);
-  if (COLUMNS == 1) return;
-  _tile_stored(2, c.data + TILE, c_row);
-  _tile_stored(3, below + TILE, c_row);
+  if (COLUMNS == 2) {
+    _tile_stored(2, c.data + TILE, c_row);
+    _tile_stored(3, below + TILE, c_row);
+  }
 }
 
 // c = a b. `rows` is rounded up to 2 TILE, `depth` to DEPTH and `columns` to
 // TILE, and memory must be there; beyond the depth it holds zeros.
-AMX void multiply(const HalfMatrix& a, const HalfMatrix& b,
-                    const Matrix<float>& c, int64_t rows, int64_t depth,
-                    int64_t columns) {
+AMX void set_product(const HalfMatrix& a, const HalfMatrix& b,
+                     const Matrix<float>& c, int64_t rows, int64_t depth,
+                     int64_t columns) {
   static const TileConfig config;
   // The compiler does not know that tiles read memory.
   __asm__ volatile("" ::: "memory");
@@ -121,7 +123,7 @@ AMX void multiply(const HalfMatrix& a, const HalfMatrix& b,
     int64_t j = 0;
     for (; j + 2 * TILE <= columns; j += 2 * TILE)
       multiply_tiles<2>(left, {b.data + 2 * j, b.row}, depth, {to + j, c.row});
-    if (j < columns)
+    for (; j < columns; j += TILE)
       multiply_tiles<1>(left, {b.data + 2 * j, b.row}, depth, {to + j, c.row});
   }
   _tile_release();

@@ -34,19 +34,6 @@ INLINE void pick(const float* from, int64_t columns, int64_t steps, int64_t N,
     std::memcpy(to + t * padded, from + t * columns, N * sizeof(float));
 }
 
-// Delta of a tile before its bias, from rows of projections; `dt_proj` is
-// [rank][channel], zero beyond the model's.
-INLINE void project_delta(const InnerArgs& args, const Tile& tile,
-                          const float* projected, const float* dt_proj,
-                          Block& delta) {
-  const int64_t channels = round_up(args.scan.D, UNIT);
-  std::memset(delta, 0, sizeof(delta));
-  add_product({projected, num_columns(args), 1},
-              {dt_proj + tile.k * args.rank * channels + tile.channel,
-               channels},
-              {delta[0], BLOCK}, tile.steps, args.rank, tile.padded());
-}
-
 // What a task holds of a span's sum: [step][column]. Two parts in turn, so that
 // a task may begin the next span while others still read its part of this one.
 struct Parts {

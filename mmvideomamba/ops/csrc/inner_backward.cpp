@@ -203,8 +203,12 @@ struct Slot {
     alignas(64) float bias[BLOCK], skip[BLOCK], buffers[2][BLOCK];
     load_parameter(args.scan, tile, args.scan.delta_bias, bias);
     load_parameter(args.scan, tile, args.scan.skip, skip);
-    project_delta(args, tile, projected + step * weights.columns,
-                  weights.dt_proj, at.delta);
+    const float* dt_proj = weights.dt_proj +
+                           tile.k * args.rank * weights.channels +
+                           tile.channel;
+    set_product({projected + step * weights.columns, weights.columns, 1},
+                {dt_proj, weights.channels}, {at.delta[0], BLOCK}, tile.steps,
+                args.rank, tile.padded());
     const float* input = u + step * width + tile.channel - task.begin;
     for (int64_t t = 0; t < tile.steps; ++t) {
       const float* grad_out =

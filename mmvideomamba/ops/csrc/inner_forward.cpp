@@ -5,89 +5,23 @@
 
 namespace {
 
-// x_proj as the products of float32 read it: [direction][channel][column].
-struct FloatProjection {
+// Both projections as products of float32.
+struct FloatWeights {
+  const InnerArgs& args;
   const int64_t channels, columns;
-  float* weight;
+  float *x_proj;   // [direction][channel][column]
+  float *dt_proj;  // [direction][rank][channel]
 
-  // What a task needs for a product.
+  // What a task needs for the products.
   struct Buffers {
     Buffers(const InnerArgs&, int64_t, Workspace&) {}
   };
 
-  FloatProjection(const InnerArgs& args, Workspace& workspace)
-      : channels(round_up(args.conv.D, UNIT)), columns(num_columns(args)) {
-    weight = workspace.take(args.conv.K * channels * columns);
-  }
-
-  void set(int64_t k, int64_t channel, int64_t column, float value) const {
-    weight[(k * channels + channel) * columns + column] = value;
-  }
-
-  // A task's part of the sum over channels; `to` holds zeros.
-  void multiply(const Task& task, int64_t k, const float* u, int64_t width,
-                int64_t steps, const Buffers&, float* to) const {
-    const float* right = weight + (k * channels + task.begin) * columns;
-    for (int64_t i = 0; i < task.width(); i += BLOCK)
-      add_product({u + i, width, 1}, {right + i * columns, columns},
-                  {to, columns}, steps, min(BLOCK, task.width() - i), columns);
-  }
-};
-
-#if defined(HAS_AMX)
-
-// The same as the products of bfloat16 read it: pairs of channels.
-struct HalfProjection {
-  const int64_t channels, columns;
-  uint16_t* weight;
-
-  struct Buffers {
-    HalfMatrix u;
-
-    Buffers(const InnerArgs&, int64_t width, Workspace& workspace) {
-      u.row = round_up(width, DEPTH);
-      u.data = take_halves(workspace, SPAN * u.row);
-    }
-  };
-
-  HalfProjection(const InnerArgs& args, Workspace& workspace)
-      : channels(round_up(args.conv.D, UNIT)), columns(num_columns(args)) {
-    const int64_t numbers = args.conv.K * channels * columns;
-    const int64_t unit = UNIT * columns;
-    weight = take_halves(workspace, numbers + unit);
-    // A task's last depth may reach one unit beyond its channels.
-    if (weight) std::memset(weight + numbers, 0, unit * sizeof(uint16_t));
-  }
-
-  void set(int64_t k, int64_t channel, int64_t column, float value) const {
-    weight[k * channels * columns + paired(channel, column, columns)] =
-        to_bfloat16(value);
-  }
-
-  void multiply(const Task& task, int64_t k, const float* u, int64_t width,
-                int64_t steps, const Buffers& buffers, float* to) const {
-    round_rows(u, width, steps, task.width(), buffers.u);
-    uint16_t* right = weight + (k * channels + task.begin) * columns;
-    ::multiply(buffers.u, {right, columns}, {to, columns}, steps, task.width(),
-               columns);
-  }
-};
-
-#endif
-
-// Both projections as the products read them.
-template <typename Projection>
-struct Weights {
-  const InnerArgs& args;
-  const int64_t channels, columns;
-  const Projection x_proj;
-  float* dt_proj;  // [direction][rank][channel]
-
-  Weights(const InnerArgs& args, Workspace& workspace)
+  FloatWeights(const InnerArgs& args, Workspace& workspace)
       : args(args),
         channels(round_up(args.conv.D, UNIT)),
-        columns(num_columns(args)),
-        x_proj(args, workspace) {
+        columns(num_columns(args)) {
+    x_proj = workspace.take(args.conv.K * channels * columns);
     dt_proj = workspace.take(args.conv.K * args.rank * channels);
   }
 
@@ -95,30 +29,118 @@ struct Weights {
     const int64_t D = args.conv.D, R = args.rank, P = num_projections(args);
     for (int64_t i = unit * UNIT; i < (unit + 1) * UNIT; ++i) {
       const bool inside = i < D;
+      float* to = x_proj + (k * channels + i) * columns;
       for (int64_t p = 0; p < columns; ++p)
-        x_proj.set(k, i, p,
-                   inside && p < P ? args.x_proj[(k * P + p) * D + i] : 0.0f);
+        to[p] = inside && p < P ? args.x_proj[(k * P + p) * D + i] : 0.0f;
       for (int64_t r = 0; r < R; ++r)
         dt_proj[(k * R + r) * channels + i] =
             inside ? args.dt_proj[(k * D + i) * R + r] : 0.0f;
     }
   }
+
+  // A task's part of the projections of u; `to` holds zeros.
+  void project(const Task& task, int64_t k, const Matrix<const float>& u,
+               int64_t steps, const Buffers&, float* to) const {
+    const float* weight = x_proj + (k * channels + task.begin) * columns;
+    for (int64_t i = 0; i < task.width(); i += BLOCK)
+      add_product({u.data + i, u.row, 1}, {weight + i * columns, columns},
+                  {to, columns}, steps, min(BLOCK, task.width() - i), columns);
+  }
+
+  // Delta of a task's channels before its bias, from projections.
+  void project_delta(const Task& task, int64_t k, const float* projected,
+                     int64_t steps, const Buffers&,
+                     const Matrix<float>& delta) const {
+    const float* weight = dt_proj + k * args.rank * channels + task.begin;
+    for (int64_t i = 0; i < task.width(); i += BLOCK)
+      set_product({projected, columns, 1}, {weight + i, channels},
+                  {delta.data + i, delta.row}, steps, args.rank,
+                  min(BLOCK, task.width() - i));
+  }
 };
 
+#if defined(HAS_AMX)
+
+// Both projections as products of bfloat16.
+struct HalfWeights {
+  const InnerArgs& args;
+  const int64_t channels, columns, ranks;
+  uint16_t *x_proj;   // [direction][channel][column], channels in pairs
+  uint16_t *dt_proj;  // [direction][rank][channel], ranks in pairs
+
+  struct Buffers {
+    HalfMatrix u, dt;
+
+    Buffers(const InnerArgs& args, int64_t width, Workspace& workspace) {
+      u.row = round_up(width, DEPTH);
+      u.data = take_halves(workspace, SPAN * u.row);
+      dt.row = round_up(args.rank, DEPTH);
+      dt.data = take_halves(workspace, SPAN * dt.row);
+    }
+  };
+
+  HalfWeights(const InnerArgs& args, Workspace& workspace)
+      : args(args),
+        channels(round_up(args.conv.D, UNIT)),
+        columns(num_columns(args)),
+        ranks(round_up(args.rank, DEPTH)) {
+    const int64_t numbers = args.conv.K * channels * columns;
+    const int64_t unit = UNIT * columns;
+    x_proj = take_halves(workspace, numbers + unit);
+    dt_proj = take_halves(workspace, args.conv.K * ranks * channels);
+    // A task's last depth may reach one unit beyond its channels.
+    if (x_proj) std::memset(x_proj + numbers, 0, unit * sizeof(uint16_t));
+  }
+
+  void load(int64_t k, int64_t unit) const {
+    const int64_t D = args.conv.D, R = args.rank, P = num_projections(args);
+    uint16_t* x_to = x_proj + k * channels * columns;
+    uint16_t* dt_to = dt_proj + k * ranks * channels;
+    for (int64_t i = unit * UNIT; i < (unit + 1) * UNIT; ++i) {
+      const bool inside = i < D;
+      for (int64_t p = 0; p < columns; ++p)
+        x_to[paired(i, p, columns)] = to_bfloat16(
+            inside && p < P ? args.x_proj[(k * P + p) * D + i] : 0.0f);
+      for (int64_t r = 0; r < ranks; ++r)
+        dt_to[paired(r, i, channels)] = to_bfloat16(
+            inside && r < R ? args.dt_proj[(k * D + i) * R + r] : 0.0f);
+    }
+  }
+
+  void project(const Task& task, int64_t k, const Matrix<const float>& u,
+               int64_t steps, const Buffers& buffers, float* to) const {
+    round_rows(u, steps, task.width(), buffers.u);
+    uint16_t* weight = x_proj + (k * channels + task.begin) * columns;
+    set_product(buffers.u, {weight, columns}, {to, columns}, steps,
+                task.width(), columns);
+  }
+
+  void project_delta(const Task& task, int64_t k, const float* projected,
+                     int64_t steps, const Buffers& buffers,
+                     const Matrix<float>& delta) const {
+    round_rows({projected, columns}, steps, args.rank, buffers.dt);
+    uint16_t* weight = dt_proj + k * ranks * channels + 2 * task.begin;
+    set_product(buffers.dt, {weight, channels}, delta, steps, args.rank,
+                task.width());
+  }
+};
+
+#endif
+
 // A task's convolved channels of a span, and the states of its scan.
-template <typename Projection>
+template <typename Weights>
 struct Slot {
   const InnerArgs& args;
-  const Weights<Projection>& weights;
+  const Weights& weights;
   const Task task;
   const int64_t width;  // of a row of u
   Parts parts;
   ConvBuffers conv;
   ScanBuffers scan;
-  typename Projection::Buffers product;
-  float* u;             // [step of the span][channel]
+  typename Weights::Buffers products;
+  float *u, *delta;     // [step of the span][channel]
 
-  Slot(const InnerArgs& args, const Weights<Projection>& weights, const Task& task,
+  Slot(const InnerArgs& args, const Weights& weights, const Task& task,
        int64_t width, Workspace& workspace)
       : args(args),
         weights(weights),
@@ -127,8 +149,9 @@ struct Slot {
         parts(args, workspace),
         conv(args.conv, width, workspace),
         scan(args.scan, width, workspace),
-        product(args, width, workspace),
-        u(workspace.take(SPAN * width)) {}
+        products(args, width, workspace),
+        u(workspace.take(SPAN * width)),
+        delta(workspace.take(SPAN * width)) {}
 
   void begin(int64_t k) {
     load_parameters(args.conv, task, k, conv);
@@ -141,13 +164,15 @@ struct Slot {
     const int64_t steps = min(SPAN, args.conv.L - begin);
     for (int64_t t = 0; t < steps; ++t)
       convolve_step(args.conv, task, k, begin + t, conv, u + t * width);
-    weights.x_proj.multiply(task, k, u, width, steps, product, to);
+    weights.project(task, k, {u, width}, steps, products, to);
   }
 
   // Scan.
   void finish(int64_t k, int64_t begin) {
     const int64_t N = args.scan.N, end = min(begin + SPAN, args.scan.L);
     if (args.projected && task.split == 0) save(k, begin, end - begin);
+    weights.project_delta(task, k, parts.total, end - begin, products,
+                          {delta, width});
     const bool gated = k == args.scan.K - 1;
     for (int64_t chunk = begin; chunk < end; chunk += CHUNK) {
       const int64_t step = chunk - begin, steps = min(CHUNK, end - chunk);
@@ -176,12 +201,10 @@ struct Slot {
     alignas(64) float bias[BLOCK], skip[BLOCK];
     load_parameter(args.scan, tile, args.scan.delta_bias, bias);
     load_parameter(args.scan, tile, args.scan.skip, skip);
-    project_delta(args, tile, parts.total + step * weights.columns,
-                  weights.dt_proj, at.delta);
-    const float* input = u + step * width + tile.channel - task.begin;
-    for (int64_t t = 0; t < tile.steps; ++t)
-      begin_step(args.scan, tile, t, at.delta[t], input + t * width, bias,
-                 skip, at);
+    for (int64_t t = 0; t < tile.steps; ++t) {
+      const int64_t row = (step + t) * width + tile.channel - task.begin;
+      begin_step(args.scan, tile, t, delta + row, u + row, bias, skip, at);
+    }
   }
 
   // Keep the projections for the backward pass.
@@ -194,9 +217,9 @@ struct Slot {
   }
 };
 
-template <typename Projection>
+template <typename Weights>
 int run(const InnerArgs& args) {
-  return for_each_span<false, Weights<Projection>, Slot<Projection>>(args);
+  return for_each_span<false, Weights, Slot<Weights>>(args);
 }
 
 }  // namespace
@@ -204,7 +227,7 @@ int run(const InnerArgs& args) {
 EXPORT(mamba_inner)(const InnerArgs* args) {
 #if defined(HAS_AMX)
   if (args->conv.x.dtype == BFLOAT16 && has_tiles())
-    return run<HalfProjection>(*args);
+    return run<HalfWeights>(*args);
 #endif
-  return run<FloatProjection>(*args);
+  return run<FloatWeights>(*args);
 }

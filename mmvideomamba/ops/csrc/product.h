@@ -22,15 +22,17 @@ struct Matrix {
   int64_t row;
 };
 
-template <int VECTORS>
-INLINE void add_tile(const Left& a, const Matrix<const float>& b,
-                     const Matrix<float>& c, int64_t depth) {
-  Vec sum[TILE_ROWS][VECTORS];
+template <bool ADD, int VECTORS>
+INLINE void multiply_tile(const Left& a, const Matrix<const float>& b,
+                          const Matrix<float>& c, int64_t depth) {
+  Vec sum[TILE_ROWS][VECTORS] = {};
+  if (ADD) {
 #pragma GCC unroll 4
-  for (int i = 0; i < TILE_ROWS; ++i)
+    for (int i = 0; i < TILE_ROWS; ++i)
 #pragma GCC unroll 4
-    for (int j = 0; j < VECTORS; ++j)
-      sum[i][j] = load(c.data + i * c.row + j * LANES);
+      for (int j = 0; j < VECTORS; ++j)
+        sum[i][j] = load(c.data + i * c.row + j * LANES);
+  }
   for (int64_t k = 0; k < depth; ++k) {
     Vec right[VECTORS];
 #pragma GCC unroll 4
@@ -49,21 +51,37 @@ INLINE void add_tile(const Left& a, const Matrix<const float>& b,
       store(c.data + i * c.row + j * LANES, sum[i][j]);
 }
 
-// c += a b. `rows` is rounded up to TILE_ROWS and `columns` to LANES, and
-// memory must be there; what lies in rows beyond does not matter.
+// `rows` is rounded up to TILE_ROWS and `columns` to LANES, and memory must be
+// there; what lies in rows beyond does not matter.
+template <bool ADD>
+INLINE void multiply(const Left& a, const Matrix<const float>& b,
+                     const Matrix<float>& c, int64_t rows, int64_t depth,
+                     int64_t columns) {
+  constexpr int64_t WIDTH = TILE_VECTORS * LANES;
+  for (int64_t i = 0; i < rows; i += TILE_ROWS) {
+    const Left left = {a.data + i * a.row, a.row, a.step};
+    float* to = c.data + i * c.row;
+    int64_t j = 0;
+    for (; j + WIDTH <= columns; j += WIDTH)
+      multiply_tile<ADD, TILE_VECTORS>(left, {b.data + j, b.row},
+                                       {to + j, c.row}, depth);
+    for (; j < columns; j += LANES)
+      multiply_tile<ADD, 1>(left, {b.data + j, b.row}, {to + j, c.row}, depth);
+  }
+}
+
+// c = a b
+INLINE void set_product(const Left& a, const Matrix<const float>& b,
+                        const Matrix<float>& c, int64_t rows, int64_t depth,
+                        int64_t columns) {
+  multiply<false>(a, b, c, rows, depth, columns);
+}
+
+// c += a b
 INLINE void add_product(const Left& a, const Matrix<const float>& b,
                         const Matrix<float>& c, int64_t rows, int64_t depth,
                         int64_t columns) {
-  for (int64_t i = 0; i < rows; i += TILE_ROWS) {
-    const Left left = {a.data + i * a.row, a.row, a.step};
-    int64_t j = 0;
-    for (; j + TILE_VECTORS * LANES <= columns; j += TILE_VECTORS * LANES)
-      add_tile<TILE_VECTORS>(left, {b.data + j, b.row},
-                             {c.data + i * c.row + j, c.row}, depth);
-    for (; j < columns; j += LANES)
-      add_tile<1>(left, {b.data + j, b.row}, {c.data + i * c.row + j, c.row},
-                  depth);
-  }
+  multiply<true>(a, b, c, rows, depth, columns);
 }
 
 }  // namespace
