@@ -53,25 +53,36 @@ INLINE uint16_t* take_halves(Workspace& workspace, int64_t n) {
   return reinterpret_cast<uint16_t*>(workspace.take((n + 1) / 2));
 }
 
-// Element (i, j) of a right factor with so many columns.
-INLINE int64_t paired(int64_t i, int64_t j, int64_t columns) {
-  return i / 2 * 2 * columns + 2 * j + i % 2;
+// TILE numbers from `i` on, rounded; zeros from `n` on.
+AMX INLINE __m256i round_numbers(const float* from, int64_t i, int64_t n) {
+  const int64_t inside = n - i;
+  const __mmask16 mask = inside >= TILE ? 0xffff
+                         : inside > 0   ? (1 << inside) - 1
+                                        : 0;
+  return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from + i));
 }
 
-// Round `columns` numbers of each row; fill up to whole depths with zeros.
+// Rows of a left factor, zeros from `columns` to a whole depth.
 AMX void round_rows(const Matrix<const float>& from, int64_t rows,
                     int64_t columns, const HalfMatrix& to) {
   for (int64_t t = 0; t < rows; ++t)
-    for (int64_t i = 0; i < round_up(columns, DEPTH); i += TILE) {
-      const int64_t inside = columns - i;
-      const __mmask16 mask = inside >= TILE ? 0xffff
-                             : inside > 0   ? (1 << inside) - 1
-                                            : 0;
-      const __m512 v = _mm512_maskz_loadu_ps(mask, from.data + t * from.row + i);
+    for (int64_t i = 0; i < round_up(columns, DEPTH); i += TILE)
       _mm256_storeu_si256(
           reinterpret_cast<__m256i*>(to.data + t * to.row + i),
-          (__m256i)_mm512_cvtneps_pbh(v));
-    }
+          round_numbers(from.data + t * from.row, i, columns));
+}
+
+// A column of a right factor, zeros from `n` to `padded`, a multiple of TILE:
+// pairs of numbers, `step` apart.
+AMX void round_pairs(const float* from, int64_t n, int64_t padded,
+                     uint16_t* to, int64_t step) {
+  for (int64_t i = 0; i < padded; i += TILE) {
+    alignas(32) uint16_t rounded[TILE];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(rounded),
+                       round_numbers(from, i, n));
+    for (int64_t j = 0; j < TILE; j += 2)
+      std::memcpy(to + (i + j) / 2 * step, rounded + j, 2 * sizeof(uint16_t));
+  }
 }
 
 // c = a b for two tiles of rows and so many of columns, one or two.

@@ -94,17 +94,15 @@ struct HalfWeights {
 
   void load(int64_t k, int64_t unit) const {
     const int64_t D = args.conv.D, R = args.rank, P = num_projections(args);
-    uint16_t* x_to = x_proj + k * channels * columns;
-    uint16_t* dt_to = dt_proj + k * ranks * channels;
-    for (int64_t i = unit * UNIT; i < (unit + 1) * UNIT; ++i) {
-      const bool inside = i < D;
-      for (int64_t p = 0; p < columns; ++p)
-        x_to[paired(i, p, columns)] = to_bfloat16(
-            inside && p < P ? args.x_proj[(k * P + p) * D + i] : 0.0f);
-      for (int64_t r = 0; r < ranks; ++r)
-        dt_to[paired(r, i, channels)] = to_bfloat16(
-            inside && r < R ? args.dt_proj[(k * D + i) * R + r] : 0.0f);
-    }
+    const int64_t channel = unit * UNIT, inside = min(UNIT, D - channel);
+    uint16_t* x_to = x_proj + (k * channels + channel) * columns;
+    for (int64_t p = 0; p < columns; ++p)
+      round_pairs(args.x_proj + (k * P + p) * D + channel, p < P ? inside : 0,
+                  UNIT, x_to + 2 * p, 2 * columns);
+    uint16_t* dt_to = dt_proj + k * ranks * channels + 2 * channel;
+    for (int64_t i = 0; i < UNIT; ++i)
+      round_pairs(args.dt_proj + (k * D + channel + i) * R, i < inside ? R : 0,
+                  ranks, dt_to + 2 * i, 2 * channels);
   }
 
   void project(const Task& task, int64_t k, const Matrix<const float>& u,
