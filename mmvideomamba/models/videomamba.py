@@ -228,7 +228,7 @@ class VideoMamba(BaseModule):
                 x = checkpoint(layer, x, order, use_reentrant=False)
             else:
                 x = layer(x, order)
-        return self._format_output(self.norm(x), grid)
+        return self._format_output(self.norm(x).to(x.dtype), grid)
 
     def _format_output(self, x: Tensor, grid: Grid) -> Tensor:
         if self.out_type == 'raw':

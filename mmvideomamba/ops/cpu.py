@@ -63,19 +63,23 @@ def why_not(device_type: str) -> Optional[str]:
     return loaded if isinstance(loaded, str) else None
 
 
-def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tuple[Tensor, Tensor]:
+def rms_norm(
+    x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
+) -> Tuple[Tensor, Tensor]:
     """The norm of `norm.py` over the last axis, and the scale it took.
 
     Args:
         x (Tensor): (..., C) float32.
         weight (Tensor): (C,) float32.
         eps (float): Added to the mean square.
+        dtype (torch.dtype): Of the result, float32 or bfloat16.
 
     Returns:
-        tuple: The result, as `x`, and the scale (...), for backward.
+        tuple: The result and the scale (...), for backward.
     """
     rows = x.contiguous()
-    out, scale = torch.empty_like(rows), x.new_empty(x.shape[:-1])
+    out = torch.empty_like(rows, dtype=dtype)
+    scale = x.new_empty(x.shape[:-1])
     kernels.run('rms_norm', _norm_args(rows, weight, out, scale, eps=eps))
     return out, scale
 
@@ -107,6 +111,7 @@ def _norm_args(x, weight, out, scale, **others) -> kernels.NormArgs:
         x=x,
         weight=weight.contiguous(),
         out=out,
+        dtype=kernels.DTYPES[out.dtype],
         scale=scale,
         **others,
     )

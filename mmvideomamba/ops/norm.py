@@ -26,12 +26,13 @@ def rms_norm(x: Tensor, weight: Tensor, eps: Optional[float] = None) -> Tensor:
             precision, float64's for float64.
 
     Returns:
-        Tensor: As `x`; float32 and twice differentiable where PyTorch's is,
-        once where the C++ kernel runs (float32 on a CPU).
+        Tensor: As `x`, and twice differentiable, from PyTorch. From the C++
+        kernel (float32 on a CPU) once differentiable, and under bfloat16
+        autocast bfloat16, which the product behind the norm would ask for.
     """
     if _has_kernel(x, weight):
         eps = torch.finfo(x.dtype).eps if eps is None else eps
-        return _rms_norm(x, weight, eps)[0]
+        return _rms_norm(x, weight, eps, _dtype_of_products(x))[0]
     return F.rms_norm(x, weight.shape, weight, eps)
 
 
@@ -45,14 +46,24 @@ def _has_kernel(x: Tensor, weight: Tensor) -> bool:
     )
 
 
+def _dtype_of_products(x: Tensor) -> torch.dtype:
+    autocast = torch.is_autocast_enabled('cpu')
+    if autocast and torch.get_autocast_dtype('cpu') == torch.bfloat16:
+        return torch.bfloat16
+    return x.dtype
+
+
 @torch.library.custom_op('mmvideomamba::rms_norm', mutates_args=())
-def _rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tuple[Tensor, Tensor]:
-    return cpu.rms_norm(x, weight, eps)
+def _rms_norm(
+    x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
+) -> Tuple[Tensor, Tensor]:
+    return cpu.rms_norm(x, weight, eps, dtype)
 
 
 @_rms_norm.register_fake
-def _(x, weight, eps):
-    return x.new_empty(x.shape), x.new_empty(x.shape[:-1])
+def _(x, weight, eps, dtype):
+    out = x.new_empty(x.shape, dtype=dtype)
+    return out, x.new_empty(x.shape[:-1])
 
 
 @torch.library.custom_op('mmvideomamba::rms_norm_backward', mutates_args=())
@@ -68,7 +79,7 @@ def _(grad, x, weight, scale):
 
 
 def _save(ctx, inputs, output) -> None:
-    x, weight, _ = inputs
+    x, weight, *_ = inputs
     scale = output[1]
     ctx.mark_non_differentiable(scale)
     ctx.set_materialize_grads(False)
@@ -76,7 +87,8 @@ def _save(ctx, inputs, output) -> None:
 
 
 def _differentiate(ctx, grad, _):
-    return (*_rms_norm_backward(grad, *ctx.saved_tensors), None)
+    gradients = _rms_norm_backward(grad, *ctx.saved_tensors)
+    return (*gradients, None, None)
 
 
 torch.library.register_autograd(

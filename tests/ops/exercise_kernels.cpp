@@ -215,14 +215,17 @@ void exercise_inner(const Sizes& s, Dtype dtype, bool ordered) {
     require(t->all_numbers(), "inner: NaN in a gradient");
 }
 
-void exercise_norm(int64_t rows, int64_t columns, int64_t threads) {
-  Tensor x(rows * columns), weight(columns), out(rows * columns), scale(rows);
+void exercise_norm(int64_t rows, int64_t columns, int64_t threads,
+                   Dtype dtype) {
+  Tensor x(rows * columns), weight(columns), scale(rows);
+  Tensor out(rows * columns, dtype);
   Tensor grad_x(rows * columns), grad_weight(threads * columns);
   x.fill(-9, 9), weight.fill(-1, 1);
   NormArgs args = {};
   args.rows = rows, args.columns = columns, args.threads = threads;
   args.eps = 1e-5, args.x = x.floats(), args.weight = weight.floats();
-  args.out = out.floats(), args.scale = scale.floats();
+  args.out = out.rows(1, rows, columns).data, args.dtype = dtype;
+  args.scale = scale.floats();
   require(CONCAT(rms_norm, ISA)(&args) == OK, "norm failed");
   require(out.all_numbers() && scale.all_numbers(), "norm: NaN");
   args.grad_x = grad_x.floats(), args.grad_weight = grad_weight.floats();
@@ -250,7 +253,9 @@ int main() {
       }
   for (const int64_t rows : {1, 2, 19})
     for (const int64_t columns : {1, 17, 64})
-      for (const int64_t threads : {1, 3}) exercise_norm(rows, columns, threads);
+      for (const int64_t threads : {1, 3})
+        for (const Dtype dtype : {FLOAT32, BFLOAT16})
+          exercise_norm(rows, columns, threads, dtype);
 #define NAME_(isa) #isa
 #define NAME(isa) NAME_(isa)
   std::puts("clean: " NAME(ISA));

@@ -46,6 +46,23 @@ def test_reads_strided_tokens(nan_poison):
     compare(torch.randn(2, 6, 9).transpose(0, 1)[..., :5], torch.randn(5))
 
 
+@needs_kernels
+def test_autocast_gets_what_the_next_product_takes():
+    """bfloat16 forward and backward, from float32 arithmetic."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(5, 37), torch.randn(37)
+    grad = torch.randn(5, 37).bfloat16()
+    with torch.autocast('cpu'):
+        actual = results(lambda x, w: rms_norm(x, w, 1e-5), x, weight, grad)
+    expected = results(
+        lambda x, w: rms_norm(x, w, 1e-5), x, weight, grad.float()
+    )
+    assert actual[0].dtype == torch.bfloat16
+    torch.testing.assert_close(actual[0], expected[0].bfloat16())
+    for ours, theirs in zip(actual[1:], expected[1:]):
+        assert torch.equal(ours, theirs)
+
+
 def test_no_tokens_and_tiny_ones():
     assert rms_norm(torch.ones(2, 0, 8), torch.ones(8), 1e-5).shape == (
         2,
@@ -79,7 +96,8 @@ def test_passes_opcheck():
     x = torch.randn(4, 6, requires_grad=True)
     weight = torch.randn(6, requires_grad=True)
     torch.library.opcheck(
-        torch.ops.mmvideomamba.rms_norm.default, (x, weight, 1e-5)
+        torch.ops.mmvideomamba.rms_norm.default,
+        (x, weight, 1e-5, torch.float32),
     )
 
 

@@ -79,14 +79,15 @@ struct InnerArgs {
   float* grad_dt_proj;     // (B, K, rank, D)
 };
 
-// All float32 and contiguous.
+// All contiguous, and float32 but for out.
 struct NormArgs {
   int64_t rows, columns;
   int64_t threads;         // OpenMP threads
   double eps;
   const float* x;          // (rows, columns)
   const float* weight;     // (columns)
-  float* out;              // (rows, columns); backward: its gradient
+  void* out;               // (rows, columns); backward: its gradient
+  Dtype dtype;             // of out
   float* scale;            // (rows), 1 / the root of the mean square
   float* grad_x;           // (rows, columns)
   float* grad_weight;      // (threads, columns), partial sums

@@ -2,50 +2,77 @@
 //
 //     y = r x w                                   r = 1 / sqrt(mean x^2 + eps)
 //     dx = r (dy w - x r^2 mean(dy w x))          dw = sum over rows of dy r x
-#include "vector.h"
-#include "abi.h"
+#include "rows.h"
 
-EXPORT(rms_norm)(const NormArgs* args) {
-  const int64_t C = args->columns;
-#pragma omp parallel for num_threads(args->threads)
-  for (int64_t row = 0; row < args->rows; ++row) {
-    const float* x = args->x + row * C;
-    float* y = args->out + row * C;
+namespace {
+
+INLINE float get(const float* from) { return *from; }
+INLINE float get(const uint16_t* from) {
+  const uint32_t wide = static_cast<uint32_t>(*from) << 16;
+  float value;
+  std::memcpy(&value, &wide, 4);
+  return value;
+}
+
+INLINE void put(float* to, float value) { *to = value; }
+INLINE void put(uint16_t* to, float value) { *to = to_bfloat16(value); }
+
+template <typename Number>
+int normalize(const NormArgs& args) {
+  const int64_t C = args.columns;
+#pragma omp parallel for num_threads(args.threads)
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const float* x = args.x + row * C;
+    Number* y = static_cast<Number*>(args.out) + row * C;
     float squares = 0.0f;
 #pragma omp simd reduction(+ : squares)
     for (int64_t i = 0; i < C; ++i) squares += x[i] * x[i];
     const float scale =
-        1.0f / __builtin_sqrtf(squares / C + static_cast<float>(args->eps));
-    args->scale[row] = scale;
+        1.0f / __builtin_sqrtf(squares / C + static_cast<float>(args.eps));
+    args.scale[row] = scale;
 #pragma omp simd
-    for (int64_t i = 0; i < C; ++i) y[i] = x[i] * scale * args->weight[i];
+    for (int64_t i = 0; i < C; ++i) put(y + i, x[i] * scale * args.weight[i]);
   }
   return OK;
 }
 
-EXPORT(rms_norm_backward)(const NormArgs* args) {
-  const int64_t C = args->columns;
-#pragma omp parallel for num_threads(args->threads)
-  for (int64_t task = 0; task < args->threads; ++task) {
-    float* grad_weight = args->grad_weight + task * C;
+template <typename Number>
+int differentiate(const NormArgs& args) {
+  const int64_t C = args.columns;
+#pragma omp parallel for num_threads(args.threads)
+  for (int64_t task = 0; task < args.threads; ++task) {
+    float* grad_weight = args.grad_weight + task * C;
     std::memset(grad_weight, 0, C * sizeof(float));
-    const int64_t end = args->rows * (task + 1) / args->threads;
-    for (int64_t row = args->rows * task / args->threads; row < end; ++row) {
-      const float* x = args->x + row * C;
-      const float* grad = args->out + row * C;
-      float* grad_x = args->grad_x + row * C;
-      const float scale = args->scale[row];
+    const int64_t end = args.rows * (task + 1) / args.threads;
+    for (int64_t row = args.rows * task / args.threads; row < end; ++row) {
+      const float* x = args.x + row * C;
+      const Number* grad = static_cast<const Number*>(args.out) + row * C;
+      float* grad_x = args.grad_x + row * C;
+      const float scale = args.scale[row];
       float product = 0.0f;
 #pragma omp simd reduction(+ : product)
       for (int64_t i = 0; i < C; ++i)
-        product += grad[i] * args->weight[i] * x[i];
+        product += get(grad + i) * args.weight[i] * x[i];
       const float share = product / C * scale * scale;
 #pragma omp simd
       for (int64_t i = 0; i < C; ++i) {
-        grad_weight[i] += grad[i] * scale * x[i];
-        grad_x[i] = scale * (grad[i] * args->weight[i] - x[i] * share);
+        const float g = get(grad + i);
+        grad_weight[i] += g * scale * x[i];
+        grad_x[i] = scale * (g * args.weight[i] - x[i] * share);
       }
     }
   }
   return OK;
+}
+
+}  // namespace
+
+EXPORT(rms_norm)(const NormArgs* args) {
+  return args->dtype == FLOAT32 ? normalize<float>(*args)
+                                : normalize<uint16_t>(*args);
+}
+
+EXPORT(rms_norm_backward)(const NormArgs* args) {
+  return args->dtype == FLOAT32 ? differentiate<float>(*args)
+                                : differentiate<uint16_t>(*args);
 }
