@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from conftest import TOLERANCES, assert_within
 from test_mixer import mix_by_the_equations
 
-from mmvideomamba.models import VideoMamba
+from mmvideomamba.models import VideoMamba, VideoTokenizer
 from mmvideomamba.registry import MODELS
 
 SMALL = dict(
@@ -151,6 +151,28 @@ def test_drop_path_rises_linearly():
     assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
 
 
+def test_drop_path_keeps_or_skips_a_samples_branch():
+    model = build(drop_path_rate=0.5)
+    block = model.layers[-1]
+    x = torch.randn(16, 3, 32)
+    order = torch.arange(3).expand(2, 3)
+    branch = block.mixer(block.norm(x), order)
+    torch.testing.assert_close(block(x, order), x + branch)
+    change = block.train()(x, order) - x
+    kept = change.flatten(1).any(1)
+    assert 0 < kept.sum() < 16
+    torch.testing.assert_close(change[kept], branch[kept] / 0.5)
+
+
+def test_the_tokenizer_is_a_convolution():
+    """Of whole tubelets; what is left at the ends is left out."""
+    projection = VideoTokenizer(3, 5, tubelet_size=2, patch_size=4).proj
+    torch.nn.init.normal_(projection.bias)
+    clip = torch.randn(2, 3, 5, 9, 14)
+    expected = torch.nn.Conv3d.forward(projection, clip)
+    torch.testing.assert_close(projection(clip), expected.movedim(1, -1))
+
+
 def test_initialisation_survives_mmengines_init_weights():
     model = build(
         init_cfg=[
@@ -177,8 +199,8 @@ def test_bfloat16_autocast_keeps_the_residual_stream_in_float32(backend):
     )
     with torch.autocast('cpu', torch.bfloat16):
         actual = model(clip())
-    assert dtypes == [torch.float32]
-    assert_within(actual.float(), expected, 2e-2)
+    assert dtypes == [torch.float32] and actual.dtype == torch.float32
+    assert_within(actual, expected, 2e-2)
 
 
 @pytest.mark.parametrize(
