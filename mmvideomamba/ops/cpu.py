@@ -110,8 +110,7 @@ def _norm_args(x, weight, out, scale, **others) -> kernels.NormArgs:
         threads=torch.get_num_threads(),
         x=x,
         weight=weight.contiguous(),
-        out=out,
-        dtype=kernels.DTYPES[out.dtype],
+        out=out.view(1, scale.numel(), len(weight)),
         scale=scale,
         **others,
     )

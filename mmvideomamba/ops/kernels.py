@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .memory import keep_freed_memory
 
-DTYPES = {torch.float32: 0, torch.bfloat16: 1}
+_DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 _STATUSES = {
     1: (ValueError, 'order: a direction must visit every token exactly once'),
     2: (MemoryError, 'no memory for the workspace of the scan kernels'),
@@ -94,8 +94,8 @@ class NormArgs(_Args):
     _fields_ = [
         *[(name, c_int64) for name in ('rows', 'columns', 'threads')],
         ('eps', c_double),
-        *[(name, c_void_p) for name in ('x', 'weight', 'out')],
-        ('dtype', c_int64),
+        *[(name, c_void_p) for name in ('x', 'weight')],
+        ('out', _Rows),
         *[(name, c_void_p) for name in ('scale', 'grad_x', 'grad_weight')],
     ]
 
@@ -147,7 +147,7 @@ def threading(batch: int, channels: int) -> dict:
 
 def readable(t: Tensor) -> Tensor:
     """`t` itself if the kernels can read it, else a copy that they can."""
-    if t.dtype not in DTYPES:
+    if t.dtype not in _DTYPES:
         t = t.float()
     return t if t.stride(-1) == 1 or t.shape[-1] == 1 else t.contiguous()
 
@@ -159,4 +159,4 @@ def parameter(t: Optional[Tensor]) -> Optional[Tensor]:
 
 def _rows(t: Tensor) -> _Rows:
     stride_k = t.stride(0) if t.ndim == 4 else 0
-    return _Rows(t.data_ptr(), stride_k, *t.stride()[-3:-1], DTYPES[t.dtype])
+    return _Rows(t.data_ptr(), stride_k, *t.stride()[-3:-1], _DTYPES[t.dtype])

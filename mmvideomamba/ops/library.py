@@ -15,6 +15,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
+from torch.library import custom_op, register_autograd
 
 
 class Kernels(NamedTuple):
@@ -103,7 +104,7 @@ def _wants_gradient(*inputs: Optional[Tensor]) -> bool:
     )
 
 
-@torch.library.custom_op('mmvideomamba::causal_conv1d', mutates_args=())
+@custom_op('mmvideomamba::causal_conv1d', mutates_args=())
 def _conv(
     x: Tensor,
     weight: Tensor,
@@ -120,9 +121,7 @@ def _(x, weight, bias, order, silu, engine):
     return x.new_empty(weight.shape[0], *x.shape)
 
 
-@torch.library.custom_op(
-    'mmvideomamba::causal_conv1d_backward', mutates_args=()
-)
+@custom_op('mmvideomamba::causal_conv1d_backward', mutates_args=())
 def _conv_backward(
     grad: Tensor,
     x: Tensor,
@@ -143,7 +142,7 @@ def _(grad, x, weight, bias, order, silu, engine):
     return _empty_gradients(x, weight, bias)
 
 
-@torch.library.custom_op('mmvideomamba::selective_scan', mutates_args=())
+@custom_op('mmvideomamba::selective_scan', mutates_args=())
 def _scan(
     u: Tensor,
     delta: Tensor,
@@ -183,9 +182,7 @@ def _(
     return u.new_empty(u.shape[1:]), states
 
 
-@torch.library.custom_op(
-    'mmvideomamba::selective_scan_backward', mutates_args=()
-)
+@custom_op('mmvideomamba::selective_scan_backward', mutates_args=())
 def _scan_backward(
     grad: Tensor,
     states: Tensor,
@@ -237,7 +234,7 @@ def _(
     return _empty_gradients(u, delta, A, B, C, D, z, delta_bias)
 
 
-@torch.library.custom_op('mmvideomamba::mamba_inner', mutates_args=())
+@custom_op('mmvideomamba::mamba_inner', mutates_args=())
 def _inner(
     xz: Tensor,
     conv_weight: Tensor,
@@ -283,7 +280,7 @@ def _(
     )
 
 
-@torch.library.custom_op('mmvideomamba::mamba_inner_backward', mutates_args=())
+@custom_op('mmvideomamba::mamba_inner_backward', mutates_args=())
 def _inner_backward(
     grad: Tensor,
     projected: Tensor,
@@ -377,22 +374,22 @@ def _refuse_second_derivative(ctx, *grads):
     )
 
 
-torch.library.register_autograd(
+register_autograd(
     'mmvideomamba::causal_conv1d',
     _differentiate_conv,
     setup_context=_save_conv,
 )
-torch.library.register_autograd(
+register_autograd(
     'mmvideomamba::selective_scan',
     _differentiate_scan,
     setup_context=_save_scan,
 )
-torch.library.register_autograd(
+register_autograd(
     'mmvideomamba::mamba_inner',
     _differentiate_inner,
     setup_context=_save_inner,
 )
 for _name in ('causal_conv1d', 'selective_scan', 'mamba_inner'):
-    torch.library.register_autograd(
+    register_autograd(
         f'mmvideomamba::{_name}_backward', _refuse_second_derivative
     )

@@ -9,6 +9,7 @@ from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
+from torch.library import custom_op, register_autograd
 from torch.nn import functional as F
 
 from . import cpu
@@ -53,7 +54,7 @@ def _dtype_of_products(x: Tensor) -> torch.dtype:
     return x.dtype
 
 
-@torch.library.custom_op('mmvideomamba::rms_norm', mutates_args=())
+@custom_op('mmvideomamba::rms_norm', mutates_args=())
 def _rms_norm(
     x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
 ) -> Tuple[Tensor, Tensor]:
@@ -66,7 +67,7 @@ def _(x, weight, eps, dtype):
     return out, x.new_empty(x.shape[:-1])
 
 
-@torch.library.custom_op('mmvideomamba::rms_norm_backward', mutates_args=())
+@custom_op('mmvideomamba::rms_norm_backward', mutates_args=())
 def _rms_norm_backward(
     grad: Tensor, x: Tensor, weight: Tensor, scale: Tensor
 ) -> Tuple[Tensor, Tensor]:
@@ -91,7 +92,7 @@ def _differentiate(ctx, grad, _):
     return (*gradients, None, None)
 
 
-torch.library.register_autograd(
+register_autograd(
     'mmvideomamba::rms_norm', _differentiate, setup_context=_save
 )
 
@@ -102,6 +103,4 @@ def _refuse_second_derivative(ctx, *grads):
     )
 
 
-torch.library.register_autograd(
-    'mmvideomamba::rms_norm_backward', _refuse_second_derivative
-)
+register_autograd('mmvideomamba::rms_norm_backward', _refuse_second_derivative)

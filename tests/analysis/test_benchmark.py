@@ -98,14 +98,14 @@ def test_training_memory_is_linear_in_frames_and_less_with_cp():
         turns=1,
         batch_size=16,
         report=lambda line: None,
-        build=partial(tiny_workload, num_layers=6),
+        build=partial(tiny_workload, num_layers=8),
     )
     costs = [row['training'] for row in rows]
     for cost in costs:
         assert cost['memory'] > 16 * cost[PER_CLIP]
     short, middle, long, again = (cost[PER_CLIP] for cost in costs)
     assert long - middle == pytest.approx(2 * (middle - short), rel=0.1)
-    assert again < 0.75 * long
+    assert again < 0.7 * long
 
 
 def test_the_results_are_complete_and_ready_for_json():

@@ -224,8 +224,7 @@ void exercise_norm(int64_t rows, int64_t columns, int64_t threads,
   NormArgs args = {};
   args.rows = rows, args.columns = columns, args.threads = threads;
   args.eps = 1e-5, args.x = x.floats(), args.weight = weight.floats();
-  args.out = out.rows(1, rows, columns).data, args.dtype = dtype;
-  args.scale = scale.floats();
+  args.out = out.rows(1, rows, columns), args.scale = scale.floats();
   require(CONCAT(rms_norm, ISA)(&args) == OK, "norm failed");
   require(out.all_numbers() && scale.all_numbers(), "norm: NaN");
   args.grad_x = grad_x.floats(), args.grad_weight = grad_weight.floats();

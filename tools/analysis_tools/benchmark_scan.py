@@ -8,10 +8,10 @@ Examples:
 One call is what a block of VideoMamba-S computes: both directions, softplus
 of delta, skip connection, gate. Engines take turns, so that a machine that
 changes its pace changes it for all, on a CPU each in a process of its own; a
-ratio is computed within each turn and
-its spread is the middle half over the turns. Public implementations run beside
-ours where they are installed: mamba-ssm's scan called once per direction with
-flips, as models built on it do, mambapy (extra `bench`) and transformers.
+ratio is computed within each turn and its spread is the middle half over the
+turns. Public implementations run beside ours where they are installed:
+mamba-ssm's scan called once per direction with flips, as models built on it
+do, mambapy (extra `bench`) and transformers.
 """
 
 import argparse

@@ -86,8 +86,7 @@ struct NormArgs {
   double eps;
   const float* x;          // (rows, columns)
   const float* weight;     // (columns)
-  void* out;               // (rows, columns); backward: its gradient
-  Dtype dtype;             // of out
+  Rows out;                // (rows, columns); backward: its gradient
   float* scale;            // (rows), 1 / the root of the mean square
   float* grad_x;           // (rows, columns)
   float* grad_weight;      // (threads, columns), partial sums

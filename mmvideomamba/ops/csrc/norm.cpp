@@ -7,12 +7,7 @@
 namespace {
 
 INLINE float get(const float* from) { return *from; }
-INLINE float get(const uint16_t* from) {
-  const uint32_t wide = static_cast<uint32_t>(*from) << 16;
-  float value;
-  std::memcpy(&value, &wide, 4);
-  return value;
-}
+INLINE float get(const uint16_t* from) { return from_bfloat16(*from); }
 
 INLINE void put(float* to, float value) { *to = value; }
 INLINE void put(uint16_t* to, float value) { *to = to_bfloat16(value); }
@@ -23,7 +18,7 @@ int normalize(const NormArgs& args) {
 #pragma omp parallel for num_threads(args.threads)
   for (int64_t row = 0; row < args.rows; ++row) {
     const float* x = args.x + row * C;
-    Number* y = static_cast<Number*>(args.out) + row * C;
+    Number* y = static_cast<Number*>(args.out.data) + row * C;
     float squares = 0.0f;
 #pragma omp simd reduction(+ : squares)
     for (int64_t i = 0; i < C; ++i) squares += x[i] * x[i];
@@ -46,7 +41,7 @@ int differentiate(const NormArgs& args) {
     const int64_t end = args.rows * (task + 1) / args.threads;
     for (int64_t row = args.rows * task / args.threads; row < end; ++row) {
       const float* x = args.x + row * C;
-      const Number* grad = static_cast<const Number*>(args.out) + row * C;
+      const Number* grad = static_cast<const Number*>(args.out.data) + row * C;
       float* grad_x = args.grad_x + row * C;
       const float scale = args.scale[row];
       float product = 0.0f;
@@ -68,11 +63,11 @@ int differentiate(const NormArgs& args) {
 }  // namespace
 
 EXPORT(rms_norm)(const NormArgs* args) {
-  return args->dtype == FLOAT32 ? normalize<float>(*args)
+  return args->out.dtype == FLOAT32 ? normalize<float>(*args)
                                 : normalize<uint16_t>(*args);
 }
 
 EXPORT(rms_norm_backward)(const NormArgs* args) {
-  return args->dtype == FLOAT32 ? differentiate<float>(*args)
+  return args->out.dtype == FLOAT32 ? differentiate<float>(*args)
                                 : differentiate<uint16_t>(*args);
 }

@@ -31,6 +31,13 @@ INLINE int64_t row_offset(const Rows& rows, int64_t k, int64_t b, int64_t l) {
   return k * rows.stride_k + b * rows.stride_b + l * rows.stride_l;
 }
 
+INLINE float from_bfloat16(uint16_t half) {
+  const uint32_t wide = static_cast<uint32_t>(half) << 16;
+  float value;
+  std::memcpy(&value, &wide, 4);
+  return value;
+}
+
 // Read `n` numbers from `offset`; fill up to `width`, a multiple of LANES,
 // with zeros.
 INLINE void load_row(const Rows& rows, int64_t offset, int64_t n,
@@ -40,10 +47,7 @@ INLINE void load_row(const Rows& rows, int64_t offset, int64_t n,
     std::memcpy(to, from, n * sizeof(float));
   } else {
     const uint16_t* from = static_cast<const uint16_t*>(rows.data) + offset;
-    for (int64_t i = 0; i < n; ++i) {
-      const uint32_t wide = static_cast<uint32_t>(from[i]) << 16;
-      std::memcpy(to + i, &wide, 4);
-    }
+    for (int64_t i = 0; i < n; ++i) to[i] = from_bfloat16(from[i]);
   }
   for (int64_t i = n; i < width; ++i) to[i] = 0.0f;
 }
