@@ -38,15 +38,11 @@ class _Args(ctypes.Structure):
 
     def __init__(self, **values) -> None:
         super().__init__()
-        self.tensors = []
-        types = dict(self._fields_)
+        self.values = values
         for name, value in values.items():
             if isinstance(value, Tensor):
-                self.tensors.append(value)
-                as_rows = types[name] is _Rows
+                as_rows = isinstance(getattr(self, name), _Rows)
                 value = _rows(value) if as_rows else value.data_ptr()
-            elif isinstance(value, _Args):
-                self.tensors += value.tensors
             if value is not None:
                 setattr(self, name, value)
 

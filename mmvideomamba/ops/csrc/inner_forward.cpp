@@ -5,8 +5,9 @@
 
 namespace {
 
-// A task's convolved channels of a span, and the states of its scan.
-template <typename Weights>
+// A task's convolved channels of a span, and the states of its scan. DEGREE is
+// that of the decay's `EXP2`.
+template <typename Weights, int DEGREE>
 struct Slot {
   const InnerArgs& args;
   const Weights& weights;
@@ -64,10 +65,10 @@ struct Slot {
                   task.b, next);
       ahead.point(2, args.scan, gated ? args.scan.z : args.scan.out, k, task.b,
                   next);
-      scan_chunk(args.scan, task, k, chunk, scan, ahead,
-                 [&](const Tile& tile, Recurrence& at) {
-                   load_tile(tile, step, at);
-                 });
+      scan_chunk<DEGREE>(args.scan, task, k, chunk, scan, ahead,
+                         [&](const Tile& tile, Recurrence& at) {
+                           load_tile(tile, step, at);
+                         });
     }
   }
 
@@ -95,9 +96,9 @@ struct Slot {
   }
 };
 
-template <typename Weights>
+template <typename Weights, int DEGREE>
 int run(const InnerArgs& args) {
-  return for_each_span<false, Weights, Slot<Weights>>(args);
+  return for_each_span<false, Weights, Slot<Weights, DEGREE>>(args);
 }
 
 }  // namespace
@@ -105,7 +106,7 @@ int run(const InnerArgs& args) {
 EXPORT(mamba_inner)(const InnerArgs* args) {
 #if defined(HAS_AMX)
   if (args->conv.x.dtype == BFLOAT16 && has_tiles())
-    return run<HalfWeights>(*args);
+    return run<HalfWeights, SHORT>(*args);
 #endif
-  return run<FloatWeights>(*args);
+  return run<FloatWeights, EXACT>(*args);
 }

@@ -29,10 +29,10 @@ void scan(const ScanArgs& args, const Task& task, const ScanBuffers& buffers) {
       ahead.point(1, args, args.delta, k, task.b, next);
       ahead.point(2, args, either(args.sum, args.out), k, task.b, next);
       ahead.point(3, args, gated ? args.z : args.u, k, task.b, next);
-      scan_chunk(args, task, k, begin, buffers, ahead,
-                 [&](const Tile& tile, Recurrence& at) {
-                   load_tile(args, tile, at);
-                 });
+      scan_chunk<EXACT>(args, task, k, begin, buffers, ahead,
+                        [&](const Tile& tile, Recurrence& at) {
+                          load_tile(args, tile, at);
+                        });
     }
   }
 }

@@ -25,8 +25,8 @@ struct Recurrence {
 };
 
 // Advance STATES states of one vector of channels by the steps of a chunk
-// and add what they contribute to y.
-template <int ROWS>
+// and add what they contribute to y. DEGREE is that of the decay's `EXP2`.
+template <int DEGREE, int ROWS>
 INLINE void advance(int64_t steps, int64_t padded, const float* delta,
                     const float* drive, const float* b, const float* c,
                     const float* rates, float* states, float* y,
@@ -42,7 +42,8 @@ INLINE void advance(int64_t steps, int64_t padded, const float* delta,
     Vec even = load(y + t * BLOCK), odd = {};
 #pragma GCC unroll 16
     for (int n = 0; n < STATES; ++n) {
-      const Vec decay = exp2_product(delta_t, load(rates + n * LANES));
+      const Vec decay =
+          exp2_product<DEGREE>(delta_t, load(rates + n * LANES));
       s[n] = decay * s[n] + drive_t * b[t * padded + n];
       if (n % 2)
         odd += s[n] * c[t * padded + n];
@@ -101,7 +102,7 @@ void save_states(const ScanArgs& args, const Task& task, int64_t k,
 
 // Scan a chunk, whose B and C are in the buffers. `load_tile(tile, at)` begins
 // every step of a tile; `ahead` are rows of the chunk to come.
-template <int ROWS, typename LoadTile>
+template <int DEGREE, int ROWS, typename LoadTile>
 INLINE void scan_chunk(const ScanArgs& args, const Task& task, int64_t k,
                        int64_t begin, const ScanBuffers& buffers,
                        const Ahead<ROWS>& ahead, LoadTile load_tile) {
@@ -117,9 +118,9 @@ INLINE void scan_chunk(const ScanArgs& args, const Task& task, int64_t k,
     for (int64_t i = 0; i < tile.padded(); i += LANES)
       for (int64_t n = 0; n < padded; n += STATES) {
         const int64_t v = (channel - task.begin + i) * padded + n * LANES;
-        advance(steps, padded, at.delta[0] + i, at.drive[0] + i,
-                buffers.b + n, buffers.c + n, buffers.rates + v,
-                buffers.states + v, at.y[0] + i, ahead, channel + i);
+        advance<DEGREE>(steps, padded, at.delta[0] + i, at.drive[0] + i,
+                        buffers.b + n, buffers.c + n, buffers.rates + v,
+                        buffers.states + v, at.y[0] + i, ahead, channel + i);
       }
     merge(args, tile, at.y);
   }

@@ -65,9 +65,23 @@ INLINE Vec from_bits(IntVec v) {
 // x - 1.5 * 2^23 rounds to an integer, which the low bits of x then hold.
 constexpr float ROUNDING = 12582912.0f;
 
-// 2^(x * y), relative error 1e-7. The product is never rounded, so a large
-// exponent keeps its fraction. Near zero the slope is exact to 3e-7: a decay
-// just below one is applied thousands of times.
+// Polynomials of 2^f for f in [-1/2, 1/2], from the constant on. Near zero the
+// slope is exact to 3e-7: a decay just below one is applied thousands of times.
+constexpr int EXACT = 5;  // relative error 1e-7
+constexpr int SHORT = 3;  // 1.2e-4, a sixteenth of bfloat16's rounding
+template <int DEGREE>
+constexpr float EXP2[DEGREE + 1] = {};
+template <>
+constexpr float EXP2<EXACT>[] = {1.0f,           0.693146997f,
+                                 0.240222562f,   5.55072170e-2f,
+                                 9.67085366e-3f, 1.32658347e-3f};
+template <>
+constexpr float EXP2<SHORT>[] = {1.0f, 0.693147181f, 0.242119998f,
+                                 5.54912762e-2f};
+
+// 2^(x * y). The product is never rounded, so a large exponent keeps its
+// fraction.
+template <int DEGREE = EXACT>
 INLINE Vec exp2_product(Vec x, Vec y) {
 #if !defined(__AVX512F__)
   // Keep the exponent in range, and NaN a NaN: it compares false.
@@ -79,12 +93,9 @@ INLINE Vec exp2_product(Vec x, Vec y) {
   const Vec shifted = x * y + splat(ROUNDING);
   const Vec whole = shifted - splat(ROUNDING);
   const Vec f = x * y - whole;
-  Vec p = splat(1.32658347e-3f);
-  p = p * f + splat(9.67085366e-3f);
-  p = p * f + splat(5.55072170e-2f);
-  p = p * f + splat(0.240222562f);
-  p = p * f + splat(0.693146997f);
-  p = p * f + splat(1.0f);
+  Vec p = splat(EXP2<DEGREE>[DEGREE]);
+#pragma GCC unroll 8
+  for (int i = DEGREE - 1; i >= 0; --i) p = p * f + splat(EXP2<DEGREE>[i]);
 #if defined(__AVX512F__)
   // The masked form, as g++ warns about the inside of the plain one.
   return (Vec)_mm512_maskz_scalef_ps(-1, (__m512)p, (__m512)whole);
