@@ -4,9 +4,8 @@ Two protocols:
 
 - `complete` counts every product: linear layers, matrix products and
   convolutions one per multiply-accumulate, norms with a mean (layer, batch,
-  group) as fvcore counts them, and the selective scan as Mamba's authors do:
-  9 per token, channel and state of each direction, one more per token and
-  channel for the skip D and one for the gate z.
+  group) as fvcore counts them, and the operators of the state space model as
+  `mmvideomamba.ops.flops` does.
 - `paper` leaves out what happens inside the state space model: convolution,
   x_proj, dt_proj and scan. The usual counters do not see it, since it hides
   in one fused function, and the paper's tables print what they see: the
@@ -126,7 +125,7 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self.macs: Dict[Tuple[str, str], int] = defaultdict(int)
         self._running = ['']
-        self._formulas = {**flop_registry, **_own_formulas()}
+        self._formulas = {**flop_registry, **_norm_formulas()}
         for name, module in model.named_modules():
             module.register_forward_pre_hook(partial(self._enter, name))
             module.register_forward_hook(self._leave)
@@ -153,17 +152,9 @@ def _collapse(name: str) -> str:
     return re.sub(r'(?<=\.)\d+(?=\.|$)', '*', name)
 
 
-def _own_formulas() -> dict:
-    """Formulas of the operators that torch's own registry lacks."""
-    aten, ours = torch.ops.aten, torch.ops.mmvideomamba
-
-    def scan(u, delta, A, B, C, D, z, *args, **kwargs):
-        per_element = 9 * A.shape[-1] + (D is not None) + (z is not None)
-        return OPERATIONS_PER_MAC * per_element * u.numel()
-
-    def conv(x, weight, *args, **kwargs):
-        num_directions, _, width = weight.shape
-        return OPERATIONS_PER_MAC * num_directions * width * x.numel()
+def _norm_formulas() -> dict:
+    """Formulas of the norms, which torch's registry lacks."""
+    aten = torch.ops.aten
 
     def norm(x, *args, **kwargs):
         return OPERATIONS_PER_MAC * 5 * x.numel()
@@ -173,8 +164,6 @@ def _own_formulas() -> dict:
         return OPERATIONS_PER_MAC * 2 * x.numel()
 
     return {
-        ours.selective_scan: scan,
-        ours.causal_conv1d: conv,
         aten.native_layer_norm: norm,
         aten.native_group_norm: norm,
         aten.native_batch_norm: batch_norm,

@@ -1,5 +1,6 @@
 """Sequence operators: tensors in, tensors out; knows torch only."""
 
+from . import flops  # noqa: F401, which PyTorch's counter consults
 from .inner import scan_inputs
 from .interface import (
     BACKENDS,

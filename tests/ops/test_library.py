@@ -3,6 +3,7 @@
 import pytest
 import torch
 from test_operators import conv_inputs, inner_inputs, make_order, scan_inputs
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmvideomamba.ops import causal_conv1d, cpu, mamba_inner, selective_scan
 
@@ -99,6 +100,26 @@ def test_inner_is_one_node_and_compiles(fused):
         for model in (Inner(), compiled)
     )
     torch.testing.assert_close(traced, eager)
+
+
+@pytest.mark.parametrize('device', ['cpu', 'meta'])
+def test_pytorch_counts_the_operations(fused, device):
+    """As one operator or as several, and twice as many in backward."""
+    K, B, L, D, N, R, W = 2, 3, 20, 5, 4, 2, 3
+    inputs = {
+        name: t.to(device).requires_grad_()
+        for name, t in inner_inputs(
+            K, B, L, D, N, R, W, dtype=torch.float32
+        ).items()
+    }
+    with FlopCounterMode(display=False) as counter:
+        out = mamba_inner(**inputs, order=make_order(K, L).to(device))
+    per_element = W + (R + 2 * N) + R + 9 * N + 2
+    forward = 2 * K * B * L * D * per_element
+    assert counter.get_total_flops() == forward
+    with FlopCounterMode(display=False) as counter:
+        out.sum().backward()
+    assert counter.get_total_flops() == 2 * forward
 
 
 def test_inner_keeps_the_projections_but_no_wider_tensor(fused):
