@@ -17,8 +17,9 @@ class CheckedVideoDataset(VideoDataset):
 
     Raises:
         FileNotFoundError: The list, or a video it names, does not exist.
-        ValueError: The list is empty, a line does not parse, or a label lies
-            outside `num_classes`, where that is given.
+        ValueError: The list is empty, a line does not parse or lacks a label
+            (which only `test_mode` can do without), or a label lies outside
+            `num_classes`, where that is given.
     """
 
     def load_data_list(self) -> List[dict]:
@@ -40,9 +41,12 @@ class CheckedVideoDataset(VideoDataset):
         if not lines:
             raise ValueError(f'the list file {self.ann_file} is empty')
         for number, line in enumerate(lines, 1):
-            _, *labels = line.strip().split(self.delimiter)
-            well_formed = all(label.isdigit() for label in labels)
-            if not well_formed or (len(labels) > 1 and not self.multi_class):
+            video, *labels = line.strip().split(self.delimiter)
+            number_fits = len(labels) == 1 or (
+                self.multi_class if labels else self.test_mode
+            )
+            numeric = all(map(str.isdecimal, labels))
+            if not (video and number_fits and numeric):
                 raise ValueError(
                     f'{self.ann_file}, line {number}: expected '
                     f"'VIDEO{self.delimiter}LABEL', got {line!r}. If names "
@@ -51,12 +55,13 @@ class CheckedVideoDataset(VideoDataset):
                 )
 
     def _check_labels(self, data_list: List[dict]) -> None:
-        if self.num_classes is None or self.multi_class:
+        if self.num_classes is None:
             return
         for data in data_list:
-            if data['label'] >= self.num_classes:
+            labels = data['label'] if self.multi_class else [data['label']]
+            if max(labels, default=0) >= self.num_classes:
                 raise ValueError(
-                    f'{self.ann_file}: label {data["label"]} of '
+                    f'{self.ann_file}: label {max(labels)} of '
                     f'{data["filename"]} does not fit num_classes='
                     f'{self.num_classes}; labels count from 0'
                 )

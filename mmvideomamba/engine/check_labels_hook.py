@@ -19,7 +19,11 @@ class CheckLabelsHook(Hook):
         model = runner.model
         if is_model_wrapper(model):
             model = model.module
-        num_classes = model.cls_head.num_classes
+        # A detector's head is another.
+        head = getattr(model, 'cls_head', None)
+        num_classes = getattr(head, 'num_classes', None)
+        if num_classes is None:
+            return
         for loop in (
             runner._train_loop,
             runner._val_loop,

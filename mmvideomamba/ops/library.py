@@ -328,8 +328,7 @@ def _differentiate_conv(ctx, grad):
 
 
 def _save_scan(ctx, inputs, output) -> None:
-    *tensors, ctx.delta_softplus, order, ctx.engine, saved = inputs
-    assert saved, 'the operator is called through `selective_scan`'
+    *tensors, ctx.delta_softplus, order, ctx.engine, ctx.saved = inputs
     states = output[1]
     ctx.mark_non_differentiable(states)
     ctx.set_materialize_grads(False)
@@ -337,6 +336,9 @@ def _save_scan(ctx, inputs, output) -> None:
 
 
 def _differentiate_scan(ctx, grad, _):
+    if grad is None:
+        return (None,) * 12
+    _require_saved(ctx)
     states, *tensors, order = ctx.saved_tensors
     gradients = _scan_backward(
         grad, states, *tensors, ctx.delta_softplus, order, ctx.engine
@@ -345,8 +347,7 @@ def _differentiate_scan(ctx, grad, _):
 
 
 def _save_inner(ctx, inputs, output) -> None:
-    *tensors, order, ctx.engine, saved = inputs
-    assert saved, 'the operator is called through `mamba_inner`'
+    *tensors, order, ctx.engine, ctx.saved = inputs
     _, projected, states = output
     ctx.mark_non_differentiable(projected, states)
     ctx.set_materialize_grads(False)
@@ -354,8 +355,19 @@ def _save_inner(ctx, inputs, output) -> None:
 
 
 def _differentiate_inner(ctx, grad, *_):
+    if grad is None:
+        return (None,) * 11
+    _require_saved(ctx)
     gradients = _inner_backward(grad, *ctx.saved_tensors, ctx.engine)
     return (*gradients, None, None, None)
+
+
+def _require_saved(ctx) -> None:
+    if not ctx.saved:
+        raise RuntimeError(
+            'nothing was kept for a backward pass: the model was exported '
+            'under torch.no_grad(); export it with gradients enabled'
+        )
 
 
 def _spread(gradients: List[Tensor], *inputs: Optional[Tensor]) -> list:

@@ -88,6 +88,8 @@ def _save(ctx, inputs, output) -> None:
 
 
 def _differentiate(ctx, grad, _):
+    if grad is None:
+        return (None,) * 4
     gradients = _rms_norm_backward(grad, *ctx.saved_tensors)
     return (*gradients, None, None)
 

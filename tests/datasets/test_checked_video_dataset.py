@@ -44,6 +44,9 @@ def test_names_with_spaces_take_another_delimiter(build, tmp_path):
         (None, FileNotFoundError, r'no list file .*list.txt'),
         ('', ValueError, r'list.txt is empty'),
         ('a.mp4 0\nb c.mp4 1\n', ValueError, r"line 2: .* got 'b c.mp4 1'"),
+        ('a.mp4 0\n\n', ValueError, r"line 2: .* got ''"),
+        ('a.mp4\n', ValueError, r"line 1: .* got 'a.mp4'"),
+        ('a.mp4 \u00b2\n', ValueError, r'line 1: .* got'),
         ('a.mp4 cat\n', ValueError, r"line 1: .* got 'a.mp4 cat'"),
         ('a.mp4 5\n', ValueError, r'label 5 of .*a.mp4 .* num_classes=5'),
         (
@@ -56,3 +59,13 @@ def test_names_with_spaces_take_another_delimiter(build, tmp_path):
 def test_what_is_wrong_is_said(build, text, error, message):
     with pytest.raises(error, match=message):
         build(text, num_classes=5)
+
+
+def test_labels_of_several_classes_fit_too(build):
+    with pytest.raises(ValueError, match=r'label 9 of .* num_classes=4'):
+        build('a.mp4 1 9\n', num_classes=4, multi_class=True)
+
+
+def test_a_list_to_predict_needs_no_labels(build):
+    dataset = build('a.mp4\n', test_mode=True)
+    assert dataset.get_data_info(0)['label'] == -1

@@ -5,7 +5,13 @@ import torch
 from test_operators import conv_inputs, inner_inputs, make_order, scan_inputs
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmvideomamba.ops import causal_conv1d, cpu, mamba_inner, selective_scan
+from mmvideomamba.ops import (
+    causal_conv1d,
+    cpu,
+    mamba_inner,
+    rms_norm,
+    selective_scan,
+)
 
 
 @pytest.fixture(params=['cpu', 'triton'])
@@ -153,6 +159,46 @@ def test_export_keeps_each_operator_as_one_node(engine):
         assert targets.count(f'mmvideomamba.{name}.default') == 1
     x = torch.randn(2, 7, 3)
     torch.testing.assert_close(exported.module()(x), Both(engine)(x))
+
+
+def test_a_model_exported_without_gradients_runs_with_them_on(engine):
+    x = torch.randn(2, 7, 3)
+    with torch.no_grad():
+        exported = torch.export.export(Both(engine), (x,)).module()
+    out = exported(x)
+    torch.testing.assert_close(out, Both(engine)(x))
+    with pytest.raises(RuntimeError, match='exported under torch.no_grad'):
+        out.sum().backward()
+
+
+class Undefined(torch.autograd.Function):
+    """Passes nothing back."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return None
+
+
+@pytest.mark.parametrize(
+    'operator, make_inputs',
+    [
+        (selective_scan, scan_inputs),
+        (mamba_inner, inner_inputs),
+        (
+            rms_norm,
+            lambda dtype: dict(x=torch.ones(2, 3), weight=torch.ones(3)),
+        ),
+    ],
+)
+def test_an_undefined_gradient_stays_undefined(operator, make_inputs):
+    inputs = make_inputs(dtype=torch.float32)
+    leaves = {k: t.clone().requires_grad_() for k, t in inputs.items()}
+    Undefined.apply(operator(**leaves)).sum().backward()
+    assert all(t.grad is None for t in leaves.values())
 
 
 def test_states_are_kept_only_for_a_backward_pass(engine):
