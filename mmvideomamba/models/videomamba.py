@@ -147,6 +147,10 @@ class VideoMamba(BaseModule):
                 'frozen_stages must lie between -1 and the '
                 f'{arch["num_layers"]} blocks, got {frozen_stages}'
             )
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError(
+                f'drop_path_rate must lie in [0, 1), got {drop_path_rate}'
+            )
         if not scan_orders:
             raise ValueError('scan_orders must name at least one direction')
 
@@ -217,8 +221,8 @@ class VideoMamba(BaseModule):
         if self.pos_embed is not None:
             x = x + self.pos_embed(grid)
         x = self.drop_after_pos(x)
-        # The residual stream stays float32 under mixed precision.
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        # Under mixed precision the residual stream stays float32.
+        x = x.to(self.tokenizer.proj.weight.dtype)
 
         order = self.order
         if grid != self.grid:

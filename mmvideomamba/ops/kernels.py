@@ -109,7 +109,8 @@ def load() -> Union[ctypes.CDLL, str]:
     except OSError as error:
         return f'its C++ kernels are missing ({error}): {remedy}'
     description = (c_int64 * 6)()
-    kernels.describe_baseline(description)
+    if hasattr(kernels, 'describe_baseline'):
+        kernels.describe_baseline(description)
     sizes = map(ctypes.sizeof, (ConvArgs, ScanArgs, InnerArgs, NormArgs))
     if tuple(description) != (CHUNK, UNIT, *sizes):
         return f'its C++ kernels were built from other sources: {remedy}'

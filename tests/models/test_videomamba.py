@@ -190,6 +190,15 @@ def test_initialisation_survives_mmengines_init_weights():
             )
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float64])
+def test_all_of_the_model_in_another_dtype(backend, dtype):
+    model = build(scan_backend=backend)
+    expected = model(clip())
+    actual = model.to(dtype)(clip().to(dtype))
+    assert actual.dtype == dtype
+    assert_within(actual.float(), expected, 2e-2)
+
+
 def test_bfloat16_autocast_keeps_the_residual_stream_in_float32(backend):
     model = build(out_type='raw', scan_backend=backend)
     expected = model(clip())
@@ -219,6 +228,7 @@ def test_bfloat16_autocast_keeps_the_residual_stream_in_float32(backend):
         (dict(img_size=20), 'divisible by patch_size 8, got 20'),
         (dict(num_frames=1), r'one tubelet of .*\(2, 8, 8\).*\(1, 16, 16\)'),
         (dict(frozen_stages=3), 'between -1 and the 2 blocks, got 3'),
+        (dict(drop_path_rate=1.0), r'drop_path_rate .* \[0, 1\), got 1.0'),
     ],
 )
 def test_bad_settings_name_what_was_expected_and_what_came(kwargs, message):
