@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import av
 import numpy as np
@@ -206,6 +207,23 @@ def test_resize_videos_copies_small_ones(videos):
     run_tool('data/resize_videos.py', videos / 'videos', target)
     source = videos / 'videos/good.mp4'
     assert (target / 'good.mp4').read_bytes() == source.read_bytes()
+
+
+def test_resize_videos_of_one_name(videos, capsys):
+    source, target = videos / 'videos', videos / 'same'
+    arguments = 'data/resize_videos.py', source, target
+    short = (source / 'short.mp4').read_bytes()
+    (source / 'sub/good.mp4').write_bytes(short)
+    run_tool(*arguments)
+    assert (target / 'sub/good.mp4').read_bytes() == short
+    good = (source / 'good.mp4').read_bytes()
+    assert (target / 'good.mp4').read_bytes() == good
+
+    (source / 'sub/good.avi').write_bytes(good)
+    message = f'error: {source}/sub/good.avi and {source}/sub/good.mp4 would'
+    shutil.rmtree(target)
+    assert_refused(capsys, message, *arguments)
+    assert not target.exists()
 
 
 def half_or_die(number):

@@ -33,8 +33,29 @@ def parse_root(description: str, root: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
+def find_videos(folder: Path) -> List[Path]:
+    """The videos in a folder and below, as sorted paths within the folder.
+
+    Raises:
+        ValueError: There is no such folder, or no video in it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f'no folder {folder}; put the videos there, or link')
+    videos = [
+        path.relative_to(folder)
+        for path in sorted(folder.rglob('*'))
+        if path.suffix.lower() in VIDEO_SUFFIXES
+    ]
+    if not videos:
+        raise ValueError(
+            f'no videos in {folder}; looked for '
+            f'{" ".join(sorted(VIDEO_SUFFIXES))}, in its subfolders too'
+        )
+    return videos
+
+
 def index_videos(folder: Path, by_path: bool = False) -> Dict[str, str]:
-    """Find the videos in a folder and below.
+    """Look up the videos in a folder and below by name.
 
     Args:
         folder (Path): Where to look.
@@ -46,27 +67,14 @@ def index_videos(folder: Path, by_path: bool = False) -> Dict[str, str]:
         format are found as well.
 
     Raises:
-        ValueError: There is no such folder, or no video in it.
+        ValueError: See `find_videos`.
     """
-    if not folder.is_dir():
-        raise ValueError(f'no folder {folder}; put the videos there, or link')
-    paths = [
-        path.relative_to(folder)
-        for path in sorted(folder.rglob('*'))
-        if path.suffix.lower() in VIDEO_SUFFIXES
-    ]
-    videos = {
+    return {
         path.with_suffix('').as_posix() if by_path else path.stem: (
             path.as_posix()
         )
-        for path in paths
+        for path in find_videos(folder)
     }
-    if not videos:
-        raise ValueError(
-            f'no videos in {folder}; looked for '
-            f'{" ".join(sorted(VIDEO_SUFFIXES))}, in its subfolders too'
-        )
-    return videos
 
 
 def find_file(folder: Path, pattern: str) -> Path:

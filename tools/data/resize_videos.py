@@ -1,8 +1,9 @@
 """Re-encode videos to a short side of 256 pixels: less disk, faster training.
 
 Every video below SOURCE appears in TARGET under the same name as H.264 in
-.mp4, without sound; smaller ones are copied as they are. A call that was cut
-off can be repeated. Make the list files afterwards.
+.mp4, without sound; smaller ones are copied as they are. Two that differ in
+nothing but the suffix are refused. A call that was cut off can be repeated.
+Make the list files afterwards.
 
 Example:
     python tools/data/resize_videos.py downloads/k400/train \\
@@ -14,8 +15,9 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Dict, List
 
-from list_files import fail, index_videos
+from list_files import fail, find_videos
 from parallel import run_parallel
 
 OKAY = ''
@@ -41,7 +43,7 @@ def main() -> None:
             f'--short-side must be even and positive, got {args.short_side}'
         )
     try:
-        names = sorted(index_videos(args.source).values())
+        names = name_videos(args.source)
     except ValueError as error:
         fail(error)
     faults = run_parallel(
@@ -54,6 +56,23 @@ def main() -> None:
     for name, fault in bad.items():
         print(f'{name}: {fault}')
     print(f'{len(names) - len(bad)} of {len(names)} videos in {args.target}')
+
+
+def name_videos(source: Path) -> List[str]:
+    """The videos of a folder, as paths within it.
+
+    Raises:
+        ValueError: There is none, or two would become one file.
+    """
+    sources: Dict[Path, Path] = {}
+    for path in find_videos(source):
+        other = sources.setdefault(path.with_suffix('.mp4'), path)
+        if other != path:
+            raise ValueError(
+                f'{source / other} and {source / path} would become one '
+                'file; rename one of them'
+            )
+    return [path.as_posix() for path in sources.values()]
 
 
 def resize_video(
