@@ -1,6 +1,7 @@
 """The scripts of tools/analysis_tools, run as a user runs them."""
 
 import json
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -229,6 +230,9 @@ class FakeTraining:
             return 1
         self.runs += 1
         options = dict(zip(command[2:], command[3:]))
+        # The runner dumps the config once more, with its own settings.
+        with open(command[2], 'a') as file:
+            file.write("launcher = 'none'\n")
         accuracy = 0.5 + int(options['--seed']) / 10
         log = Path(options['--work-dir']) / str(self.runs) / 'vis_data'
         log.mkdir(parents=True)
@@ -260,6 +264,23 @@ def test_ablation_goes_on_where_it_was_cut_off(config, tmp_path, capsys):
     changed = tmp_path / 'runs/width/half_width/seed_0/changed_config.py'
     assert 'embed_dims=8' in changed.read_text()
     assert (tmp_path / 'runs/width/accuracy.pdf').exists()
+
+
+def test_ablation_keeps_runs_of_two_configs_apart(config, tmp_path, capsys):
+    config.write_text(f'{CONFIG}\ntrain_cfg = dict(max_epochs=2)\n')
+    script = 'analysis_tools/ablation.py', 'width', '--config', config
+    script = *script, '--work-dir', tmp_path / 'runs', '--seeds', 0
+    other = *script, '--cfg-options', 'test_dataloader.batch_size=2'
+    training = FakeTraining()
+    with mock.patch('subprocess.call', training):
+        run_tool(*script)
+        message = f'{tmp_path}/runs/width/half_width/seed_0 holds a run of'
+        assert_refused(capsys, message, *other)
+        shutil.rmtree(tmp_path / 'runs/width/half_width')
+        message = f'{tmp_path}/runs/unchanged/seed_0 holds a run of'
+        assert_refused(capsys, message, *other)
+        run_tool(*script)
+    assert training.runs == 3
 
 
 def test_ablation_without_its_config(capsys):

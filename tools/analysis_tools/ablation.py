@@ -3,7 +3,7 @@
 Trains every row of the table with several seeds, through tools/train.py and
 its log, and prints mean and standard deviation of the last validation beside
 the paper's table. What is finished is not run again; what was cut off goes on
-from its last checkpoint.
+from its last checkpoint. Runs of another config need another --work-dir.
 
 Example:
     python tools/data/motion_shapes.py data/motion_shapes
@@ -24,6 +24,9 @@ CONFIG = (
     'configs/recognition/videomamba/'
     'videomamba-nano-p16_1xb32-8x4x1-10e_motionshapes-rgb.py'
 )
+# In the folder of a run. changed_config.py will not do: the runner writes its
+# own settings into it.
+RECORD = 'config_of_row.py'
 NAMES = ('reversal', 'positions', 'regularization', 'frames', 'width')
 
 
@@ -76,15 +79,19 @@ def main() -> None:
     base.merge_from_dict(args.cfg_options)
     ablation = ABLATIONS[args.name]
     folder = args.work_dir / args.name
-    runs = [(row, seed) for row in ablation.rows for seed in args.seeds]
-    accuracies = {row: [] for row in ablation.rows}
-    start, trained = time.time(), 0
-    for number, (row, seed) in enumerate(runs, 1):
-        config = changed(base, ablation.rows[row])
+    runs = []
+    for row, change in ablation.rows.items():
+        config = changed(base, change)
         # Several tables have the config itself as a row; it runs once.
         is_base = config.pretty_text == base.pretty_text
         name = 'unchanged' if is_base else f'{args.name}/{row}'
-        work_dir = args.work_dir / name.replace(' ', '_') / f'seed_{seed}'
+        for seed in args.seeds:
+            work_dir = args.work_dir / name.replace(' ', '_') / f'seed_{seed}'
+            check_config(work_dir, config)
+            runs.append((row, seed, config, work_dir))
+    accuracies = {row: [] for row in ablation.rows}
+    start, trained = time.time(), 0
+    for number, (row, seed, config, work_dir) in enumerate(runs, 1):
         print(
             f'[{number}/{len(runs)}] {row}, seed {seed}: ', end='', flush=True
         )
@@ -119,6 +126,17 @@ def main() -> None:
     print(folder / 'results.json', *save_figure(figure, folder / 'accuracy'))
 
 
+def check_config(work_dir: Path, config: Config) -> None:
+    """End the program if the folder is of a run with another config."""
+    record = work_dir / RECORD
+    known = record.read_text() if record.is_file() else None
+    if work_dir.exists() and known != config.pretty_text:
+        sys.exit(
+            f'error: {work_dir} holds a run of another config, or of one not '
+            'known; choose another --work-dir, or delete that folder'
+        )
+
+
 def read_accuracy(work_dir: Path, config: Config):
     """Top-1 after the last epoch, or None before it."""
     from mmvideomamba.analysis.training_log import read_training_log
@@ -135,6 +153,7 @@ def read_accuracy(work_dir: Path, config: Config):
 def train(config: Config, work_dir: Path, seed: int) -> None:
     """Train in a process of its own, which leaves nothing behind."""
     work_dir.mkdir(parents=True, exist_ok=True)
+    (work_dir / RECORD).write_text(config.pretty_text)
     path = work_dir / 'changed_config.py'
     config.dump(str(path))
     command = [sys.executable, str(TOOLS / 'train.py'), str(path)]
