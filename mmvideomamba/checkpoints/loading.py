@@ -2,8 +2,9 @@
 
 `init_cfg=dict(type='Pretrained', checkpoint=...)` starts a model from another
 one and adapts what differs. `load_from`, `--resume` and a CHECKPOINT on the
-command line go on with the same model: there a difference is an error, but
-for the token grid, to which positions are resized.
+command line go on with the same model: there a difference of the weights is
+an error, but for the token grid, to which positions are resized. Settings that
+no weight shows, such as the scan orders, are taken from the config.
 """
 
 import contextlib
