@@ -77,8 +77,10 @@ class PredictionVideoHook(Hook):
         # (views, C, T, H, W) -> (T, H, W, C)
         frames = clip[0].permute(1, 2, 3, 0).to(torch.uint8).cpu().numpy()
         scores = top_scores(sample.pred_score.tolist(), classes)
-        label = int(sample.gt_label)
-        truth = top_scores([0.0] * label + [1.0], classes, k=1)[0][0]
+        label, truth = sample.gt_label, None
+        # Unlabelled samples have -1, multi-label ones several numbers.
+        if label.numel() == 1 and label >= 0:
+            truth = top_scores([0.0] * int(label) + [1.0], classes, k=1)[0][0]
         path = osp.join(self.out_dir, f'{number:06d}.mp4')
         write_video(path, annotate_frames(frames, scores, truth), self.fps)
         if number == 0:

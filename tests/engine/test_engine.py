@@ -1,11 +1,13 @@
 """Runner parts, driven by the real runner where that is quick."""
 
 import copy
+from types import SimpleNamespace
 
 import decord
 import numpy as np
 import pytest
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.runner import Runner
 
 from mmvideomamba.datasets.motion_shapes import CLASSES, write_motion_shapes
@@ -98,6 +100,32 @@ def test_predictions_are_written_as_videos(config, tmp_path):
     assert frame.shape[1] == 320 and frame.shape[0] > 320 + 6 * 12
     # Bars and text on the dark panel.
     assert frame[320:].max() > 200 and np.median(frame[320:]) < 60
+
+
+def test_a_truth_is_drawn_only_where_there_is_one(tmp_path):
+    hook = HOOKS.build(
+        dict(type='PredictionVideoHook', enable=True, out_dir=str(tmp_path))
+    )
+    labels = 2, [2], -1, [0, 2], torch.tensor([1.0, 0, 1, 0, 0, 0, 0, 0])
+    samples = [
+        ActionDataSample()
+        .set_gt_label(label)
+        .set_pred_score(torch.full((8,), 1 / 8))
+        for label in labels
+    ]
+    dataset = SimpleNamespace(metainfo=dict(classes=CLASSES))
+    loader = SimpleNamespace(dataset=dataset, batch_size=len(samples))
+    runner = SimpleNamespace(test_dataloader=loader, rank=0, world_size=1)
+    clips = [torch.zeros(1, 3, 2, 32, 32)] * len(samples)
+    hook.after_test_iter(runner, 0, dict(inputs=clips), samples)
+    heights = [
+        decord.VideoReader(str(path))[0].shape[0]
+        for path in sorted(tmp_path.iterdir())
+    ]
+    # The truth is one line more.
+    with_truth, without = heights[0], heights[2]
+    assert with_truth > without
+    assert heights == [with_truth] * 2 + [without] * 3
 
 
 def test_a_window_is_refused():
