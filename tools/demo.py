@@ -9,11 +9,14 @@ Example:
 import argparse
 import os.path as osp
 
-import torch
-from mmengine.config import Config
+from analysis_tools.model_arguments import (
+    load_model,
+    one_line_errors,
+    parse_args,
+)
 
 
-def parse_args() -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -33,18 +36,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--device', help='for example cuda:0; by default a GPU if there is one'
     )
-    args = parser.parse_args()
-    for path in (args.video, args.config, args.checkpoint, args.labels):
-        # A checkpoint may also be a URL.
-        if path and '://' not in path and not osp.isfile(path):
-            parser.error(f'no such file: {path}')
-    return args
+    return parser
 
 
 def main() -> None:
-    args = parse_args()
+    args = parse_args(make_parser())
     import decord
-    from mmaction.apis import inference_recognizer, init_recognizer
+    from mmaction.apis import inference_recognizer
 
     from mmvideomamba.video import write_video
     from mmvideomamba.visualization.predictions import (
@@ -52,19 +50,15 @@ def main() -> None:
         top_scores,
     )
 
-    device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
-    config = Config.fromfile(args.config)
-    # mmaction2's APIs ask for a visualizer they do not use here.
-    config.pop('visualizer', None)
-    model = init_recognizer(config, args.checkpoint, device=device)
-    sample = inference_recognizer(model, args.video)
-
+    model = load_model(args)
     if args.labels:
-        with open(args.labels) as file:
+        with one_line_errors(args.labels), open(args.labels) as file:
             classes = file.read().splitlines()
     else:
-        dataset = config.test_dataloader.dataset
+        dataset = model.cfg.test_dataloader.dataset
         classes = dataset.get('metainfo', {}).get('classes')
+    with one_line_errors(args.video):
+        sample = inference_recognizer(model, args.video)
     scores = top_scores(sample.pred_score.tolist(), classes)
     for name, score in scores:
         print(f'{score:7.2%}  {name}')
@@ -72,9 +66,10 @@ def main() -> None:
     out = args.out
     if out is None:
         out = osp.splitext(osp.basename(args.video))[0] + '_pred.mp4'
-    reader = decord.VideoReader(args.video)
-    frames = (frame.asnumpy() for frame in reader)
-    write_video(out, annotate_frames(frames, scores), reader.get_avg_fps())
+    with one_line_errors(args.video):
+        reader = decord.VideoReader(args.video)
+        frames = (frame.asnumpy() for frame in reader)
+        write_video(out, annotate_frames(frames, scores), reader.get_avg_fps())
     print(f'annotated video: {out}')
 
 

@@ -56,3 +56,54 @@ def test_names_may_come_from_a_file(arguments, folder, capsys):
 def test_a_missing_file_is_one_clear_line(arguments, capsys, missing):
     arguments[missing] = 'nowhere'
     assert_refused(capsys, 'no such file: nowhere', 'demo.py', *arguments)
+
+
+@pytest.mark.parametrize('content', ['', 'not a video', 'half'])
+def test_a_broken_video_is_one_clear_line(arguments, folder, capsys, content):
+    video = folder / 'broken.mp4'
+    video.write_text(content)
+    if content == 'half':
+        whole = Path(arguments[0]).read_bytes()
+        video.write_bytes(whole[: len(whole) // 2])
+    arguments[0] = 'broken.mp4'
+    assert_refused(capsys, 'error: broken.mp4: ', 'demo.py', *arguments)
+
+
+@pytest.mark.parametrize(
+    'checkpoint, message',
+    [
+        ('half', 'error: half.pth is damaged or incomplete'),
+        ('foreign', 'error: the checkpoint has nothing for the backbone'),
+        ('other', 'error: the checkpoint (mmvideomamba) does not fit'),
+    ],
+)
+def test_an_unfit_checkpoint_is_one_clear_line(
+    arguments, folder, capsys, checkpoint, message
+):
+    path = folder / f'{checkpoint}.pth'
+    if checkpoint == 'half':
+        whole = (folder / 'model.pth').read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    elif checkpoint == 'foreign':
+        torch.save(dict(state_dict=dict(weight=torch.ones(2))), path)
+    else:
+        config = Config.fromfile(CONFIG).model
+        config.backbone.arch = dict(embed_dims=48, num_layers=2)
+        config.cls_head.in_channels = 48
+        torch.save(dict(state_dict=MODELS.build(config).state_dict()), path)
+    arguments[2] = path.name
+    for script in 'demo.py', 'analysis_tools/vis_delta.py':
+        assert_refused(capsys, message, script, *arguments)
+
+
+def test_a_device_that_is_not_there_is_one_clear_line(arguments, capsys):
+    device = '--device', f'cuda:{torch.cuda.device_count()}'
+    message = f'error: {device[1]}: '
+    assert_refused(capsys, message, 'demo.py', *arguments, *device)
+
+
+def test_labels_that_are_no_text_are_one_clear_line(arguments, folder, capsys):
+    (folder / 'binary.txt').write_bytes(b'\x80\x81')
+    labels = '--labels', 'binary.txt'
+    message = 'error: binary.txt: '
+    assert_refused(capsys, message, 'demo.py', *arguments, *labels)

@@ -1,8 +1,10 @@
 """The command line of the tools that look at a trained model."""
 
 import argparse
+import contextlib
 import os.path as osp
 import sys
+from typing import Iterator
 
 from mmengine.config import Config, DictAction
 
@@ -53,12 +55,36 @@ def make_parser(
 def parse_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Parse, and refuse files that are not there."""
     args = parser.parse_args()
-    for name in ('video', 'config', 'checkpoint'):
+    for name in ('video', 'config', 'checkpoint', 'labels'):
         path = getattr(args, name, '')
         # A checkpoint may also be a URL.
         if path and '://' not in path and not osp.isfile(path):
             parser.error(f'no such file: {path}')
     return args
+
+
+@contextlib.contextmanager
+def one_line_errors(about: str = '') -> Iterator[None]:
+    """End the tool with one line where what it was given is of no use.
+
+    Args:
+        about (str): What that is, where the error does not tell.
+    """
+    from decord import DECORDError
+
+    try:
+        yield
+    except (
+        # What torch without CUDA raises when asked for it.
+        AssertionError,
+        DECORDError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        # The first line says it; decord adds its stack.
+        reason = (str(error) or repr(error)).splitlines()[0]
+        sys.exit(f'error: {about}: {reason}' if about else f'error: {reason}')
 
 
 def load_model(args: argparse.Namespace, checkpoint: bool = True):
@@ -73,19 +99,19 @@ def load_model(args: argparse.Namespace, checkpoint: bool = True):
 
     device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
     config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options or {})
+    config.merge_from_dict(getattr(args, 'cfg_options', None) or {})
     # The checkpoint brings the weights; nothing else is to be loaded.
     config.model.backbone.pop('init_cfg', None)
     path = args.checkpoint if checkpoint else None
-    return init_recognizer(config, path, device=device)
+    with one_line_errors(device):
+        torch.empty(0, device=device)
+    with one_line_errors():
+        return init_recognizer(config, path, device=device)
 
 
 def load_clip(args: argparse.Namespace, model):
     """Return the `Clip` that the model is to look at."""
     from mmvideomamba.analysis.inputs import read_clip
 
-    try:
+    with one_line_errors(args.video):
         return read_clip(args.video, model, args.view)
-    except (RuntimeError, ValueError) as error:
-        # The first line says it; decord adds its stack.
-        sys.exit(f'error: {args.video}: {str(error).splitlines()[0]}')
