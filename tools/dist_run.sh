@@ -5,8 +5,10 @@
 #   NODE_RANK    number of this node, from 0
 #   MASTER_ADDR  address of node 0
 #   PORT         a free port on node 0
+# PYTHON is the interpreter (python).
 set -euo pipefail
 gpus=$1 script=$2 config=$3
+python=${PYTHON:-python}
 if ! [[ $gpus =~ ^[1-9][0-9]*$ ]]; then
     echo "error: GPUS must be a number of processes, got '$gpus'" >&2
     exit 2
@@ -19,10 +21,10 @@ fi
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
 # Left alone, torchrun and mmengine give every process one thread and warn.
-share=$(python -c "import os; print(max(1, os.cpu_count() // $gpus))")
+share=$("$python" -c "import os; print(max(1, os.cpu_count() // $gpus))")
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$share}
 export MKL_NUM_THREADS=${MKL_NUM_THREADS:-$OMP_NUM_THREADS}
-exec python -m torch.distributed.run \
+exec "$python" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

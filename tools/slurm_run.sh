@@ -6,6 +6,7 @@
 #   CPUS_PER_TASK  CPUs of each process (5)
 #   SRUN_ARGS      further arguments of srun
 #   PORT           a free port on the first node (drawn at random)
+#   PYTHON         the interpreter (python)
 set -euo pipefail
 script=$1 partition=$2 job_name=$3 config=$4
 if [ ! -f "$config" ]; then
@@ -31,4 +32,4 @@ exec srun --partition="$partition" \
     --cpus-per-task="$cpus_per_task" \
     --kill-on-bad-exit=1 \
     ${SRUN_ARGS:-} \
-    python -u "$tools/$script" "${@:4}" --launcher slurm
+    "${PYTHON:-python}" -u "$tools/$script" "${@:4}" --launcher slurm

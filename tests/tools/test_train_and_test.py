@@ -11,6 +11,7 @@ import runpy
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,7 @@ def run_distributed(script, config, *arguments):
     environ = {
         **os.environ,
         'PORT': port,
+        'PYTHON': sys.executable,
         'PYTHONPATH': str(config.parent),
         # A machine with GPUs tests the same.
         'CUDA_VISIBLE_DEVICES': '',
@@ -372,6 +374,7 @@ def test_slurm_starts_one_process_on_each_gpu(config, tmp_path):
         **os.environ,
         'PATH': f'{tmp_path}:{os.environ["PATH"]}',
         'GPUS': '4',
+        'PYTHON': sys.executable,
         'SRUN_ARGS': '--mem=64G --exclusive',
     }
     path, *words = subprocess.run(
@@ -382,12 +385,12 @@ def test_slurm_starts_one_process_on_each_gpu(config, tmp_path):
         check=True,
     ).stdout.splitlines()
     assert Path(path.split(':')[0]).resolve() == TOOLS.parent
-    python = words.index('python')
+    python = words.index(sys.executable)
     assert {
         *('--partition=gpu', '--job-name=mine', '--ntasks=4'),
         *('--ntasks-per-node=4', '--gres=gpu:4', '--mem=64G', '--exclusive'),
     } <= set(words[:python])
     assert words[python:] == [
-        *('python', '-u', f'{TOOLS}/test.py', str(config), 'a b.pth'),
+        *(sys.executable, '-u', f'{TOOLS}/test.py', str(config), 'a b.pth'),
         *('--launcher', 'slurm'),
     ]
