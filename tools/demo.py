@@ -8,6 +8,7 @@ Example:
 
 import argparse
 import os.path as osp
+import sys
 
 from analysis_tools.model_arguments import (
     load_model,
@@ -53,7 +54,13 @@ def main() -> None:
     model = load_model(args)
     if args.labels:
         with one_line_errors(args.labels), open(args.labels) as file:
-            classes = file.read().splitlines()
+            classes = file.read().rstrip().splitlines()
+        num_classes = model.cls_head.num_classes
+        if len(classes) != num_classes:
+            sys.exit(
+                f'error: {args.labels} has {len(classes)} names, the model '
+                f'{num_classes} classes'
+            )
     else:
         dataset = model.cfg.test_dataloader.dataset
         classes = dataset.get('metainfo', {}).get('classes')

@@ -107,3 +107,11 @@ def test_labels_that_are_no_text_are_one_clear_line(arguments, folder, capsys):
     labels = '--labels', 'binary.txt'
     message = 'error: binary.txt: '
     assert_refused(capsys, message, 'demo.py', *arguments, *labels)
+
+
+@pytest.mark.parametrize('count', [7, 9])
+def test_every_class_has_one_name(arguments, folder, capsys, count):
+    (folder / 'names.txt').write_text('name\n' * count)
+    labels = '--labels', 'names.txt'
+    message = f'error: names.txt has {count} names, the model 8 classes'
+    assert_refused(capsys, message, 'demo.py', *arguments, *labels)
