@@ -12,8 +12,8 @@ import sys
 
 from analysis_tools.model_arguments import (
     load_model,
-    one_line_errors,
     parse_args,
+    without_traceback,
 )
 
 
@@ -53,7 +53,7 @@ def main() -> None:
 
     model = load_model(args)
     if args.labels:
-        with one_line_errors(args.labels), open(args.labels) as file:
+        with without_traceback(args.labels), open(args.labels) as file:
             classes = file.read().rstrip().splitlines()
         num_classes = model.cls_head.num_classes
         if len(classes) != num_classes:
@@ -64,7 +64,7 @@ def main() -> None:
     else:
         dataset = model.cfg.test_dataloader.dataset
         classes = dataset.get('metainfo', {}).get('classes')
-    with one_line_errors(args.video):
+    with without_traceback(args.video):
         sample = inference_recognizer(model, args.video)
     scores = top_scores(sample.pred_score.tolist(), classes)
     for name, score in scores:
@@ -73,7 +73,7 @@ def main() -> None:
     out = args.out
     if out is None:
         out = osp.splitext(osp.basename(args.video))[0] + '_pred.mp4'
-    with one_line_errors(args.video):
+    with without_traceback(args.video):
         reader = decord.VideoReader(args.video)
         frames = (frame.asnumpy() for frame in reader)
         write_video(out, annotate_frames(frames, scores), reader.get_avg_fps())

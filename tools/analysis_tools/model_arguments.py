@@ -8,6 +8,9 @@ from typing import Iterator
 
 from mmengine.config import Config, DictAction
 
+# AssertionError: what torch without CUDA raises when asked for it.
+UNUSABLE = (AssertionError, OSError, RuntimeError, ValueError)
+
 
 def make_parser(
     description: str, out: str, with_video: bool = False
@@ -64,26 +67,21 @@ def parse_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def one_line_errors(about: str = '') -> Iterator[None]:
-    """End the tool with one line where what it was given is of no use.
+def without_traceback(about: str = '') -> Iterator[None]:
+    """End the tool with the message where what it was given is of no use.
 
     Args:
         about (str): What that is, where the error does not tell.
     """
-    from decord import DECORDError
-
     try:
         yield
-    except (
-        # What torch without CUDA raises when asked for it.
-        AssertionError,
-        DECORDError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        # The first line says it; decord adds its stack.
-        reason = (str(error) or repr(error)).splitlines()[0]
+    except Exception as error:
+        reason = str(error) or repr(error)
+        # By name, as decord need not be there; its stack follows the message.
+        if type(error).__name__ == 'DECORDError':
+            reason = reason.splitlines()[0]
+        elif not isinstance(error, UNUSABLE):
+            raise
         sys.exit(f'error: {about}: {reason}' if about else f'error: {reason}')
 
 
@@ -103,9 +101,9 @@ def load_model(args: argparse.Namespace, checkpoint: bool = True):
     # The checkpoint brings the weights; nothing else is to be loaded.
     config.model.backbone.pop('init_cfg', None)
     path = args.checkpoint if checkpoint else None
-    with one_line_errors(device):
+    with without_traceback(device):
         torch.empty(0, device=device)
-    with one_line_errors():
+    with without_traceback():
         return init_recognizer(config, path, device=device)
 
 
@@ -113,5 +111,5 @@ def load_clip(args: argparse.Namespace, model):
     """Return the `Clip` that the model is to look at."""
     from mmvideomamba.analysis.inputs import read_clip
 
-    with one_line_errors(args.video):
+    with without_traceback(args.video):
         return read_clip(args.video, model, args.view)
