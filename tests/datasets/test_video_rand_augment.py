@@ -39,6 +39,24 @@ def test_draws_follow_the_seed():
     assert not np.array_equal(run(1), run(2))
 
 
+@pytest.mark.parametrize(
+    'signed, expected', [(True, {-1.5, 1.5}), (False, {1.5})]
+)
+def test_strength_follows_the_magnitude_under_either_sign(
+    signed, expected, monkeypatch
+):
+    strengths = []
+    record = (lambda image, s: strengths.append(s) or image, 5.0, signed)
+    monkeypatch.setattr(
+        'mmvideomamba.datasets.transforms.video_rand_augment.OPERATIONS',
+        dict(Record=record),
+    )
+    np.random.seed(0)
+    transform = VideoRandAugment(n=20, magnitude=3, magnitude_std=0, prob=1)
+    transform(dict(imgs=[frame()]))
+    assert len(strengths) == 20 and set(strengths) == expected
+
+
 @pytest.mark.parametrize('transform', [dict(n=0), dict(prob=0.0)])
 def test_no_operation_is_the_identity(transform):
     clip = VideoRandAugment(**transform)(dict(imgs=[frame(), frame(1)]))

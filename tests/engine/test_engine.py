@@ -83,6 +83,27 @@ def test_labels_beyond_the_head_stop_the_run_before_it_starts(config):
         runner.test()
 
 
+@pytest.mark.parametrize('loop', ['train', 'val'])
+def test_labels_of_every_loop_are_checked(loop, config, tmp_path):
+    video = 'move_left/test_00000.mp4'
+    for name in ('train', 'val'):
+        ann_file = tmp_path / f'{name}.txt'
+        ann_file.write_text(f'{video} {9 if name == loop else 0}\n')
+        dataloader = copy.deepcopy(config['test_dataloader'])
+        dataloader['dataset']['ann_file'] = str(ann_file)
+        config[f'{name}_dataloader'] = dataloader
+    config.update(
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        val_evaluator=dict(type='AccMetric'),
+        val_cfg=dict(),
+        custom_hooks=[dict(type='CheckLabelsHook')],
+    )
+    runner = Runner.from_cfg(config)
+    with pytest.raises(ValueError, match=f'{loop}.txt has label 9'):
+        runner.train()
+
+
 def test_predictions_are_written_as_videos(config, tmp_path):
     out = tmp_path / 'shown'
     hook = dict(

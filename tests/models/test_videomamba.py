@@ -145,6 +145,13 @@ def test_frozen_stages():
     }
 
 
+def test_dropout_comes_after_the_positions():
+    model = build(drop_rate=1.0, out_type='raw')
+    torch.testing.assert_close(model(clip()), build(out_type='raw')(clip()))
+    # Without biases, nothing is made of nothing.
+    assert not model.train()(clip()).any()
+
+
 def test_drop_path_rises_linearly():
     model = build(arch=dict(embed_dims=16, num_layers=5), drop_path_rate=0.4)
     rates = [layer.drop_path.drop_prob for layer in model.layers]
@@ -171,6 +178,14 @@ def test_the_tokenizer_is_a_convolution():
     clip = torch.randn(2, 3, 5, 9, 14)
     expected = torch.nn.Conv3d.forward(projection, clip)
     torch.testing.assert_close(projection(clip), expected.movedim(1, -1))
+
+
+def test_deeper_models_start_with_smaller_branches():
+    model = build(arch=dict(embed_dims=32, num_layers=4))
+    for layer in model.layers:
+        weight = layer.mixer.out_proj.weight
+        bound = (weight.shape[1] * 4) ** -0.5
+        assert weight.abs().max().item() == pytest.approx(bound, rel=0.01)
 
 
 def test_initialisation_survives_mmengines_init_weights():

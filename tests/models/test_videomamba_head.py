@@ -62,6 +62,27 @@ def test_loss_is_cross_entropy_with_smoothed_labels():
     torch.testing.assert_close(loss, expected)
 
 
+def test_clips_of_several_labels():
+    loss_cls = dict(type='BCELossWithLogits')
+    model = recognizer(
+        dict(type='VideoMambaHead', multi_class=True, loss_cls=loss_cls)
+    ).eval()
+    x, labels = views(2, 1), torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    loss = model.loss(x, samples(labels))['loss_cls']
+    scores = model.cls_head(model.backbone(x[:, 0]))
+    expected = F.binary_cross_entropy_with_logits(scores, labels)
+    torch.testing.assert_close(loss, expected)
+    assert model.cls_head.multi_class
+
+
+def test_dropout_comes_before_the_linear_layer():
+    model = recognizer(dict(type='VideoMambaHead', dropout_ratio=1.0))
+    head, feats = model.cls_head, torch.randn(2, 16)
+    torch.nn.init.normal_(head.fc_cls.bias)
+    torch.testing.assert_close(head(feats), head.fc_cls.bias.expand(2, 3))
+    torch.testing.assert_close(head.eval()(feats), head.fc_cls(feats))
+
+
 def test_average_clips_prob_is_the_mean_of_softmax():
     model = recognizer(
         dict(type='VideoMambaHead', average_clips='prob'), out_type='raw'
