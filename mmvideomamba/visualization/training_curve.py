@@ -46,7 +46,15 @@ def _draw_loss(ax: Axes, train: Sequence[Record]) -> None:
     epochs = [r['step'] / epoch_length for r in train]
     losses = [r['loss'] for r in train]
     ax.plot(epochs, losses, color=COLORS[0], alpha=0.3, linewidth=0.8)
-    ax.plot(epochs, _smooth(losses), color=COLORS[0])
+    # A single loss makes no line.
+    marker = 'o' if len(losses) == 1 else None
+    ax.plot(
+        epochs,
+        _smooth(losses),
+        color=COLORS[0],
+        marker=marker,
+        clip_on=False,
+    )
     ax.set(ylabel='training loss', ylim=(0, None))
 
 
