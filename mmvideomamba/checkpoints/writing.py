@@ -46,6 +46,10 @@ def write_new(path: str, content: bytes) -> None:
         raise FileExistsError(f'{path} exists; it is not overwritten')
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     partial = f'{path}.part'
-    with open(partial, 'wb') as file:
-        file.write(content)
-    os.replace(partial, path)
+    try:
+        with open(partial, 'wb') as file:
+            file.write(content)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)

@@ -58,7 +58,7 @@ def causal_conv1d(
         Tensor: (K, B, L, D) in token order, dtype of `x`.
 
     Raises:
-        ValueError: Shapes that do not fit, an empty sequence, an unknown
+        ValueError: Shapes or devices that do not fit, no token, an unknown
             activation or backend.
         RuntimeError: The backend asked for by name cannot run here.
     """
@@ -75,6 +75,7 @@ def causal_conv1d(
         raise ValueError(
             f"activation must be 'silu' or None, got {activation!r}"
         )
+    _check_devices(x, weight, bias, order)
     engine = choose_engine(backend, x.device)
     return engine.causal_conv1d(x, weight, bias, order, activation)
 
@@ -121,11 +122,12 @@ def selective_scan(
         Tensor: (B, L, D) in token order, dtype of `u`.
 
     Raises:
-        ValueError: Shapes that do not fit, an empty sequence, an unknown
+        ValueError: Shapes or devices that do not fit, no token, an unknown
             backend.
         RuntimeError: The backend asked for by name cannot run here.
     """
     _require(u.ndim == 4, 'u', '(K, B, L, D)', u)
+    _require(u.shape[0] > 0, 'u', 'at least one direction', u)
     _require(u.shape[2] > 0, 'u', 'at least one token', u)
     dims = dict(zip('KBLD', u.shape))
     _require(A.ndim == 3, 'A', '(K, D, N)', A)
@@ -138,6 +140,7 @@ def selective_scan(
     _check_shape('z', z, 'BLD', dims)
     _check_shape('delta_bias', delta_bias, 'KD', dims)
     _check_order(order, dims)
+    _check_devices(u, delta, A, B, C, D, z, delta_bias, order)
     engine = choose_engine(backend, u.device)
     return engine.selective_scan(
         u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
@@ -180,7 +183,7 @@ def mamba_inner(
         Tensor: (B, L, D) in token order, dtype of `xz`.
 
     Raises:
-        ValueError: Shapes that do not fit, an empty sequence, an unknown
+        ValueError: Shapes or devices that do not fit, no token, an unknown
             backend.
         RuntimeError: The backend asked for by name cannot run here.
     """
@@ -191,6 +194,9 @@ def mamba_inner(
     _require(A.ndim == 3, 'A', '(K, D, N)', A)
     dims = dict(zip('KDW', conv_weight.shape), L=xz.shape[1])
     _require(dims['W'] > 0, 'conv_weight', 'at least one tap', conv_weight)
+    _require(
+        dims['K'] > 0, 'conv_weight', 'at least one direction', conv_weight
+    )
     dims.update(R=dt_proj.shape[2], N=A.shape[2])
     dims['2D'] = 2 * dims['D']
     dims['P'] = dims['R'] + 2 * dims['N']
@@ -202,10 +208,10 @@ def mamba_inner(
     _check_shape('A', A, 'KDN', dims)
     _check_shape('D', D, 'KD', dims)
     _check_order(order, dims)
+    parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
+    _check_devices(xz, *parameters, order)
     engine = choose_engine(backend, xz.device)
-    return engine.mamba_inner(
-        xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order
-    )
+    return engine.mamba_inner(xz, *parameters, order)
 
 
 def choose_engine(backend: str, device: torch.device):
@@ -285,6 +291,15 @@ def _check_shape(
         raise ValueError(
             f'{name}: expected ({", ".join(layout)}) = {expected}, '
             f'got shape {tuple(tensor.shape)}'
+        )
+
+
+def _check_devices(*tensors: Optional[Tensor]) -> None:
+    devices = {t.device for t in tensors if t is not None}
+    if len(devices) > 1:
+        raise ValueError(
+            'expected all tensors on one device, got '
+            + ' and '.join(sorted(map(str, devices)))
         )
 
 

@@ -149,6 +149,12 @@ def test_bad_arguments_name_what_was_expected_and_what_came():
         selective_scan(**scan_inputs(L=0))
     with pytest.raises(ValueError, match=r'order: expected \(K, L\)'):
         selective_scan(**inputs, order=torch.zeros(2, 6, dtype=torch.int64))
+    with pytest.raises(ValueError, match='at least one direction'):
+        selective_scan(**scan_inputs(K=0))
+    with pytest.raises(ValueError, match='one device, got cpu and meta'):
+        selective_scan(
+            **{**scan_inputs(), 'z': torch.empty(2, 7, 3).to('meta')}
+        )
     with pytest.raises(ValueError, match=r'int64, got torch.int32'):
         selective_scan(**inputs, order=make_order(2, 7).int())
     conv = conv_inputs()
