@@ -11,6 +11,7 @@ rearranges a (T, H, W) array of token numbers.
             return tokens.transpose(1, 2)
 """
 
+from abc import ABC, abstractmethod
 from typing import Optional, Sequence, Tuple, Union
 
 import torch
@@ -21,7 +22,7 @@ from ..registry import SCAN_ORDERS
 Grid = Tuple[int, int, int]
 
 
-class ScanOrder:
+class ScanOrder(ABC):
     """A walk over the (T, H, W) token grid. Subclasses define `arrange`.
 
     Attributes:
@@ -32,6 +33,7 @@ class ScanOrder:
 
     backward = False
 
+    @abstractmethod
     def arrange(self, tokens: Tensor) -> Tensor:
         """Rearrange the grid of token numbers.
 
@@ -42,9 +44,6 @@ class ScanOrder:
             Tensor: The same numbers in any shape; read in raster order they
             are the walk.
         """
-        raise NotImplementedError(
-            f'{type(self).__name__} must define arrange(tokens)'
-        )
 
     def permutation(self, grid: Grid) -> Tensor:
         """Return the walk over `grid` = (T, H, W) as (T*H*W,) int64.

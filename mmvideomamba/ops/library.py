@@ -14,8 +14,7 @@ in float32. Each gradient has the shape and the dtype of its input.
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
-from torch import Tensor
-from torch.library import custom_op, register_autograd
+from torch import Tensor, library
 
 
 class Kernels(NamedTuple):
@@ -104,7 +103,7 @@ def _wants_gradient(*inputs: Optional[Tensor]) -> bool:
     )
 
 
-@custom_op('mmvideomamba::causal_conv1d', mutates_args=())
+@library.custom_op('mmvideomamba::causal_conv1d', mutates_args=())
 def _conv(
     x: Tensor,
     weight: Tensor,
@@ -121,7 +120,7 @@ def _(x, weight, bias, order, silu, engine):
     return x.new_empty(weight.shape[0], *x.shape)
 
 
-@custom_op('mmvideomamba::causal_conv1d_backward', mutates_args=())
+@library.custom_op('mmvideomamba::causal_conv1d_backward', mutates_args=())
 def _conv_backward(
     grad: Tensor,
     x: Tensor,
@@ -142,7 +141,7 @@ def _(grad, x, weight, bias, order, silu, engine):
     return _empty_gradients(x, weight, bias)
 
 
-@custom_op('mmvideomamba::selective_scan', mutates_args=())
+@library.custom_op('mmvideomamba::selective_scan', mutates_args=())
 def _scan(
     u: Tensor,
     delta: Tensor,
@@ -182,7 +181,7 @@ def _(
     return u.new_empty(u.shape[1:]), states
 
 
-@custom_op('mmvideomamba::selective_scan_backward', mutates_args=())
+@library.custom_op('mmvideomamba::selective_scan_backward', mutates_args=())
 def _scan_backward(
     grad: Tensor,
     states: Tensor,
@@ -234,7 +233,7 @@ def _(
     return _empty_gradients(u, delta, A, B, C, D, z, delta_bias)
 
 
-@custom_op('mmvideomamba::mamba_inner', mutates_args=())
+@library.custom_op('mmvideomamba::mamba_inner', mutates_args=())
 def _inner(
     xz: Tensor,
     conv_weight: Tensor,
@@ -280,7 +279,7 @@ def _(
     )
 
 
-@custom_op('mmvideomamba::mamba_inner_backward', mutates_args=())
+@library.custom_op('mmvideomamba::mamba_inner_backward', mutates_args=())
 def _inner_backward(
     grad: Tensor,
     projected: Tensor,
@@ -337,7 +336,7 @@ def _save_scan(ctx, inputs, output) -> None:
 
 def _differentiate_scan(ctx, grad, _):
     if grad is None:
-        return (None,) * 12
+        return (None,) * len(ctx.needs_input_grad)
     _require_saved(ctx)
     states, *tensors, order = ctx.saved_tensors
     gradients = _scan_backward(
@@ -356,7 +355,7 @@ def _save_inner(ctx, inputs, output) -> None:
 
 def _differentiate_inner(ctx, grad, *_):
     if grad is None:
-        return (None,) * 11
+        return (None,) * len(ctx.needs_input_grad)
     _require_saved(ctx)
     gradients = _inner_backward(grad, *ctx.saved_tensors, ctx.engine)
     return (*gradients, None, None, None)
@@ -386,22 +385,22 @@ def _refuse_second_derivative(ctx, *grads):
     )
 
 
-register_autograd(
+library.register_autograd(
     'mmvideomamba::causal_conv1d',
     _differentiate_conv,
     setup_context=_save_conv,
 )
-register_autograd(
+library.register_autograd(
     'mmvideomamba::selective_scan',
     _differentiate_scan,
     setup_context=_save_scan,
 )
-register_autograd(
+library.register_autograd(
     'mmvideomamba::mamba_inner',
     _differentiate_inner,
     setup_context=_save_inner,
 )
 for _name in ('causal_conv1d', 'selective_scan', 'mamba_inner'):
-    register_autograd(
+    library.register_autograd(
         f'mmvideomamba::{_name}_backward', _refuse_second_derivative
     )

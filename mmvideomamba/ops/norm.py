@@ -8,8 +8,7 @@ and more in backward. The C++ engine has it in one. Everywhere else, and where
 from typing import Optional, Tuple
 
 import torch
-from torch import Tensor
-from torch.library import custom_op, register_autograd
+from torch import Tensor, library
 from torch.nn import functional as F
 
 from . import cpu
@@ -54,7 +53,7 @@ def _dtype_of_products(x: Tensor) -> torch.dtype:
     return x.dtype
 
 
-@custom_op('mmvideomamba::rms_norm', mutates_args=())
+@library.custom_op('mmvideomamba::rms_norm', mutates_args=())
 def _rms_norm(
     x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
 ) -> Tuple[Tensor, Tensor]:
@@ -67,7 +66,7 @@ def _(x, weight, eps, dtype):
     return out, x.new_empty(x.shape[:-1])
 
 
-@custom_op('mmvideomamba::rms_norm_backward', mutates_args=())
+@library.custom_op('mmvideomamba::rms_norm_backward', mutates_args=())
 def _rms_norm_backward(
     grad: Tensor, x: Tensor, weight: Tensor, scale: Tensor
 ) -> Tuple[Tensor, Tensor]:
@@ -89,12 +88,12 @@ def _save(ctx, inputs, output) -> None:
 
 def _differentiate(ctx, grad, _):
     if grad is None:
-        return (None,) * 4
+        return (None,) * len(ctx.needs_input_grad)
     gradients = _rms_norm_backward(grad, *ctx.saved_tensors)
     return (*gradients, None, None)
 
 
-register_autograd(
+library.register_autograd(
     'mmvideomamba::rms_norm', _differentiate, setup_context=_save
 )
 
@@ -105,4 +104,6 @@ def _refuse_second_derivative(ctx, *grads):
     )
 
 
-register_autograd('mmvideomamba::rms_norm_backward', _refuse_second_derivative)
+library.register_autograd(
+    'mmvideomamba::rms_norm_backward', _refuse_second_derivative
+)

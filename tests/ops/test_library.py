@@ -3,6 +3,7 @@
 import pytest
 import torch
 from test_operators import conv_inputs, inner_inputs, make_order, scan_inputs
+from torch import library
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmvideomamba.ops import (
@@ -60,13 +61,13 @@ def test_operators_pass_opcheck(engine):
     """Schema, fake kernel, autograd and dynamic shapes, as torch checks."""
     scan = scan_inputs(dtype=torch.float32)
     tensors = [t.requires_grad_() for t in scan.values()]
-    torch.library.opcheck(
+    library.opcheck(
         torch.ops.mmvideomamba.selective_scan.default,
         (*tensors, True, make_order(2, 7), engine, True),
     )
     conv = conv_inputs(dtype=torch.float32)
     tensors = [t.requires_grad_() for t in conv.values()]
-    torch.library.opcheck(
+    library.opcheck(
         torch.ops.mmvideomamba.causal_conv1d.default,
         (*tensors, make_order(2, 7), True, engine),
     )
@@ -82,7 +83,7 @@ def fused():
 def test_inner_passes_opcheck(fused):
     inner = inner_inputs(L=20, dtype=torch.float32)
     tensors = [t.requires_grad_() for t in inner.values()]
-    torch.library.opcheck(
+    library.opcheck(
         torch.ops.mmvideomamba.mamba_inner.default,
         (*tensors, make_order(2, 20), 'cpu', True),
     )

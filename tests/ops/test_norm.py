@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import TOLERANCES, assert_within
+from torch import library
 
 from mmvideomamba.models import RMSNorm
 from mmvideomamba.ops import cpu, kernels, rms_norm
@@ -95,7 +96,7 @@ def test_every_instruction_set_agrees(monkeypatch, name):
 def test_passes_opcheck():
     x = torch.randn(4, 6, requires_grad=True)
     weight = torch.randn(6, requires_grad=True)
-    torch.library.opcheck(
+    library.opcheck(
         torch.ops.mmvideomamba.rms_norm.default,
         (x, weight, 1e-5, torch.float32),
     )
