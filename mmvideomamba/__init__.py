@@ -20,6 +20,6 @@ if find_spec('mmengine') is not None:
 
     compat.repair_host()
 
-    from . import datasets, engine, models
+    from . import datasets, models, runner
 
-    __all__ += ['datasets', 'engine', 'models']
+    __all__ += ['datasets', 'runner', 'models']

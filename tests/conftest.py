@@ -12,8 +12,8 @@ import torch
 if not torch.cuda.is_available():
     os.environ['TRITON_INTERPRET'] = '1'
 
-from mmvideomamba.ops import cuda_scan
-from mmvideomamba.ops.interface import ENGINES
+from mmvideomamba.ops import mamba_ssm
+from mmvideomamba.ops.api import ENGINES
 
 try:
     from mmengine.registry import init_default_scope
@@ -52,14 +52,14 @@ def installed(monkeypatch):
     """mamba-ssm, causal-conv1d and their extensions where there is neither."""
     import mamba_ssm_stand_ins
 
-    for package, (extension, name) in cuda_scan.FUNCTIONS.items():
+    for package, (extension, name) in mamba_ssm.FUNCTIONS.items():
         module = ModuleType(package)
         setattr(module, name, getattr(mamba_ssm_stand_ins, name))
         monkeypatch.setitem(sys.modules, package, module)
         monkeypatch.setitem(sys.modules, extension, ModuleType(extension))
-    cuda_scan.load.cache_clear()
+    mamba_ssm.load.cache_clear()
     yield
-    cuda_scan.load.cache_clear()
+    mamba_ssm.load.cache_clear()
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ ALLOWED = {
     'models': {'ops', 'registry', 'checkpoints'},
     'visualization': {'registry', 'video', 'models'},
     'datasets': {'registry', 'video', 'progress'},
-    'engine': {'registry', 'video', 'visualization'},
+    'runner': {'registry', 'video', 'visualization'},
+    'benchmark': {'analysis', 'models', 'ops', 'registry'},
     'analysis': {
         'models',
         'ops',

@@ -12,7 +12,7 @@ import math
 import torch
 from torch.utils.flop_counter import register_flop_formula
 
-from . import library  # noqa: F401, which registers the operators
+from . import registration  # noqa: F401, which registers the operators
 
 _ours = torch.ops.mmvideomamba
 

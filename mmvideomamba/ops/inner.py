@@ -6,7 +6,7 @@
     out = SiLU(z) * sum_k selective_scan_k(c, delta, A, B, C, D)
 
 `compose` makes it of any engine's operators; an engine that keeps c in its
-caches has kernels of its own (`library.Kernels.inner_forward`).
+caches has kernels of its own (`registration.Kernels.inner_forward`).
 """
 
 from typing import Callable, Optional, Tuple

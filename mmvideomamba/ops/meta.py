@@ -6,7 +6,7 @@ nothing but a shape take this one. FLOP counters and model summaries use it.
 
 from functools import partial
 
-from . import library
+from . import registration
 from .inner import compose
 
 NAME = 'meta'
@@ -16,9 +16,9 @@ def _unreachable(*args):
     raise AssertionError('on the meta device only the fake kernels run')
 
 
-library.register_kernels(
+registration.register_kernels(
     NAME,
-    library.Kernels(
+    registration.Kernels(
         conv_forward=_unreachable,
         conv_backward=_unreachable,
         scan_forward=_unreachable,
@@ -26,6 +26,6 @@ library.register_kernels(
         states_shape=lambda u, A: (0,),
     ),
 )
-causal_conv1d = partial(library.causal_conv1d, NAME)
-selective_scan = partial(library.selective_scan, NAME)
+causal_conv1d = partial(registration.causal_conv1d, NAME)
+selective_scan = partial(registration.selective_scan, NAME)
 mamba_inner = compose(causal_conv1d, selective_scan)

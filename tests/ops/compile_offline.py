@@ -23,8 +23,9 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from mmvideomamba.analysis.exp_chain import LANES, exp_chain
-from mmvideomamba.ops import triton_kernels
+from mmvideomamba.benchmark.exp_chain import LANES, exp_chain
+from mmvideomamba.ops.triton import kernels as triton_kernels
+from mmvideomamba.ops.triton import launch
 
 # VideoMamba-S, 16 frames, as training launches it.
 K, L, D, N, DT_RANK = 2, 1569, 768, 16, 24
@@ -122,7 +123,7 @@ def output(*command):
 def main():
     JITFunction.__getitem__ = compile_instead
     # Enough that one clip is cut into segments, as on any large GPU.
-    triton_kernels.scan.multiprocessors = lambda device: 132
+    launch.multiprocessors = lambda device: 132
     for capability in sys.argv[1:]:
         driver.set_active(OfflineDriver(int(capability)))
         launch_everything(batch=64)

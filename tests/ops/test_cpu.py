@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 from conftest import TOLERANCES
-from test_engines import compare, inner_slack, run
+from test_backends import compare, inner_slack, run
 from test_operators import (
     conv_inputs,
     inner_inputs,
@@ -14,13 +14,13 @@ from test_operators import (
 )
 
 from mmvideomamba.ops import (
+    api,
     causal_conv1d,
     cpu,
-    interface,
-    kernels,
     mamba_inner,
     selective_scan,
 )
+from mmvideomamba.ops.cpu import binding as kernels
 
 needs_kernels = pytest.mark.skipif(
     cpu.why_not('cpu') is not None, reason=str(cpu.why_not('cpu'))
@@ -159,8 +159,10 @@ def test_training_holds_memory_linear_in_the_sequence():
 @pytest.fixture
 def no_kernels(monkeypatch, tmp_path):
     """An installation without a compiler."""
-    caches = (kernels.load, interface._first_runnable)
-    monkeypatch.setattr(kernels, '__file__', str(tmp_path / 'kernels.py'))
+    caches = (kernels.load, api._first_runnable)
+    monkeypatch.setattr(
+        kernels, '__file__', str(tmp_path / 'cpu' / 'binding.py')
+    )
     for cache in caches:
         cache.cache_clear()
     yield

@@ -7,7 +7,8 @@ from conftest import TOLERANCES, assert_within
 from torch import library
 
 from mmvideomamba.models import RMSNorm
-from mmvideomamba.ops import cpu, kernels, rms_norm
+from mmvideomamba.ops import cpu, rms_norm
+from mmvideomamba.ops.cpu import binding as kernels
 
 needs_kernels = pytest.mark.skipif(
     cpu.why_not('cpu') is not None, reason=str(cpu.why_not('cpu'))

@@ -1,4 +1,4 @@
-"""What is Triton's own; `test_engines.py` compares its numbers at all sizes.
+"""What is Triton's own; `test_backends.py` compares its numbers at all sizes.
 
 There and here its kernels run in the interpreter, without a GPU.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import GPU_TOLERANCES, assert_within
-from test_engines import SCAN_SIZES, compare
+from test_backends import SCAN_SIZES, compare
 from test_operators import conv_inputs, make_order, scan_inputs
 
 from mmvideomamba.ops import causal_conv1d, choose_engine, selective_scan
@@ -32,7 +32,7 @@ on_gpu = pytest.mark.skipif(
 @on_cpu
 @pytest.mark.parametrize('L', [8, 21])
 def test_scan_cut_into_segments_agrees(L, monkeypatch, nan_poison):
-    from mmvideomamba.ops.triton_kernels import scan
+    from mmvideomamba.ops.triton import launch as scan
 
     monkeypatch.setattr(
         scan, 'choose_blocks', lambda *args: scan.Blocks(32, 8, -(-L // 8))
@@ -45,7 +45,7 @@ def test_scan_cut_into_segments_agrees(L, monkeypatch, nan_poison):
 def test_one_clip_is_cut_until_it_fills_the_gpu_and_a_batch_never(
     monkeypatch,
 ):
-    from mmvideomamba.ops.triton_kernels import scan
+    from mmvideomamba.ops.triton import launch as scan
 
     monkeypatch.setattr(scan, 'multiprocessors', lambda device: 132)
     cpu = torch.device('cpu')
@@ -80,7 +80,8 @@ def test_only_the_interpreter_runs_on_a_cpu_and_auto_never_takes_it(
 
 
 def test_what_keeps_triton_from_running_is_told(monkeypatch):
-    from mmvideomamba.ops import triton_kernels, triton_scan
+    from mmvideomamba.ops import triton as triton_scan
+    from mmvideomamba.ops.triton import kernels as triton_kernels
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
 
@@ -167,7 +168,7 @@ def gpu_backend(request):
 
 @on_gpu
 @pytest.mark.parametrize('sizes, dtype', GPU_CASES, ids=str)
-def test_engines_agree_on_a_gpu(gpu_backend, sizes, dtype):
+def test_backends_agree_on_a_gpu(gpu_backend, sizes, dtype):
     order = make_order(sizes['K'], sizes['L'])
     conv_sizes = {name: sizes[name] for name in 'KBLD'}
     for operator, inputs, options in (

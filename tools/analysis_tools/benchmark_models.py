@@ -38,10 +38,10 @@ os.environ.setdefault('KINETO_LOG_LEVEL', '99')
 
 import torch
 
-from mmvideomamba.analysis.benchmark import PASSES, Entry, measure
 from mmvideomamba.analysis.paper_tables import TABLES
 from mmvideomamba.analysis.table import markdown_table
-from mmvideomamba.analysis.video_models import FAMILIES, PRECISIONS
+from mmvideomamba.benchmark.models import PASSES, Entry, measure
+from mmvideomamba.benchmark.video_models import FAMILIES, PRECISIONS
 from mmvideomamba.ops import choose_engine
 from mmvideomamba.visualization import draw_costs, draw_growth, save_figure
 

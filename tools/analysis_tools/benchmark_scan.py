@@ -24,9 +24,10 @@ from typing import Dict, List, Optional
 
 import torch
 
-from mmvideomamba.analysis.ceilings import FMA_PER_EXP, measure_ceilings
-from mmvideomamba.analysis.own_process import OwnProcess
-from mmvideomamba.analysis.scan_passes import (
+from mmvideomamba.analysis.table import markdown_table
+from mmvideomamba.benchmark.isolated_process import OwnProcess
+from mmvideomamba.benchmark.roofline import FMA_PER_EXP, measure_ceilings
+from mmvideomamba.benchmark.scan_passes import (
     Case,
     candidates,
     make_inputs,
@@ -35,10 +36,9 @@ from mmvideomamba.analysis.scan_passes import (
     time_pass,
     why_not,
 )
-from mmvideomamba.analysis.table import markdown_table
-from mmvideomamba.analysis.timing import middle_half, seconds, take_turns
-from mmvideomamba.ops import kernels
-from mmvideomamba.ops.interface import ENGINES
+from mmvideomamba.benchmark.timing import middle_half, seconds, take_turns
+from mmvideomamba.ops.api import ENGINES
+from mmvideomamba.ops.cpu import binding as kernels
 
 BASELINES = ('reference', 'mamba-ssm-twice')
 PASSES = ('forward', 'forward+backward')

@@ -10,14 +10,14 @@ import torch
 from mmaction.models.backbones.vit_mae import Attention
 from mmengine.registry import init_default_scope
 
-from mmvideomamba.analysis.benchmark import Entry, measure, peak_memory
 from mmvideomamba.analysis.flops import count_complexity
-from mmvideomamba.analysis.fused_attention import (
+from mmvideomamba.benchmark.fused_attention import (
     FusedAttention,
     fuse_attention,
 )
-from mmvideomamba.analysis.matrix_products import MatrixProducts
-from mmvideomamba.analysis.video_models import (
+from mmvideomamba.benchmark.matrix_products import MatrixProducts
+from mmvideomamba.benchmark.models import Entry, measure, peak_memory
+from mmvideomamba.benchmark.video_models import (
     FAMILIES,
     Workload,
     model_config,

@@ -4,7 +4,7 @@ from typing import Dict, Optional
 
 import torch
 
-from ..ops import triton_scan
+from ..ops import triton
 from .timing import fastest
 
 # Vector instructions of an exp on a CPU: range reduction, a polynomial of
@@ -35,7 +35,7 @@ def measure_ceilings(device: str) -> Dict[str, Optional[float]]:
         multiplying = fastest(lambda: torch.mm(square, square), device)
         rates['fma_per_second'] = 2048**3 / multiplying
         rates['exps_per_second'] = rates['fma_per_second'] / FMA_PER_EXP
-    elif triton_scan.why_not(device) is None:
+    elif triton.why_not(device) is None:
         from .exp_chain import exps_per_second
 
         rates['exps_per_second'] = exps_per_second()

@@ -5,8 +5,8 @@ from typing import Callable, Dict, NamedTuple, Optional
 import torch
 
 from ..ops import selective_scan
-from ..ops.interface import ENGINES
-from .scan_peers import PEERS, Peer
+from ..ops.api import ENGINES
+from .scan_baselines import PEERS, Peer
 from .timing import seconds_awake
 
 

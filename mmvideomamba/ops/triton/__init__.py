@@ -4,7 +4,7 @@ Triton comes with torch's CUDA wheels and compiles at the first call. Data are
 float32, bfloat16 or float16, arithmetic and states float32; float64, which
 exists for checking, goes to the reference. Gradients are the same bit for bit
 from run to run: no atomics. That `order` holds permutations is not checked,
-which would wait for the GPU. The kernels are in `triton_kernels/`.
+which would wait for the GPU. The kernels are beside this file.
 
 With TRITON_INTERPRET=1 in the environment Triton runs kernels in numpy, on
 CPU tensors: slow, and how the tests check them without a GPU.
@@ -19,8 +19,8 @@ from typing import Callable, Optional, Union
 import torch
 from torch import Tensor
 
-from . import library, reference
-from .inner import compose
+from .. import reference, registration
+from ..inner import compose
 
 # Before, kernels could not make tuples.
 OLDEST_TRITON = (3, 3)
@@ -36,7 +36,9 @@ def causal_conv1d(
     """See `mmvideomamba.ops.causal_conv1d`."""
     if x.dtype == torch.float64:
         return reference.causal_conv1d(x, weight, bias, order, activation)
-    return library.causal_conv1d('triton', x, weight, bias, order, activation)
+    return registration.causal_conv1d(
+        'triton', x, weight, bias, order, activation
+    )
 
 
 def selective_scan(
@@ -55,7 +57,7 @@ def selective_scan(
     inputs = u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
     if u.dtype == torch.float64:
         return reference.selective_scan(*inputs)
-    return library.selective_scan('triton', *inputs)
+    return registration.selective_scan('triton', *inputs)
 
 
 mamba_inner = compose(causal_conv1d, selective_scan)
@@ -81,7 +83,7 @@ def _load() -> Union[ModuleType, str]:
         version = triton.__version__
         if tuple(map(int, version.split('.')[:2])) < OLDEST_TRITON:
             return f'Triton {version} is older than 3.3, that of torch 2.7'
-        kernels = importlib.import_module('.triton_kernels', __package__)
+        kernels = importlib.import_module('.kernels', __package__)
     # A broken Triton fails in more ways than ImportError.
     except Exception as error:
         return f'Triton cannot be imported ({error}); pip install triton'
@@ -98,9 +100,9 @@ def _late(name: str) -> Callable:
     return lambda *args: getattr(_load(), name)(*args)
 
 
-library.register_kernels(
+registration.register_kernels(
     'triton',
-    library.Kernels(
+    registration.Kernels(
         conv_forward=_late('conv_forward'),
         conv_backward=_late('conv_backward'),
         scan_forward=_late('scan_forward'),

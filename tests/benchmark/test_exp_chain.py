@@ -6,7 +6,7 @@ import torch
 
 def test_the_chain_of_exps_takes_each_of_them():
     pytest.importorskip('triton')
-    from mmvideomamba.analysis.exp_chain import LANES, exp_chain
+    from mmvideomamba.benchmark.exp_chain import LANES, exp_chain
 
     # Interpreted where there is no GPU.
     device = 'cuda' if torch.cuda.is_available() else 'cpu'

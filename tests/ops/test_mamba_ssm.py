@@ -5,22 +5,22 @@ import sys
 import pytest
 import torch
 from conftest import TOLERANCES, assert_within
-from test_engines import compare
+from test_backends import compare
 from test_operators import conv_inputs, make_order, scan_inputs
 
-from mmvideomamba.ops import choose_engine, cuda_scan, reference
+from mmvideomamba.ops import choose_engine, mamba_ssm, reference
 
 
 def scan(*, backend, **options):
     """`selective_scan`, past the check of the device."""
-    engine = cuda_scan if backend == 'cuda' else reference
+    engine = mamba_ssm if backend == 'cuda' else reference
     absent = dict.fromkeys(('D', 'z', 'delta_bias', 'order'))
     options = dict(absent, delta_softplus=True, **options)
     return engine.selective_scan(**options)
 
 
 def conv(*, backend, **options):
-    engine = cuda_scan if backend == 'cuda' else reference
+    engine = mamba_ssm if backend == 'cuda' else reference
     absent = dict.fromkeys(('bias', 'order', 'activation'))
     return engine.causal_conv1d(**dict(absent, **options))
 
@@ -73,12 +73,12 @@ def test_what_has_no_kernel_is_refused(installed):
 
 def test_extensions_are_probed_not_packages(installed, monkeypatch):
     cuda = torch.device('cuda')
-    assert choose_engine('cuda', cuda) is cuda_scan
+    assert choose_engine('cuda', cuda) is mamba_ssm
     with pytest.raises(RuntimeError, match='on cuda tensors, not on cpu'):
         choose_engine('cuda', torch.device('cpu'))
     # As after an installation that skipped the kernels.
     monkeypatch.setitem(sys.modules, 'selective_scan_cuda', None)
-    cuda_scan.load.cache_clear()
+    mamba_ssm.load.cache_clear()
     with pytest.raises(RuntimeError, match='selective_scan_cuda of mamba-ssm'):
         choose_engine('cuda', cuda)
 
@@ -90,4 +90,4 @@ def test_any_failure_of_an_import_is_a_reason(
     broken = 'raise OSError("undefined symbol: _ZN3c10")'
     (tmp_path / 'causal_conv1d_cuda.py').write_text(broken)
     monkeypatch.syspath_prepend(tmp_path)
-    assert 'undefined symbol: _ZN3c10' in cuda_scan.why_not('cuda')
+    assert 'undefined symbol: _ZN3c10' in mamba_ssm.why_not('cuda')

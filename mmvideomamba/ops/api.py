@@ -14,14 +14,14 @@ from typing import Optional, Sequence
 import torch
 from torch import Tensor
 
-from . import cpu, cuda_scan, meta, reference, triton_scan
+from . import cpu, mamba_ssm, meta, reference, triton
 
 logger = logging.getLogger(__name__)
 
 ENGINES = {
     'cpu': cpu,
-    'triton': triton_scan,
-    'cuda': cuda_scan,
+    'triton': triton,
+    'cuda': mamba_ssm,
     'reference': reference,
 }
 BACKENDS = ('auto', *ENGINES)

@@ -16,7 +16,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor
 
-from .memory import keep_freed_memory
+from .allocator import keep_freed_memory
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 _STATUSES = {
@@ -105,7 +105,9 @@ def load() -> Union[ctypes.CDLL, str]:
     )
     try:
         # After `import torch`, so that its OpenMP runtime serves both.
-        kernels = ctypes.CDLL(str(Path(__file__).with_name('_kernels.so')))
+        kernels = ctypes.CDLL(
+            str(Path(__file__).parent.with_name('_kernels.so'))
+        )
     except OSError as error:
         return f'its C++ kernels are missing ({error}): {remedy}'
     description = (c_int64 * 6)()

@@ -23,7 +23,8 @@ import torch
 import triton
 from torch import Tensor
 
-from . import forward, gradients
+from . import scan_backward as gradients
+from . import scan_forward as forward
 
 # Steps whose states the backward pass holds in registers; more would spill.
 CHUNK = 4
@@ -56,7 +57,7 @@ def scan_forward(
     order: Optional[Tensor],
     save_states: bool,
 ) -> Tuple[Tensor, Tensor]:
-    """See `library.Kernels`."""
+    """See `registration.Kernels`."""
     scan = _Scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     with torch.cuda.device_of(u):
         out = scan.forward()
@@ -77,7 +78,7 @@ def scan_backward(
     delta_softplus: bool,
     order: Optional[Tensor],
 ) -> Tuple[Optional[Tensor], ...]:
-    """See `library.Kernels`."""
+    """See `registration.Kernels`."""
     scan = _Scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     with torch.cuda.device_of(u):
         gradients = scan.backward(grad.contiguous())

@@ -9,7 +9,7 @@ block and added afterwards, always in the same order: no atomics.
 import triton
 import triton.language as tl
 
-from .forward import (
+from .scan_forward import (
     LN_2,
     LOG2_E,
     SIZES,

@@ -1,7 +1,7 @@
 """Timings by turns: who runs when, and what becomes of the seconds."""
 
-from mmvideomamba.analysis import timing
-from mmvideomamba.analysis.timing import (
+from mmvideomamba.benchmark import timing
+from mmvideomamba.benchmark.timing import (
     middle_half,
     seconds,
     summarize_turns,

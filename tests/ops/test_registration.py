@@ -18,7 +18,7 @@ from mmvideomamba.ops import (
 @pytest.fixture(params=['cpu', 'triton'])
 def engine(request):
     """An engine behind `torch.ops.mmvideomamba`."""
-    from mmvideomamba.ops.interface import ENGINES
+    from mmvideomamba.ops.api import ENGINES
 
     reason = ENGINES[request.param].why_not('cpu')
     if reason is not None:

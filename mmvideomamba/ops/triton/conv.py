@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .forward import SIZES, load_or_zero, sigmoid
+from .scan_forward import SIZES, load_or_zero, sigmoid
 
 BLOCK_L, BLOCK_D = 16, 64
 # Tiles that one program sums before it writes its part of dweight.
@@ -26,7 +26,7 @@ def conv_forward(
     order: Optional[Tensor],
     silu: bool,
 ) -> Tensor:
-    """See `library.Kernels`."""
+    """See `registration.Kernels`."""
     K, D, W = weight.shape
     batch, L, _ = x.shape
     x, weight, bias, order = _prepare(x, weight, bias, order)
@@ -59,7 +59,7 @@ def conv_backward(
     order: Optional[Tensor],
     silu: bool,
 ) -> Tuple[Tensor, Tensor, Optional[Tensor]]:
-    """See `library.Kernels`."""
+    """See `registration.Kernels`."""
     K, D, W = weight.shape
     batch, L, _ = x.shape
     dtypes = weight.dtype, None if bias is None else bias.dtype

@@ -5,8 +5,8 @@ import sys
 import torch
 from conftest import TOLERANCES, assert_within
 
-from mmvideomamba.analysis.scan_peers import PEERS
-from mmvideomamba.ops import cuda_scan, selective_scan
+from mmvideomamba.benchmark.scan_baselines import PEERS
+from mmvideomamba.ops import mamba_ssm, selective_scan
 
 
 def scan_inputs(K=2, B=2, L=7, D=3, N=4):
@@ -62,8 +62,8 @@ def test_it_sits_out_where_mamba_ssm_has_no_kernels(installed, monkeypatch):
     assert why_not('cpu') == 'it runs on cuda tensors, not on cpu'
     # causal-conv1d is not asked for: the scan does without.
     monkeypatch.setitem(sys.modules, 'causal_conv1d_cuda', None)
-    cuda_scan.load.cache_clear()
+    mamba_ssm.load.cache_clear()
     assert why_not('cuda') is None
     monkeypatch.setitem(sys.modules, 'selective_scan_cuda', None)
-    cuda_scan.load.cache_clear()
+    mamba_ssm.load.cache_clear()
     assert 'selective_scan_cuda of mamba-ssm' in why_not('cuda')

@@ -3,7 +3,7 @@
 - Time: models take turns and a ratio is taken within each turn, see
   `timing.py`; medians over the turns are reported, with the middle half of the
   turns as their spread.
-- Processes: each model lives in one of its own, see `own_process.py`.
+- Processes: each model lives in one of its own, see `isolated_process.py`.
 - Memory: what PyTorch allocates at the worst moment of a pass, above weights
   and clips: on CUDA its own statistic, on a CPU the sum of the allocations
   that its profiler sees. Both count tensors and not what an allocator
@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from .flops import count_complexity
+from ..analysis.flops import count_complexity
+from .isolated_process import OwnProcess
 from .matrix_products import MatrixProducts
-from .own_process import OwnProcess
 from .timing import seconds_awake, summarize_turns, take_turns
 from .video_models import FAMILIES, PRECISIONS, Workload, build_workload
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ops import cuda_scan
+from ..ops import mamba_ssm
 
 
 class Peer(NamedTuple):
@@ -69,7 +69,7 @@ def mamba_ssm_twice(inputs: Dict[str, Tensor]) -> Tensor:
     Returns:
         Tensor: (B, D, L).
     """
-    scan = cuda_scan.load('mamba_ssm')
+    scan = mamba_ssm.load('mamba_ssm')
 
     def walk(k: int, u: Tensor) -> Tensor:
         names = ('delta', 'A', 'B', 'C', 'D')
@@ -87,7 +87,7 @@ def mamba_ssm_twice(inputs: Dict[str, Tensor]) -> Tensor:
 def why_not_mamba_ssm(device_type: str) -> Optional[str]:
     if device_type != 'cuda':
         return f'it runs on cuda tensors, not on {device_type}'
-    scan = cuda_scan.load('mamba_ssm')
+    scan = mamba_ssm.load('mamba_ssm')
     return scan if isinstance(scan, str) else None
 
 

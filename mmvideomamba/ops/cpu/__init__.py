@@ -13,7 +13,8 @@ from typing import Optional, Tuple
 import torch
 from torch import Tensor
 
-from . import kernels, library, reference
+from .. import reference, registration
+from . import binding
 
 
 def causal_conv1d(
@@ -26,7 +27,9 @@ def causal_conv1d(
     """See `mmvideomamba.ops.causal_conv1d`."""
     if x.dtype == torch.float64:
         return reference.causal_conv1d(x, weight, bias, order, activation)
-    return library.causal_conv1d('cpu', x, weight, bias, order, activation)
+    return registration.causal_conv1d(
+        'cpu', x, weight, bias, order, activation
+    )
 
 
 def selective_scan(
@@ -45,21 +48,21 @@ def selective_scan(
     inputs = (u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
     if u.dtype == torch.float64:
         return reference.selective_scan(*inputs)
-    return library.selective_scan('cpu', *inputs)
+    return registration.selective_scan('cpu', *inputs)
 
 
 def mamba_inner(xz: Tensor, *others: Optional[Tensor]) -> Tensor:
     """See `mmvideomamba.ops.mamba_inner`."""
     if xz.dtype == torch.float64:
         return reference.mamba_inner(xz, *others)
-    return library.mamba_inner('cpu', xz, *others)
+    return registration.mamba_inner('cpu', xz, *others)
 
 
 def why_not(device_type: str) -> Optional[str]:
     """Return what keeps this engine from running, None where it runs."""
     if device_type != 'cpu':
         return f'it runs on cpu tensors, not on {device_type}'
-    loaded = kernels.load()
+    loaded = binding.load()
     return loaded if isinstance(loaded, str) else None
 
 
@@ -80,7 +83,7 @@ def rms_norm(
     rows = x.contiguous()
     out = torch.empty_like(rows, dtype=dtype)
     scale = x.new_empty(x.shape[:-1])
-    kernels.run('rms_norm', _norm_args(rows, weight, out, scale, eps=eps))
+    binding.run('rms_norm', _norm_args(rows, weight, out, scale, eps=eps))
     return out, scale
 
 
@@ -99,12 +102,12 @@ def rms_norm_backward(
         grad_x=grad_x,
         grad_weight=grad_weight,
     )
-    kernels.run('rms_norm_backward', args)
+    binding.run('rms_norm_backward', args)
     return grad_x, grad_weight.sum(0)
 
 
-def _norm_args(x, weight, out, scale, **others) -> kernels.NormArgs:
-    return kernels.NormArgs(
+def _norm_args(x, weight, out, scale, **others) -> binding.NormArgs:
+    return binding.NormArgs(
         rows=scale.numel(),
         columns=len(weight),
         threads=torch.get_num_threads(),
@@ -117,15 +120,15 @@ def _norm_args(x, weight, out, scale, **others) -> kernels.NormArgs:
 
 
 def _conv_forward(x, weight, bias, order, silu):
-    rows = kernels.readable(x)
+    rows = binding.readable(x)
     out = rows.new_empty(len(weight), *x.shape)
     args = _conv_args(rows, weight, bias, order, silu, out=out)
-    kernels.run('causal_conv1d', args)
+    binding.run('causal_conv1d', args)
     return out.to(x.dtype)
 
 
 def _conv_backward(grad, x, weight, bias, order, silu):
-    rows = kernels.readable(x)
+    rows = binding.readable(x)
     K, D, W = weight.shape
     grad_x = torch.empty_like(rows, memory_format=torch.contiguous_format)
     grad_weight = rows.new_empty(len(x), K, D, W, dtype=torch.float32)
@@ -136,13 +139,13 @@ def _conv_backward(grad, x, weight, bias, order, silu):
         bias,
         order,
         silu,
-        out=kernels.readable(grad),
+        out=binding.readable(grad),
         grad_x=grad_x,
         sum=_sum_memory(grad_x, K),
         grad_weight=grad_weight,
         grad_bias=grad_bias,
     )
-    kernels.run('causal_conv1d_backward', args)
+    binding.run('causal_conv1d_backward', args)
     return (
         grad_x.to(x.dtype),
         _add_up(grad_weight, weight),
@@ -150,17 +153,17 @@ def _conv_backward(grad, x, weight, bias, order, silu):
     )
 
 
-def _conv_args(x, weight, bias, order, silu, **others) -> kernels.ConvArgs:
+def _conv_args(x, weight, bias, order, silu, **others) -> binding.ConvArgs:
     K, D, W = weight.shape
     batch, length, _ = x.shape
-    return kernels.ConvArgs(
+    return binding.ConvArgs(
         **dict(K=K, B=batch, L=length, D=D, W=W),
         silu=silu,
-        **kernels.threading(batch, D),
+        **binding.threading(batch, D),
         order=None if order is None else order.contiguous(),
         x=x,
-        weight=kernels.parameter(weight),
-        bias=kernels.parameter(bias),
+        weight=binding.parameter(weight),
+        bias=binding.parameter(bias),
         **others,
     )
 
@@ -168,7 +171,7 @@ def _conv_args(x, weight, bias, order, silu, **others) -> kernels.ConvArgs:
 def _scan_forward(
     u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save_states
 ):
-    rows = kernels.readable(u)
+    rows = binding.readable(u)
     out = rows.new_empty(u.shape[1:])
     shape = _states_shape(u, A) if save_states else (0,)
     states = u.new_empty(shape, dtype=torch.float32)
@@ -181,13 +184,13 @@ def _scan_forward(
         order,
         out,
         u=rows,
-        delta=kernels.readable(delta),
-        b=kernels.readable(B),
-        c=kernels.readable(C),
+        delta=binding.readable(delta),
+        b=binding.readable(B),
+        c=binding.readable(C),
         states=states if save_states else None,
         sum=_sum_memory(out, len(u)),
     )
-    kernels.run('selective_scan', args)
+    binding.run('selective_scan', args)
     return out.to(u.dtype), states
 
 
@@ -201,9 +204,9 @@ def _scan_backward(
         return u.new_empty(shape, dtype=torch.float32)
 
     def like(t):
-        return None if t is None else kernels.readable(t).new_empty(t.shape)
+        return None if t is None else binding.readable(t).new_empty(t.shape)
 
-    splits = kernels.threading(batch, channels)['splits']
+    splits = binding.threading(batch, channels)['splits']
     grad_u, grad_delta, grad_z = like(u), like(delta), like(z)
     grad_A = partials(batch, K, channels, N)
     grad_B = partials(splits, K, batch, length, N)
@@ -217,11 +220,11 @@ def _scan_backward(
         delta_bias,
         delta_softplus,
         order,
-        kernels.readable(grad),
-        u=kernels.readable(u),
-        delta=kernels.readable(delta),
-        b=kernels.readable(B),
-        c=kernels.readable(C),
+        binding.readable(grad),
+        u=binding.readable(u),
+        delta=binding.readable(delta),
+        b=binding.readable(B),
+        c=binding.readable(C),
         states=states,
         sum=None if z is None else _sum_memory(grad_z, K),
         grad_u=grad_u,
@@ -233,7 +236,7 @@ def _scan_backward(
         grad_skip=grad_D,
         grad_delta_bias=grad_bias,
     )
-    kernels.run('selective_scan_backward', args)
+    binding.run('selective_scan_backward', args)
     return (
         grad_u.to(u.dtype),
         grad_delta.to(delta.dtype),
@@ -248,18 +251,18 @@ def _scan_backward(
 
 def _scan_args(
     A, D, z, delta_bias, delta_softplus, order, out, **others
-) -> kernels.ScanArgs:
+) -> binding.ScanArgs:
     K, channels, N = A.shape
     batch, length, _ = out.shape
-    return kernels.ScanArgs(
+    return binding.ScanArgs(
         **dict(K=K, B=batch, L=length, D=channels, N=N),
         softplus=delta_softplus,
-        **kernels.threading(batch, channels),
+        **binding.threading(batch, channels),
         order=None if order is None else order.contiguous(),
-        z=None if z is None else kernels.readable(z),
-        a=kernels.parameter(A),
-        skip=kernels.parameter(D),
-        delta_bias=kernels.parameter(delta_bias),
+        z=None if z is None else binding.readable(z),
+        a=binding.parameter(A),
+        skip=binding.parameter(D),
+        delta_bias=binding.parameter(delta_bias),
         out=out,
         **others,
     )
@@ -268,7 +271,7 @@ def _scan_args(
 def _inner_forward(
     xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order, save
 ):
-    x, z = kernels.readable(xz).chunk(2, dim=-1)
+    x, z = binding.readable(xz).chunk(2, dim=-1)
     K, channels, _ = dt_proj.shape
     projected_shape, states_shape = (0,), (0,)
     if save:
@@ -277,7 +280,7 @@ def _inner_forward(
     out = x.new_empty(x.shape)
     projected = x.new_empty(projected_shape, dtype=torch.float32)
     states = x.new_empty(states_shape, dtype=torch.float32)
-    args = kernels.InnerArgs(
+    args = binding.InnerArgs(
         conv=_conv_args(x, conv_weight, conv_bias, order, True),
         scan=_scan_args(
             A,
@@ -291,11 +294,11 @@ def _inner_forward(
             sum=_sum_memory(out, K),
         ),
         rank=dt_proj.shape[2],
-        x_proj=kernels.parameter(x_proj),
-        dt_proj=kernels.parameter(dt_proj),
+        x_proj=binding.parameter(x_proj),
+        dt_proj=binding.parameter(dt_proj),
         projected=projected if save else None,
     )
-    kernels.run('mamba_inner', args)
+    binding.run('mamba_inner', args)
     return out.to(xz.dtype), projected, states
 
 
@@ -313,7 +316,7 @@ def _inner_backward(
     D,
     order,
 ):
-    rows = kernels.readable(xz)
+    rows = binding.readable(xz)
     x, z = rows.chunk(2, dim=-1)
     batch = len(x)
     K, channels, R = dt_proj.shape
@@ -329,7 +332,7 @@ def _inner_backward(
     grad_dt_proj = partials(K, R, channels)
     grad_dt_bias = partials(*dt_bias.shape)
     grad_A, grad_D = partials(*A.shape), partials(*D.shape)
-    args = kernels.InnerArgs(
+    args = binding.InnerArgs(
         conv=_conv_args(
             x,
             conv_weight,
@@ -348,7 +351,7 @@ def _inner_backward(
             dt_bias,
             True,
             order,
-            kernels.readable(grad),
+            binding.readable(grad),
             states=states,
             sum=_sum_memory(grad_z, K),
             grad_z=grad_z,
@@ -357,13 +360,13 @@ def _inner_backward(
             grad_delta_bias=grad_dt_bias,
         ),
         rank=R,
-        x_proj=kernels.parameter(x_proj),
-        dt_proj=kernels.parameter(dt_proj),
+        x_proj=binding.parameter(x_proj),
+        dt_proj=binding.parameter(dt_proj),
         projected=projected,
         grad_x_proj=grad_x_proj,
         grad_dt_proj=grad_dt_proj,
     )
-    kernels.run('mamba_inner_backward', args)
+    binding.run('mamba_inner_backward', args)
     return (
         grad_xz.to(xz.dtype),
         _add_up(grad_conv_weight, conv_weight),
@@ -379,14 +382,14 @@ def _inner_backward(
 def _states_shape(u: Tensor, A: Tensor) -> Tuple[int, ...]:
     """The state before each chunk but the first, by units of channels."""
     K, batch, length, channels = u.shape
-    units = (channels + kernels.UNIT - 1) // kernels.UNIT
+    units = (channels + binding.UNIT - 1) // binding.UNIT
     return (
         K,
         batch,
-        (length - 1) // kernels.CHUNK,
+        (length - 1) // binding.CHUNK,
         units,
         A.shape[-1],
-        kernels.UNIT,
+        binding.UNIT,
     )
 
 
@@ -409,9 +412,9 @@ def _add_up(
     return total.to(like.dtype)
 
 
-library.register_kernels(
+registration.register_kernels(
     'cpu',
-    library.Kernels(
+    registration.Kernels(
         _conv_forward,
         _conv_backward,
         _scan_forward,
