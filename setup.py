@@ -143,7 +143,7 @@ setup(
     extras_require={
         # What tools/analysis_tools/benchmark_scan.py runs beside ours.
         'bench': ['mambapy'],
-        # Both compile against the torch that is there: docs/engines.md.
+        # Both compile against the torch that is there: docs/scan_backends.md.
         'cuda': ['causal-conv1d>=1.4', 'mamba-ssm>=2.2,<2.4'],
         'tests': ['hypothesis', 'pytest>=8', 'ruff'],
     },

@@ -34,7 +34,7 @@ TOLERANCES = {
     torch.float16: (1e-3, 1e-3),
 }
 # The same on a GPU, whose exponential may be off by two units in the last
-# place: docs/engines.md estimates what that makes of decays near one.
+# place: docs/scan_backends.md estimates what that makes of decays near one.
 GPU_TOLERANCES = {**TOLERANCES, torch.float32: (4e-6, 5e-5)}
 
 

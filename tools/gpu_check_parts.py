@@ -53,7 +53,7 @@ def machine() -> dict:
 
 
 def tests() -> dict:
-    """The engines against the reference, at awkward and at real sizes."""
+    """The backends against the reference, at awkward and at real sizes."""
     require('pytest', 'hypothesis')
     output = run(
         *('-m', 'pytest', '-W', 'ignore', '-rs', 'tests/ops/test_triton.py'),
@@ -64,19 +64,19 @@ def tests() -> dict:
 
 def scan() -> dict:
     """One clip, beside the reference."""
-    engines = ('triton', 'cuda', 'reference', 'mamba-ssm-twice')
-    return time_scan('1', engines)
+    backends = ('triton', 'mamba_ssm', 'reference', 'mamba-ssm-twice')
+    return time_scan('1', backends)
 
 
 def scan_batch() -> dict:
     """A batch too large for the reference."""
-    return time_scan('64', ('triton', 'cuda', 'mamba-ssm-twice'))
+    return time_scan('64', ('triton', 'mamba_ssm', 'mamba-ssm-twice'))
 
 
-def time_scan(clips: str, engines: tuple) -> dict:
+def time_scan(clips: str, backends: tuple) -> dict:
     return run_json(
         *(SCAN, *ON_GPU, '--dtypes', 'bfloat16', '--budget', '2'),
-        *('--batch-sizes', clips, '--engines', *engines),
+        *('--batch-sizes', clips, '--backends', *backends),
     )
 
 

@@ -65,7 +65,7 @@ def scan_backwards(reversal: str, config: Config) -> None:
     """Table 2, which the paper made without the class token."""
     config.model.backbone.update(
         scan_orders=(dict(type='SpatioTemporalForward'), dict(type=reversal)),
-        cls_token=None,
+        cls_token_position=None,
     )
 
 

@@ -28,7 +28,7 @@ class MatrixProducts(nn.Module):
         K, D, _ = mixer.dt_proj.shape
         T, H, W = self.tokenizer.grid(clips.shape[2:])
         batch = len(clips)
-        length = T * H * W + (backbone.cls_token_place is not None)
+        length = T * H * W + (backbone.cls_token_position is not None)
         shapes = dict(
             tokens=(batch, length, backbone.embed_dims),
             u=(K, batch, length, D),

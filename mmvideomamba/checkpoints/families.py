@@ -21,7 +21,7 @@ class Family(NamedTuple):
     """What its authors' model does that the tensors do not show."""
 
     title: str
-    cls_token: Optional[str]  # where their scan meets the class token
+    cls_token_position: Optional[str]  # where their scan meets the class token
     merge: Optional[str]  # how their directions become one
 
 

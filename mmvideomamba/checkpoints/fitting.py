@@ -133,7 +133,7 @@ def _fit_positions(
         return tensors
     fitted, how, faithful = fit_positions(source, model)
     status = 'adapted' if fitted else 'left out'
-    if FAMILIES[weights.family].cls_token == 'middle' and fitted:
+    if FAMILIES[weights.family].cls_token_position == 'middle' and fitted:
         how = f"class token's row from the middle to the front; {how}"
     if how:
         after = 'x'.join(map(str, model.grid)) if fitted else ''
@@ -146,8 +146,8 @@ def _fit_positions(
 def _fit_class_token(
     weights: Weights, tensors: dict, model, rows: List[Row]
 ) -> None:
-    place = FAMILIES[weights.family].cls_token
-    if model.cls_token_place is None:
+    place = FAMILIES[weights.family].cls_token_position
+    if model.cls_token_position is None:
         if tensors.pop('cls_token', None) is not None:
             rows.append(
                 Row(
@@ -166,14 +166,15 @@ def _fit_class_token(
                 faithful=False,
             )
         )
-    elif place not in (None, model.cls_token_place):
+    elif place not in (None, model.cls_token_position):
         rows.append(
             Row(
                 'adapted',
                 'cls_token',
                 place,
-                model.cls_token_place,
-                "another place in the scan, as the model's cls_token says",
+                model.cls_token_position,
+                "another place in the scan, as the model's "
+                'cls_token_position says',
                 faithful=False,
             )
         )

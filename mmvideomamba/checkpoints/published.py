@@ -19,14 +19,18 @@ from torch import Tensor
 
 
 def image_features(
-    state: Dict[str, Tensor], image: Tensor, cls_token: str, merge: str
+    state: Dict[str, Tensor],
+    image: Tensor,
+    cls_token_position: str,
+    merge: str,
 ) -> Tensor:
     """Normed class token of an image model.
 
     Args:
         state (dict): Tensors of the checkpoint, with its names.
         image (Tensor): (3, H, W).
-        cls_token (str): 'middle' of the patches (Vim) or their 'head'.
+        cls_token_position (str): 'middle' of the patches (Vim) or their
+            'head'.
         merge (str): 'mean' of the directions (Vim) or their 'sum'.
 
     Returns:
@@ -34,7 +38,7 @@ def image_features(
     """
     p = _double(state)
     patches = _patches(p, p['patch_embed.proj.weight'], image.double())
-    place = len(patches) // 2 if cls_token == 'middle' else 0
+    place = len(patches) // 2 if cls_token_position == 'middle' else 0
     tokens = [*patches[:place], p['cls_token'][0, 0], *patches[place:]]
     tokens = torch.stack(tokens) + p['pos_embed'][0]
     return _blocks(p, tokens, merge)[place]

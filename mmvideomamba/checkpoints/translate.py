@@ -80,7 +80,8 @@ def translate(weights: Weights) -> Dict[str, Tensor]:
         ours[name] = stacked
     if 'pos_embed.spatial' in ours:
         ours['pos_embed.spatial'] = _class_token_first(
-            ours['pos_embed.spatial'], FAMILIES[weights.family].cls_token
+            ours['pos_embed.spatial'],
+            FAMILIES[weights.family].cls_token_position,
         )
     return ours
 

@@ -1,4 +1,4 @@
-"""Scan orders: how one direction of the scan walks the token grid.
+"""Scan orders: the order in which one direction scans the token grid.
 
 A scan order is a permutation. `permutation(grid)[t]` is the token that step t
 visits; tokens themselves never move. The paper's four orders (section 4.4,
@@ -23,15 +23,15 @@ Grid = Tuple[int, int, int]
 
 
 class ScanOrder(ABC):
-    """A walk over the (T, H, W) token grid. Subclasses define `arrange`.
+    """An order of the (T, H, W) token grid. Subclasses define `arrange`.
 
     Attributes:
-        backward (bool): Whether this direction walks against the forward
-            one. It decides where the class token goes: at the head, it is
-            the first step of a forward scan and the last of a backward one.
+        reverse (bool): Whether this direction runs against the forward one.
+            It decides where the class token goes: at the head, it is the
+            first step of a forward scan and the last of a reverse one.
     """
 
-    backward = False
+    reverse = False
 
     @abstractmethod
     def arrange(self, tokens: Tensor) -> Tensor:
@@ -42,25 +42,25 @@ class ScanOrder(ABC):
 
         Returns:
             Tensor: The same numbers in any shape; read in raster order they
-            are the walk.
+            are the order.
         """
 
     def permutation(self, grid: Grid) -> Tensor:
-        """Return the walk over `grid` = (T, H, W) as (T*H*W,) int64.
+        """Return the order over `grid` = (T, H, W) as (T*H*W,) int64.
 
         Raises:
             ValueError: `arrange` does not visit every token exactly once.
         """
         tokens = torch.arange(grid[0] * grid[1] * grid[2])
-        walk = self.arrange(tokens.view(grid)).reshape(-1)
-        if not torch.equal(walk.sort().values, tokens):
+        order = self.arrange(tokens.view(grid)).reshape(-1)
+        if not torch.equal(order.sort().values, tokens):
             raise ValueError(
                 f'{type(self).__name__}.arrange must visit each of the '
                 f'{len(tokens)} tokens of grid {tuple(grid)} exactly once; '
-                f'it makes {len(walk)} steps over {len(walk.unique())} '
+                f'it makes {len(order)} steps over {len(order.unique())} '
                 'different tokens'
             )
-        return walk
+        return order
 
 
 @SCAN_ORDERS.register_module()
@@ -75,7 +75,7 @@ class SpatioTemporalForward(ScanOrder):
 class SpatioTemporalReversal(ScanOrder):
     """Everything reversed, the paper's choice (table 2)."""
 
-    backward = True
+    reverse = True
 
     def arrange(self, tokens: Tensor) -> Tensor:
         return tokens.flip(0, 1, 2)
@@ -85,7 +85,7 @@ class SpatioTemporalReversal(ScanOrder):
 class SpatialReversal(ScanOrder):
     """Each frame reversed, frames in their order."""
 
-    backward = True
+    reverse = True
 
     def arrange(self, tokens: Tensor) -> Tensor:
         return tokens.flip(1, 2)
@@ -95,7 +95,7 @@ class SpatialReversal(ScanOrder):
 class TemporalReversal(ScanOrder):
     """Frames reversed, each in raster order."""
 
-    backward = True
+    reverse = True
 
     def arrange(self, tokens: Tensor) -> Tensor:
         return tokens.flip(0)
@@ -111,9 +111,9 @@ class TemporalFirstForward(ScanOrder):
 
 @SCAN_ORDERS.register_module()
 class TemporalFirstReversal(TemporalFirstForward):
-    """`TemporalFirstForward` walked backwards."""
+    """`TemporalFirstForward` in reverse."""
 
-    backward = True
+    reverse = True
 
     def arrange(self, tokens: Tensor) -> Tensor:
         return super().arrange(tokens).flip(0, 1, 2)
@@ -135,9 +135,9 @@ class ZigzagForward(ScanOrder):
 
 @SCAN_ORDERS.register_module()
 class ZigzagReversal(ZigzagForward):
-    """`ZigzagForward` walked backwards."""
+    """`ZigzagForward` in reverse."""
 
-    backward = True
+    reverse = True
 
     def arrange(self, tokens: Tensor) -> Tensor:
         return super().arrange(tokens).flip(0, 1, 2)
@@ -164,9 +164,11 @@ def build_scan_order(cfg: Union[dict, ScanOrder]) -> ScanOrder:
 
 
 def sequence_orders(
-    scan_orders: Sequence[ScanOrder], grid: Grid, cls_token: Optional[str]
+    scan_orders: Sequence[ScanOrder],
+    grid: Grid,
+    cls_token_position: Optional[str],
 ) -> Tensor:
-    """Stack the walks of all directions over the model's token sequence.
+    """Stack the orders of all directions over the model's token sequence.
 
     In memory the class token, if there is one, is token 0 and the patches
     follow in raster order, wherever the scan visits it.
@@ -174,27 +176,30 @@ def sequence_orders(
     Args:
         scan_orders (Sequence[ScanOrder]): K directions.
         grid (tuple[int, int, int]): (T, H, W) of the patches.
-        cls_token (str, optional): 'head', 'middle' or None.
+        cls_token_position (str, optional): 'head', 'middle' or None.
 
     Returns:
         Tensor: (K, L) int64, L = T*H*W, plus 1 with a class token.
     """
     return torch.stack(
         [
-            _with_class_token(order.permutation(grid), cls_token, order)
+            _with_class_token(order, grid, cls_token_position)
             for order in scan_orders
         ]
     )
 
 
 def _with_class_token(
-    walk: Tensor, cls_token: Optional[str], order: ScanOrder
+    order: ScanOrder, grid: Grid, position: Optional[str]
 ) -> Tensor:
-    if cls_token is None:
-        return walk
-    # Patches visited before the class token; a backward scan mirrors them.
-    before = {'head': 0, 'middle': len(walk) // 2}[cls_token]
-    if order.backward:
-        before = len(walk) - before
-    walk = walk + 1
-    return torch.cat([walk[:before], walk.new_zeros(1), walk[before:]])
+    patches = order.permutation(grid)
+    if position is None:
+        return patches
+    # Patches visited before the class token; a reverse scan mirrors them.
+    before = {'head': 0, 'middle': len(patches) // 2}[position]
+    if order.reverse:
+        before = len(patches) - before
+    patches = patches + 1
+    return torch.cat(
+        [patches[:before], patches.new_zeros(1), patches[before:]]
+    )

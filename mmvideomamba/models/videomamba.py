@@ -31,7 +31,7 @@ ARCHS = {
 }
 ARCH_DEFAULTS = dict(d_state=16, d_conv=4, expand=2)
 OUT_TYPES = ('cls_token', 'avg_featmap', 'featmap', 'raw')
-CLS_TOKENS = ('head', 'middle', None)
+CLS_TOKEN_POSITIONS = ('head', 'middle', None)
 
 
 class VideoMambaBlock(BaseModule):
@@ -85,8 +85,8 @@ class VideoMamba(BaseModule):
         pos_embed_init (str): How positions are made when the weights of an
             image model are loaded: 'expand', 'interpolate_spatial',
             'interpolate_dim' or 'random' (section 4.2).
-        cls_token (str, optional): Where the scan meets the class token:
-            'head', 'middle', or None for a model without one.
+        cls_token_position (str, optional): Where the scan meets the class
+            token: 'head', 'middle', or None for a model without one.
         out_type (str): What `forward` returns:
 
             - 'cls_token': (N, C); without a class token the mean of the
@@ -125,7 +125,7 @@ class VideoMamba(BaseModule):
         merge: str = 'sum',
         pos_embed: Optional[str] = 'learnable',
         pos_embed_init: str = 'expand',
-        cls_token: Optional[str] = 'head',
+        cls_token_position: Optional[str] = 'head',
         out_type: str = 'cls_token',
         norm_cfg: dict = dict(type='RMSNorm', eps=1e-5),
         drop_rate: float = 0.0,
@@ -137,7 +137,9 @@ class VideoMamba(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         _require_choice('out_type', out_type, OUT_TYPES)
-        _require_choice('cls_token', cls_token, CLS_TOKENS)
+        _require_choice(
+            'cls_token_position', cls_token_position, CLS_TOKEN_POSITIONS
+        )
         _require_choice('pos_embed_init', pos_embed_init, POS_EMBED_INITS)
         _require_choice('scan_backend', scan_backend, BACKENDS)
         arch = _resolve_arch(arch)
@@ -157,7 +159,7 @@ class VideoMamba(BaseModule):
         self.embed_dims = arch['embed_dims']
         self.num_layers = arch['num_layers']
         self.pos_embed_init = pos_embed_init
-        self.cls_token_place = cls_token
+        self.cls_token_position = cls_token_position
         self.out_type = out_type
         self.frozen_stages = frozen_stages
         self.with_cp = with_cp
@@ -167,9 +169,12 @@ class VideoMamba(BaseModule):
         )
         self.grid = self.tokenizer.grid((num_frames, height, width))
         self.pos_embed = build_position_embedding(
-            pos_embed, self.grid, self.embed_dims, cls_token is not None
+            pos_embed,
+            self.grid,
+            self.embed_dims,
+            cls_token_position is not None,
         )
-        if cls_token is not None:
+        if cls_token_position is not None:
             self.cls_token = nn.Parameter(torch.empty(1, 1, self.embed_dims))
             nn.init.trunc_normal_(self.cls_token, std=0.02)
         self.drop_after_pos = nn.Dropout(drop_rate)
@@ -203,8 +208,8 @@ class VideoMamba(BaseModule):
         self._freeze()
 
     def make_order(self, grid: Grid) -> Tensor:
-        """The walks of all directions over `grid`, (K, L) int64."""
-        return sequence_orders(self.scan_orders, grid, self.cls_token_place)
+        """The scan orders of all directions over `grid`, (K, L) int64."""
+        return sequence_orders(self.scan_orders, grid, self.cls_token_position)
 
     def forward(self, x: Tensor) -> Tensor:
         """Extract features from clips.
@@ -216,7 +221,7 @@ class VideoMamba(BaseModule):
             Tensor: As `out_type` says.
         """
         x, grid = self.tokenizer(x)
-        if self.cls_token_place is not None:
+        if self.cls_token_position is not None:
             x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
         if self.pos_embed is not None:
             x = x + self.pos_embed(grid)
@@ -237,7 +242,7 @@ class VideoMamba(BaseModule):
     def _format_output(self, x: Tensor, grid: Grid) -> Tensor:
         if self.out_type == 'raw':
             return x
-        if self.cls_token_place is None:
+        if self.cls_token_position is None:
             patches = x
         elif self.out_type == 'cls_token':
             return x[:, 0]
@@ -271,7 +276,7 @@ class VideoMamba(BaseModule):
             frozen.append(self.pos_embed)
         for module in frozen:
             module.eval().requires_grad_(False)
-        if self.cls_token_place is not None:
+        if self.cls_token_position is not None:
             self.cls_token.requires_grad_(False)
 
 

@@ -21,14 +21,14 @@ logger = logging.getLogger(__name__)
 ENGINES = {
     'cpu': cpu,
     'triton': triton,
-    'cuda': mamba_ssm,
+    'mamba_ssm': mamba_ssm,
     'reference': reference,
 }
 BACKENDS = ('auto', *ENGINES)
 # What 'auto' tries on a device, in this order.
 PREFERENCE = {
     'cpu': ('cpu', 'reference'),
-    'cuda': ('triton', 'cuda', 'reference'),
+    'cuda': ('triton', 'mamba_ssm', 'reference'),
 }
 
 

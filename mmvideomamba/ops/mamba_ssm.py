@@ -1,4 +1,4 @@
-"""The engine `cuda`: mamba-ssm and causal-conv1d, where they are installed.
+"""The backend `mamba_ssm`: mamba-ssm and causal-conv1d, where installed.
 
 Only their public functions are called, `selective_scan_fn` and
 `causal_conv1d_fn`. Both want channels first and one direction, so tokens are
@@ -48,7 +48,7 @@ def causal_conv1d(
     K, D, W = weight.shape
     if W not in WIDTHS:
         raise ValueError(
-            f"scan backend 'cuda' convolves with a width of {WIDTHS}, "
+            f"scan backend 'mamba_ssm' convolves with a width of {WIDTHS}, "
             f"got {W}; take scan backend 'triton'"
         )
     conv = load('causal_conv1d')
@@ -87,7 +87,7 @@ def selective_scan(
     N = A.shape[2]
     if N > MAX_STATES:
         raise ValueError(
-            f"scan backend 'cuda' has at most {MAX_STATES} states, "
+            f"scan backend 'mamba_ssm' has at most {MAX_STATES} states, "
             f"got {N}; take scan backend 'triton'"
         )
     scan = load('mamba_ssm')
@@ -161,5 +161,5 @@ def load(package: str) -> Union[Callable, str]:
     except Exception as error:
         return (
             f'{extension} of {package.replace("_", "-")} cannot be '
-            f'imported ({error}); see docs/engines.md'
+            f'imported ({error}); see docs/scan_backends.md'
         )

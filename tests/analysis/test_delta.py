@@ -18,7 +18,7 @@ def model(request):
         arch=dict(embed_dims=16, num_layers=3),
         img_size=(32, 48),
         num_frames=4,
-        cls_token=request.param,
+        cls_token_position=request.param,
     )
     return model.eval()
 
@@ -31,7 +31,7 @@ def clips():
 def delta_by_hand(model, clips, block):
     """Run the blocks before by hand, then the equations of the mixer."""
     x, _ = model.tokenizer(clips)
-    if model.cls_token_place is not None:
+    if model.cls_token_position is not None:
         x = torch.cat([model.cls_token.expand(len(x), -1, -1), x], dim=1)
     x = x + model.pos_embed(GRID)
     for layer in model.layers[:block]:

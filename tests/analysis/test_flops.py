@@ -35,7 +35,7 @@ def test_a_small_model_by_hand():
         arch=dict(embed_dims=d, num_layers=3, d_state=N, d_conv=W),
         img_size=32,
         num_frames=4,
-        cls_token=None,
+        cls_token_position=None,
     )
     cost = count_complexity(model, (1, 3, 4, 32, 32))
     L = 2 * 2 * 2

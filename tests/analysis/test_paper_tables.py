@@ -48,7 +48,7 @@ def test_an_ablation_changes_model_or_training_alone(path):
         if config.model[part].get(key, '') != base.model[part].get(key, '')
     }
     assert changes in (
-        {'scan_orders', 'cls_token'},
+        {'scan_orders', 'cls_token_position'},
         {'pos_embed'},
         {'pos_embed_init'},
         {'label_smooth_eps'},

@@ -52,11 +52,11 @@ def tiny_workload(family, frames, batch_size, device, num_layers=2):
     return Workload(model.to(device), clips.to(device))
 
 
-@pytest.mark.parametrize('cls_token', ['head', None])
+@pytest.mark.parametrize('position', ['head', None])
 @pytest.mark.parametrize('batch_size', [1, 2])
-def test_the_floor_multiplies_what_the_model_multiplies(cls_token, batch_size):
+def test_the_floor_multiplies_what_the_model_multiplies(position, batch_size):
     model = VideoMamba(
-        arch=TINY, img_size=32, num_frames=4, cls_token=cls_token
+        arch=TINY, img_size=32, num_frames=4, cls_token_position=position
     )
     shape = (batch_size, 3, 4, 32, 32)
     cost = count_complexity(model, shape)

@@ -55,7 +55,7 @@ def test_vim_on_a_still_clip_is_the_image_model(tmp_path, merge, pos_embed):
         192,
         num_frames=2,
         tubelet_size=2,
-        cls_token='middle',
+        cls_token_position='middle',
         merge=merge,
         pos_embed=pos_embed,
     )
@@ -73,7 +73,7 @@ def test_vim_with_an_odd_number_of_patches(tmp_path, inflate):
         img_size=48,
         num_frames=3,
         tubelet_size=3,
-        cls_token='middle',
+        cls_token_position='middle',
         init_cfg=dict(
             type='Pretrained',
             checkpoint=save_vim(tmp_path / 'any.pth', state),

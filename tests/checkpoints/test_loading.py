@@ -72,7 +72,7 @@ def test_report_of_a_vim_checkpoint(tmp_path, log):
         '  adapted  pos_embed | image 1x2x2, 32 channels -> 2x2x2 | class '
         "token's row from the middle to the front; 'expand' to 2 times",
         '  adapted  cls_token | middle -> head | another place in the scan, '
-        "as the model's cls_token says",
+        "as the model's cls_token_position says",
         '  adapted  tokenizer.proj.weight | (32, 3, 16, 16) -> '
         '(32, 3, 2, 16, 16) | repeated 2 times, averaged',
         '  adapted  layers.*.mixer.out_proj.weight | over 2: they take the '
@@ -198,7 +198,7 @@ def test_runner_loads_published_files_as_they_are(tmp_path):
         (dict(arch=dict(embed_dims=32, num_layers=3)), 'the model 32 x 3'),
         (dict(tubelet_size=4), 'adapted tokenizer.proj.weight .* init_cfg'),
         (dict(patch_size=8), 'the model needs .* 8, 8'),
-        (dict(cls_token=None), 'left out cls_token'),
+        (dict(cls_token_position=None), 'left out cls_token'),
         (dict(pos_embed='factorized'), 'nearest sum'),
         (dict(pos_embed=None), 'left out pos_embed'),
     ],
@@ -219,7 +219,9 @@ def test_runner_refuses_another_class_token(tmp_path):
     model = recognizer(tubelet_size=1, num_frames=1)
     with pytest.raises(ValueError, match=r'adapted cls_token \(another place'):
         load_checkpoint(model, path)
-    model = recognizer(tubelet_size=1, num_frames=1, cls_token='middle')
+    model = recognizer(
+        tubelet_size=1, num_frames=1, cls_token_position='middle'
+    )
     load_checkpoint(model, path)
 
 

@@ -187,10 +187,12 @@ def test_models_without_learnt_positions_leave_them_out(tmp_path, pos_embed):
 
 def test_models_without_class_token_leave_it_out(tmp_path):
     path = save_vim(tmp_path / 'a.pth', IMAGE)
-    table = load(backbone(cls_token=None), path)['pos_embed.table']
+    table = load(backbone(cls_token_position=None), path)['pos_embed.table']
     assert torch.equal(table, PATCHES.repeat(1, 8, 1))
     # And back: the class token and its row stay as initialised.
-    torch.save(backbone(cls_token=None).state_dict(), tmp_path / 'b.pth')
+    torch.save(
+        backbone(cls_token_position=None).state_dict(), tmp_path / 'b.pth'
+    )
     model = backbone()
     token = model.cls_token.clone()
     row = model.pos_embed.table[:, 0].clone()

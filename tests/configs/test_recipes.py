@@ -186,7 +186,7 @@ def test_what_weight_decay_shrinks(pos_embed):
     assert sorted(groups[0.0]) == sorted(
         [
             *(f'backbone.{name}' for name in positions),
-            'backbone.cls_token',
+            'backbone.cls_token_position',
             'backbone.tokenizer.proj.bias',
             'backbone.layers.0.norm.weight',
             f'{mixer}conv_bias',

@@ -84,23 +84,23 @@ def test_out_types_are_views_of_one_result():
 
 
 def test_without_class_token_the_feature_is_the_mean_of_the_tokens():
-    model = build(cls_token=None)
+    model = build(cls_token_position=None)
     assert not hasattr(model, 'cls_token')
-    raw = build(cls_token=None, out_type='raw')(clip())
+    raw = build(cls_token_position=None, out_type='raw')(clip())
     assert raw.shape == (2, 8, 32)
     torch.testing.assert_close(model(clip()), raw.mean(1))
 
 
-@pytest.mark.parametrize('cls_token', ['head', 'middle', None])
-def test_the_order_of_frames_matters(cls_token):
-    model = build(cls_token=cls_token, pos_embed=None)
+@pytest.mark.parametrize('position', ['head', 'middle', None])
+def test_the_order_of_frames_matters(position):
+    model = build(cls_token_position=position, pos_embed=None)
     forward, backward = model(clip()), model(clip().flip(2))
     assert (forward - backward).abs().max() > 1e-3
 
 
 def test_a_bag_of_frames_would_not_see_the_order():
     # The same check on a model that cannot see it: no scan, no positions.
-    model = build(cls_token=None, pos_embed=None)
+    model = build(cls_token_position=None, pos_embed=None)
     for layer in model.layers:
         torch.nn.init.zeros_(layer.mixer.out_proj.weight)
     swapped = clip().unflatten(2, (2, 2)).flip(2).flatten(2, 3)
@@ -233,7 +233,7 @@ def test_bfloat16_autocast_keeps_the_residual_stream_in_float32(backend):
         (dict(arch='huge'), "unknown arch 'huge'"),
         (dict(arch=dict(embed_dims=8)), r"missing \['num_layers'\]"),
         (dict(out_type='cls'), "unknown out_type 'cls'"),
-        (dict(cls_token='tail'), "unknown cls_token 'tail'"),
+        (dict(cls_token_position='tail'), "unknown cls_token_position 'tail'"),
         (dict(pos_embed='sine'), "unknown pos_embed 'sine'"),
         (dict(pos_embed_init='copy'), "unknown pos_embed_init 'copy'"),
         (dict(merge='max'), "unknown merge 'max'"),

@@ -13,16 +13,16 @@ from mmvideomamba.ops import choose_engine, mamba_ssm, reference
 
 def scan(*, backend, **options):
     """`selective_scan`, past the check of the device."""
-    engine = mamba_ssm if backend == 'cuda' else reference
+    implementation = mamba_ssm if backend == 'mamba_ssm' else reference
     absent = dict.fromkeys(('D', 'z', 'delta_bias', 'order'))
     options = dict(absent, delta_softplus=True, **options)
-    return engine.selective_scan(**options)
+    return implementation.selective_scan(**options)
 
 
 def conv(*, backend, **options):
-    engine = mamba_ssm if backend == 'cuda' else reference
+    implementation = mamba_ssm if backend == 'mamba_ssm' else reference
     absent = dict.fromkeys(('bias', 'order', 'activation'))
-    return engine.causal_conv1d(**dict(absent, **options))
+    return implementation.causal_conv1d(**dict(absent, **options))
 
 
 @pytest.mark.parametrize(
@@ -32,25 +32,25 @@ def conv(*, backend, **options):
 def test_all_directions_in_one_call(K, dtype, installed):
     order = make_order(K, 9)
     inputs = scan_inputs(K=K, L=9, D=5, dtype=dtype)
-    compare(scan, inputs, 'cuda', order=order)
+    compare(scan, inputs, 'mamba_ssm', order=order)
     inputs = conv_inputs(K=K, L=9, D=5, dtype=dtype)
-    compare(conv, inputs, 'cuda', order=order, activation='silu')
+    compare(conv, inputs, 'mamba_ssm', order=order, activation='silu')
 
 
 def test_without_optional_arguments(installed):
     inputs = scan_inputs(dtype=torch.float32)
     for name in ('D', 'z', 'delta_bias'):
         del inputs[name]
-    compare(scan, inputs, 'cuda')
+    compare(scan, inputs, 'mamba_ssm')
     inputs = conv_inputs(dtype=torch.float32)
     del inputs['bias']
-    compare(conv, inputs, 'cuda')
+    compare(conv, inputs, 'mamba_ssm')
 
 
 def test_mixed_dtypes_become_one(installed):
     inputs = scan_inputs(dtype=torch.bfloat16)
     inputs['delta'] = inputs['delta'].float()
-    out = scan(**inputs, backend='cuda')
+    out = scan(**inputs, backend='mamba_ssm')
     assert out.dtype == torch.bfloat16
     wide = {name: t.double() for name, t in inputs.items()}
     expected = scan(**wide, backend='reference')
@@ -58,29 +58,33 @@ def test_mixed_dtypes_become_one(installed):
 
 
 def test_a_batch_may_be_empty(installed):
-    scanned = scan(**scan_inputs(B=0, dtype=torch.float32), backend='cuda')
+    scanned = scan(
+        **scan_inputs(B=0, dtype=torch.float32), backend='mamba_ssm'
+    )
     assert scanned.shape == (0, 7, 3)
-    convolved = conv(**conv_inputs(B=0, dtype=torch.float32), backend='cuda')
+    convolved = conv(
+        **conv_inputs(B=0, dtype=torch.float32), backend='mamba_ssm'
+    )
     assert convolved.shape == (2, 0, 7, 3)
 
 
 def test_what_has_no_kernel_is_refused(installed):
     with pytest.raises(ValueError, match='at most 256 states, got 257'):
-        scan(**scan_inputs(N=257, dtype=torch.float32), backend='cuda')
+        scan(**scan_inputs(N=257, dtype=torch.float32), backend='mamba_ssm')
     with pytest.raises(ValueError, match=r'width of \(2, 3, 4\), got 5'):
-        conv(**conv_inputs(W=5, dtype=torch.float32), backend='cuda')
+        conv(**conv_inputs(W=5, dtype=torch.float32), backend='mamba_ssm')
 
 
 def test_extensions_are_probed_not_packages(installed, monkeypatch):
     cuda = torch.device('cuda')
-    assert choose_engine('cuda', cuda) is mamba_ssm
+    assert choose_engine('mamba_ssm', cuda) is mamba_ssm
     with pytest.raises(RuntimeError, match='on cuda tensors, not on cpu'):
-        choose_engine('cuda', torch.device('cpu'))
+        choose_engine('mamba_ssm', torch.device('cpu'))
     # As after an installation that skipped the kernels.
     monkeypatch.setitem(sys.modules, 'selective_scan_cuda', None)
     mamba_ssm.load.cache_clear()
     with pytest.raises(RuntimeError, match='selective_scan_cuda of mamba-ssm'):
-        choose_engine('cuda', cuda)
+        choose_engine('mamba_ssm', cuda)
 
 
 def test_any_failure_of_an_import_is_a_reason(

@@ -156,7 +156,7 @@ GPU_CASES += [
 ]
 
 
-@pytest.fixture(params=['triton', 'cuda'])
+@pytest.fixture(params=['triton', 'mamba_ssm'])
 def gpu_backend(request):
     """The name of each fast engine that runs on this machine's GPU."""
     try:

@@ -50,10 +50,10 @@ def test_the_drawing_follows_the_permutation():
     assert drawn_walk(column) == [places[token] for token in walk]
 
 
-@pytest.mark.parametrize('cls_token', ['head', 'middle'])
-def test_the_class_token_has_a_place_of_its_own(cls_token):
+@pytest.mark.parametrize('position', ['head', 'middle'])
+def test_the_class_token_has_a_place_of_its_own(position):
     orders = [cls() for cls in SCAN_ORDERS.module_dict.values()]
-    walks = sequence_orders(orders, GRID, cls_token)
+    walks = sequence_orders(orders, GRID, position)
     figure = draw_scan_orders({str(i): w for i, w in enumerate(walks)}, GRID)
     for ax in panels(figure):
         assert len(set(drawn_walk(ax))) == 13

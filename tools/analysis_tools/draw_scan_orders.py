@@ -39,7 +39,7 @@ def main() -> None:
         help='tokens along time, height and width (default: 3 3 3)',
     )
     parser.add_argument(
-        '--cls-token',
+        '--cls-token-position',
         choices=('head', 'middle', 'none'),
         default='head',
         help='where the class token stands (default: %(default)s)',
@@ -61,8 +61,9 @@ def main() -> None:
         orders = [build_scan_order(dict(type=name)) for name in names]
     except (ImportError, ValueError) as error:
         parser.error(str(error))
-    cls_token = None if args.cls_token == 'none' else args.cls_token
-    walks = sequence_orders(orders, grid, cls_token)
+    position = args.cls_token_position
+    position = None if position == 'none' else position
+    walks = sequence_orders(orders, grid, position)
     figure = draw_scan_orders(dict(zip(names, walks)), grid)
     for path in save_figure(figure, args.out):
         print(path)

@@ -157,14 +157,16 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
         tubelet_size=1 if video else frames,
         merge=mixer.merge,
         pos_embed='factorized',
-        cls_token=family.cls_token,
+        cls_token_position=family.cls_token_position,
     ).eval()
     tensors, _ = fit_backbone(weights, twin, args.inflate)
     twin.load_state_dict(tensors)
 
     state = dict(weights.backbone)
     spatial = tensors['pos_embed.spatial'][0]
-    row = (len(spatial) - 1) // 2 if family.cls_token == 'middle' else 0
+    row = (
+        (len(spatial) - 1) // 2 if family.cls_token_position == 'middle' else 0
+    )
     patches = spatial[1:]
     state['pos_embed'] = torch.cat(
         [patches[:row], spatial[:1], patches[row:]]
@@ -177,7 +179,9 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
     else:
         image = torch.randn(3, 4 * patch, 4 * patch)
         clip = image[:, None].expand(-1, frames, -1, -1)
-        expected = image_features(state, image, family.cls_token, family.merge)
+        expected = image_features(
+            state, image, family.cls_token_position, family.merge
+        )
         what = 'a random image, to ours a clip that does not move'
     with torch.no_grad():
         actual = twin(clip[None])[0].double()

@@ -91,7 +91,10 @@ def _load() -> Union[ModuleType, str]:
         kernels.try_launch()
     # Triton compiles the C code that launches: no compiler, no Python.h.
     except Exception as error:
-        return f'Triton cannot launch a kernel ({error}); see docs/engines.md'
+        return (
+            f'Triton cannot launch a kernel ({error}); '
+            'see docs/scan_backends.md'
+        )
     return kernels
 
 

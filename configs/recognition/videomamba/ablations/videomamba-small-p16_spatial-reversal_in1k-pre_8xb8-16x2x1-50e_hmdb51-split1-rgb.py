@@ -18,6 +18,6 @@ model = dict(
             dict(type='SpatioTemporalForward'),
             dict(type='SpatialReversal'),
         ),
-        cls_token=None,
+        cls_token_position=None,
     )
 )

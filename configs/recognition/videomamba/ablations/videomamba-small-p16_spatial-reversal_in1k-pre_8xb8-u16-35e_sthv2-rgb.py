@@ -16,6 +16,6 @@ model = dict(
             dict(type='SpatioTemporalForward'),
             dict(type='SpatialReversal'),
         ),
-        cls_token=None,
+        cls_token_position=None,
     )
 )

@@ -18,6 +18,6 @@ model = dict(
             dict(type='SpatioTemporalForward'),
             dict(type='SpatioTemporalReversal'),
         ),
-        cls_token=None,
+        cls_token_position=None,
     )
 )

@@ -16,6 +16,6 @@ model = dict(
             dict(type='SpatioTemporalForward'),
             dict(type='TemporalReversal'),
         ),
-        cls_token=None,
+        cls_token_position=None,
     )
 )
