@@ -1,11 +1,12 @@
 """Writing video files that every player opens."""
 
-import os
 from fractions import Fraction
 from typing import Iterable
 
 import av
 import numpy as np
+
+from .files import atomic_write
 
 
 def write_video(
@@ -24,27 +25,23 @@ def write_video(
     Raises:
         ValueError: There are no frames.
     """
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    partial = f'{path}.part'
     stream = None
-    try:
-        with av.open(partial, 'w', format='mp4') as container:
-            for frame in frames:
-                height, width = (side // 2 * 2 for side in frame.shape[:2])
-                if stream is None:
-                    rate = Fraction(round(fps * 1000), 1000)
-                    stream = container.add_stream('libx264', rate=rate)
-                    stream.width, stream.height = width, height
-                    stream.pix_fmt = 'yuv420p'
-                    stream.options = {'crf': '18', 'preset': 'veryfast'}
-                image = av.VideoFrame.from_ndarray(
-                    np.ascontiguousarray(frame[:height, :width]), 'rgb24'
-                )
-                container.mux(stream.encode(image))
+    with (
+        atomic_write(path) as partial,
+        av.open(partial, 'w', format='mp4') as container,
+    ):
+        for frame in frames:
+            height, width = (side // 2 * 2 for side in frame.shape[:2])
             if stream is None:
-                raise ValueError(f'no frames to write to {path}')
-            container.mux(stream.encode())
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+                rate = Fraction(round(fps * 1000), 1000)
+                stream = container.add_stream('libx264', rate=rate)
+                stream.width, stream.height = width, height
+                stream.pix_fmt = 'yuv420p'
+                stream.options = {'crf': '18', 'preset': 'veryfast'}
+            image = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(frame[:height, :width]), 'rgb24'
+            )
+            container.mux(stream.encode(image))
+        if stream is None:
+            raise ValueError(f'no frames to write to {path}')
+        container.mux(stream.encode())

@@ -14,6 +14,8 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 from torch import Tensor
 
+from ..checks import require_choice
+
 CONTAINERS = ('state_dict', 'model', 'module', 'model_ema')
 
 
@@ -78,10 +80,7 @@ def identify(
         ValueError: Nothing of these families is in the file, or which one it
             is cannot be told.
     """
-    if family is not None and family not in FAMILIES:
-        raise ValueError(
-            f'unknown family {family!r}, expected one of {tuple(FAMILIES)}'
-        )
+    require_choice('family', family, [None, *FAMILIES])
     state = find_state_dict(content, location)
     backbone, head = _split(state)
     if 'layers.0.mixer.conv_weight' in backbone:

@@ -5,6 +5,7 @@ from typing import Dict, List, NamedTuple, Tuple
 
 from torch import Tensor
 
+from ..checks import require_choice
 from .families import FAMILIES, Weights
 from .positions import fit_positions, take_positions
 from .translate import translate
@@ -52,10 +53,7 @@ def fit_backbone(
         ValueError: Another size of model, unknown or missing tensors, more
             or fewer directions.
     """
-    if inflate not in INFLATIONS:
-        raise ValueError(
-            f'unknown inflate {inflate!r}, expected one of {INFLATIONS}'
-        )
+    require_choice('inflate', inflate, INFLATIONS)
     tensors = translate(weights)
     expected = model.state_dict()
     _require_size(weights, tensors, expected)

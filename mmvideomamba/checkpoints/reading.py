@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import tempfile
 import urllib.parse
 import urllib.request
 from typing import Any, BinaryIO, Callable, Iterator, Union
@@ -22,6 +21,8 @@ import torch
 from mmengine import fileio
 from mmengine.dist import barrier
 from mmengine.logging import print_log
+
+from ..files import atomic_write
 
 # Upstream training scripts save their arguments beside the weights. What the
 # runner's checkpoints need, numpy scalars included, `compat` allows.
@@ -111,11 +112,8 @@ def _download_to(path: str, url: str) -> None:
             'its path instead.'
         ) from error
     _kind_of(content[:256], url)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=os.path.dirname(path))
-    with open(handle, 'wb') as stream:
+    with atomic_write(path) as partial, open(partial, 'wb') as stream:
         stream.write(content)
-    os.replace(partial, path)
 
 
 def _kind_of(head: bytes, location: str) -> str:

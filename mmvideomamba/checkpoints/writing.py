@@ -8,6 +8,8 @@ from typing import Dict
 import torch
 from torch import Tensor
 
+from ..files import atomic_write
+
 SUFFIXES = ('.pth', '.safetensors')
 
 
@@ -44,12 +46,5 @@ def write_new(path: str, content: bytes) -> None:
     """
     if os.path.exists(path):
         raise FileExistsError(f'{path} exists; it is not overwritten')
-    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    partial = f'{path}.part'
-    try:
-        with open(partial, 'wb') as file:
-            file.write(content)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    with atomic_write(path) as partial, open(partial, 'wb') as file:
+        file.write(content)

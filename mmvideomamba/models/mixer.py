@@ -18,6 +18,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..checks import require_choice
 from ..ops import mamba_inner
 
 MERGES = ('sum', 'mean')
@@ -47,10 +48,7 @@ class SpatioTemporalSSM(nn.Module):
         scan_backend: str = 'auto',
     ) -> None:
         super().__init__()
-        if merge not in MERGES:
-            raise ValueError(
-                f'unknown merge {merge!r}, expected one of {MERGES}'
-            )
+        require_choice('merge', merge, MERGES)
         K, D = num_directions, expand * d_model
         self.d_inner = D
         self.d_state = d_state

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import require_choice
 from .scan_orders import Grid
 
 POS_EMBEDS = ('learnable', 'sinusoid', 'factorized', None)
@@ -29,10 +30,7 @@ def build_position_embedding(
     kind: Optional[str], grid: Grid, embed_dims: int, with_cls_token: bool
 ) -> Optional[nn.Module]:
     """Return the embedding called `kind`, one of `POS_EMBEDS`."""
-    if kind not in POS_EMBEDS:
-        raise ValueError(
-            f'unknown pos_embed {kind!r}, expected one of {POS_EMBEDS}'
-        )
+    require_choice('pos_embed', kind, POS_EMBEDS)
     if kind is None:
         return None
     cls = {
@@ -187,6 +185,7 @@ def inflate_image_positions(
     Returns:
         Tensor: (1, n_t*H*W, C), time outermost.
     """
+    require_choice('inflation of positions', how, POS_EMBED_INITS[:3])
     _, places, dims = image_table.shape
     if how == 'expand':
         return image_table.repeat(1, num_times, 1)
@@ -197,19 +196,14 @@ def inflate_image_positions(
             mode='linear',
             align_corners=False,
         ).transpose(1, 2)
-    if how == 'interpolate_dim':
-        stretched = F.interpolate(
-            image_table,
-            size=dims * num_times,
-            mode='linear',
-            align_corners=False,
-        )
-        return (
-            stretched.reshape(1, places, num_times, dims)
-            .transpose(1, 2)
-            .reshape(1, num_times * places, dims)
-        )
-    raise ValueError(
-        f'cannot make video positions by {how!r}, expected one of '
-        f'{[name for name in POS_EMBED_INITS if name != "random"]}'
+    stretched = F.interpolate(
+        image_table,
+        size=dims * num_times,
+        mode='linear',
+        align_corners=False,
+    )
+    return (
+        stretched.reshape(1, places, num_times, dims)
+        .transpose(1, 2)
+        .reshape(1, num_times * places, dims)
     )

@@ -17,6 +17,7 @@ from typing import Optional, Sequence, Tuple, Union
 import torch
 from torch import Tensor
 
+from ..checks import require_choice
 from ..registry import SCAN_ORDERS
 
 Grid = Tuple[int, int, int]
@@ -156,9 +157,8 @@ def build_scan_order(cfg: Union[dict, ScanOrder]) -> ScanOrder:
             f"a scan order is dict(type='NAME') or a ScanOrder, got {cfg!r}"
         )
     if isinstance(cfg['type'], str) and SCAN_ORDERS.get(cfg['type']) is None:
-        raise ValueError(
-            f'unknown scan order {cfg["type"]!r}, expected one of '
-            f'{", ".join(sorted(SCAN_ORDERS.module_dict))}'
+        require_choice(
+            'scan order', cfg['type'], sorted(SCAN_ORDERS.module_dict)
         )
     return SCAN_ORDERS.build(cfg)
 

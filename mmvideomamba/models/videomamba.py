@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import fit_loaded_backbone, load_backbone, own_pretrained
+from ..checks import require_choice
 from ..ops import BACKENDS
 from ..registry import MODELS
 from .mixer import SpatioTemporalSSM
@@ -136,12 +137,12 @@ class VideoMamba(BaseModule):
         init_cfg: Optional[Union[dict, Sequence[dict]]] = None,
     ) -> None:
         super().__init__(init_cfg)
-        _require_choice('out_type', out_type, OUT_TYPES)
-        _require_choice(
+        require_choice('out_type', out_type, OUT_TYPES)
+        require_choice(
             'cls_token_position', cls_token_position, CLS_TOKEN_POSITIONS
         )
-        _require_choice('pos_embed_init', pos_embed_init, POS_EMBED_INITS)
-        _require_choice('scan_backend', scan_backend, BACKENDS)
+        require_choice('pos_embed_init', pos_embed_init, POS_EMBED_INITS)
+        require_choice('scan_backend', scan_backend, BACKENDS)
         arch = _resolve_arch(arch)
         height, width = _resolve_img_size(img_size, patch_size)
         if not -1 <= frozen_stages <= arch['num_layers']:
@@ -280,16 +281,9 @@ class VideoMamba(BaseModule):
             self.cls_token.requires_grad_(False)
 
 
-def _require_choice(name: str, value, choices: Sequence) -> None:
-    if value not in choices:
-        raise ValueError(
-            f'unknown {name} {value!r}, expected one of {choices}'
-        )
-
-
 def _resolve_arch(arch: Union[str, dict]) -> dict:
     if isinstance(arch, str):
-        _require_choice('arch', arch, tuple(ARCHS))
+        require_choice('arch', arch, ARCHS)
         arch = ARCHS[arch]
     missing = {'embed_dims', 'num_layers'} - set(arch)
     unknown = set(arch) - {'embed_dims', 'num_layers', *ARCH_DEFAULTS}

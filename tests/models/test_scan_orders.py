@@ -76,7 +76,7 @@ def test_a_walk_that_is_no_permutation_is_refused():
 
 
 def test_an_unknown_order_lists_the_known_ones():
-    with pytest.raises(ValueError, match="'Spiral', expected one of Spatial"):
+    with pytest.raises(ValueError, match="'Spiral', expected one of 'Spatial"):
         build_scan_order(dict(type='Spiral'))
     with pytest.raises(ValueError, match="got 'Spiral'"):
         build_scan_order('Spiral')

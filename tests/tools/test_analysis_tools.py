@@ -93,7 +93,7 @@ def test_draw_scan_orders(tmp_path, capsys):
 def test_draw_scan_orders_names_what_there_is(capsys):
     assert_refused(
         capsys,
-        "unknown scan order 'Hilbert', expected one of SpatialReversal",
+        "unknown scan order 'Hilbert', expected one of 'SpatialReversal'",
         'analysis_tools/draw_scan_orders.py',
         'Hilbert',
     )

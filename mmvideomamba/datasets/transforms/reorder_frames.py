@@ -5,6 +5,7 @@ from typing import List
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from ...checks import require_choice
 from ...registry import TRANSFORMS
 
 FRAME_ORDERS = ('sequential', 'block-wise', 'pairwise', 'interleaved')
@@ -27,10 +28,7 @@ def frame_order(name: str, clip_len: int) -> List[int]:
     Returns:
         list[int]: Frame numbers from 0.
     """
-    if name not in FRAME_ORDERS:
-        raise ValueError(
-            f'unknown frame order {name!r}, expected one of {FRAME_ORDERS}'
-        )
+    require_choice('frame order', name, FRAME_ORDERS)
     frames = list(range(clip_len))
     if name == 'sequential':
         return frames
