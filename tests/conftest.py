@@ -1,4 +1,4 @@
-"""Shared fixtures: the engines that run here and the one tolerance table."""
+"""Shared fixtures: the backends that run here and the one tolerance table."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ if not torch.cuda.is_available():
     os.environ['TRITON_INTERPRET'] = '1'
 
 from mmvideomamba.ops import mamba_ssm
-from mmvideomamba.ops.api import ENGINES
+from mmvideomamba.ops.api import BACKENDS
 
 try:
     from mmengine.registry import init_default_scope
@@ -38,13 +38,27 @@ TOLERANCES = {
 GPU_TOLERANCES = {**TOLERANCES, torch.float32: (4e-6, 5e-5)}
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=list(BACKENDS))
 def backend(request):
-    """The name of each engine that can run on this machine's CPU."""
-    reason = ENGINES[request.param].why_not('cpu')
+    """The name of each backend that can run on this machine's CPU."""
+    if request.param == 'triton':
+        request.getfixturevalue('interpreted_triton')
+    reason = BACKENDS[request.param].why_not('cpu')
     if reason is not None:
         pytest.skip(f'{request.param}: {reason}')
     return request.param
+
+
+@pytest.fixture
+def interpreted_triton():
+    """CPU tensors take the Triton kernels, which its interpreter runs."""
+    if torch.cuda.is_available():
+        pytest.skip('kernels are compiled, not interpreted')
+    pytest.importorskip('triton')
+    from triton_on_cpu import triton_on_cpu
+
+    with triton_on_cpu():
+        yield
 
 
 @pytest.fixture
@@ -52,14 +66,21 @@ def installed(monkeypatch):
     """mamba-ssm, causal-conv1d and their extensions where there is neither."""
     import mamba_ssm_stand_ins
 
-    for package, (extension, name) in mamba_ssm.FUNCTIONS.items():
+    loaders = (mamba_ssm.selective_scan_fn, mamba_ssm.causal_conv1d_fn)
+    for package, name in (
+        ('mamba_ssm', 'selective_scan_fn'),
+        ('causal_conv1d', 'causal_conv1d_fn'),
+    ):
         module = ModuleType(package)
         setattr(module, name, getattr(mamba_ssm_stand_ins, name))
         monkeypatch.setitem(sys.modules, package, module)
+    for extension in ('selective_scan_cuda', 'causal_conv1d_cuda'):
         monkeypatch.setitem(sys.modules, extension, ModuleType(extension))
-    mamba_ssm.load.cache_clear()
+    for loader in loaders:
+        loader.forget()
     yield
-    mamba_ssm.load.cache_clear()
+    for loader in loaders:
+        loader.forget()
 
 
 @pytest.fixture

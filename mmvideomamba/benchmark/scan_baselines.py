@@ -69,7 +69,7 @@ def mamba_ssm_twice(inputs: Dict[str, Tensor]) -> Tensor:
     Returns:
         Tensor: (B, D, L).
     """
-    scan = mamba_ssm.load('mamba_ssm')
+    scan = mamba_ssm.selective_scan_fn()
 
     def walk(k: int, u: Tensor) -> Tensor:
         names = ('delta', 'A', 'B', 'C', 'D')
@@ -87,8 +87,7 @@ def mamba_ssm_twice(inputs: Dict[str, Tensor]) -> Tensor:
 def why_not_mamba_ssm(device_type: str) -> Optional[str]:
     if device_type != 'cuda':
         return f'it runs on cuda tensors, not on {device_type}'
-    scan = mamba_ssm.load('mamba_ssm')
-    return scan if isinstance(scan, str) else None
+    return mamba_ssm.selective_scan_fn.why_not()
 
 
 def per_direction(scan: Callable) -> Callable[[Dict[str, Tensor]], Tensor]:

@@ -5,7 +5,7 @@ from typing import Callable, Dict, NamedTuple, Optional
 import torch
 
 from ..ops import selective_scan
-from ..ops.api import ENGINES
+from ..ops.api import BACKENDS
 from .scan_baselines import PEERS, Peer
 from .timing import seconds_awake
 
@@ -54,10 +54,10 @@ def candidates() -> Dict[str, Peer]:
             lambda inputs: selective_scan(
                 **inputs, delta_softplus=True, backend=name
             ),
-            ENGINES[name].why_not,
+            BACKENDS[name].why_not,
         )
 
-    return {**{name: bind(name) for name in ENGINES}, **PEERS}
+    return {**{name: bind(name) for name in BACKENDS}, **PEERS}
 
 
 def why_not(peer: Peer, device: str, backward: bool) -> Optional[str]:

@@ -34,7 +34,7 @@ class SpatioTemporalSSM(nn.Module):
         d_conv (int): W, width of the causal convolution.
         expand (int): d_inner = expand * d_model.
         merge (str): 'sum' of the directions, or their 'mean' (Vim).
-        scan_backend (str): See `mmvideomamba.ops.choose_engine`.
+        scan_backend (str): See `mmvideomamba.ops.choose_backend`.
     """
 
     def __init__(

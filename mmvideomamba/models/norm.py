@@ -6,9 +6,15 @@ from ..ops import rms_norm
 
 
 class RMSNorm(nn.RMSNorm):
-    """`torch.nn.RMSNorm`, in one pass over the tokens on CPUs."""
+    """`torch.nn.RMSNorm`, in one pass over the tokens on CPUs.
+
+    Attributes:
+        backend (str): See `mmvideomamba.ops.rms_norm`.
+    """
+
+    backend = 'auto'
 
     def forward(self, x: Tensor) -> Tensor:
         if self.weight is None or self.weight.ndim > 1:
             return super().forward(x)
-        return rms_norm(x, self.weight, self.eps)
+        return rms_norm(x, self.weight, self.eps, self.backend)

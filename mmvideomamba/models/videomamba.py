@@ -17,9 +17,10 @@ from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import fit_loaded_backbone, load_backbone, own_pretrained
 from ..checks import require_choice
-from ..ops import BACKENDS
+from ..ops import SCAN_BACKENDS
 from ..registry import MODELS
 from .mixer import SpatioTemporalSSM
+from .norm import RMSNorm
 from .position import POS_EMBED_INITS, build_position_embedding
 from .scan_orders import Grid, build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
@@ -102,8 +103,8 @@ class VideoMamba(BaseModule):
         frozen_stages (int): -1 trains everything, 0 freezes tokenizer,
             positions and class token, i also the first i blocks.
         with_cp (bool): Recompute blocks in backward to save memory.
-        scan_backend (str): Engine of the scan, see
-            `mmvideomamba.ops.choose_engine`.
+        scan_backend (str): 'auto', 'cpu', 'triton', 'mamba_ssm' or
+            'reference', see `mmvideomamba.ops.choose_backend`.
         init_cfg (dict, optional): mmengine's; `type='Pretrained'` takes any
             public checkpoint of the family (docs/checkpoints.md).
 
@@ -142,7 +143,7 @@ class VideoMamba(BaseModule):
             'cls_token_position', cls_token_position, CLS_TOKEN_POSITIONS
         )
         require_choice('pos_embed_init', pos_embed_init, POS_EMBED_INITS)
-        require_choice('scan_backend', scan_backend, BACKENDS)
+        require_choice('scan_backend', scan_backend, SCAN_BACKENDS)
         arch = _resolve_arch(arch)
         height, width = _resolve_img_size(img_size, patch_size)
         if not -1 <= frozen_stages <= arch['num_layers']:
@@ -206,6 +207,9 @@ class VideoMamba(BaseModule):
             for layer in self.layers:
                 layer.mixer.out_proj.weight /= math.sqrt(self.num_layers)
         self.norm = build_norm_layer(norm_cfg, self.embed_dims)[1]
+        for module in self.modules():
+            if isinstance(module, RMSNorm):
+                module.backend = scan_backend
         self._freeze()
 
     def make_order(self, grid: Grid) -> Tensor:

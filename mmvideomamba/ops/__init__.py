@@ -1,20 +1,19 @@
 """Sequence operators: tensors in, tensors out; knows torch only."""
 
-from . import flops  # noqa: F401, which PyTorch's counter consults
 from .api import (
-    BACKENDS,
+    SCAN_BACKENDS,
     causal_conv1d,
-    choose_engine,
+    choose_backend,
     mamba_inner,
+    rms_norm,
+    scan_inputs,
     selective_scan,
 )
-from .inner import scan_inputs
-from .norm import rms_norm
 
 __all__ = [
-    'BACKENDS',
+    'SCAN_BACKENDS',
     'causal_conv1d',
-    'choose_engine',
+    'choose_backend',
     'mamba_inner',
     'rms_norm',
     'scan_inputs',

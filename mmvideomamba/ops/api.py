@@ -1,30 +1,38 @@
-"""The public operators: argument checks and the choice of an engine.
+"""The public operators: argument checks and the choice of a backend.
 
-One meaning, several engines. `reference` defines; the others must agree with
-it. An engine is a module with four functions: `causal_conv1d`,
-`selective_scan` and `mamba_inner` with the signatures of `reference.py`, and
-`why_not(device)`, which returns None where the engine runs and otherwise says
-what is missing.
+One meaning, several backends. `reference` defines; the others must agree with
+it, outputs and gradients. On its way down a call enters each file once:
+
+    api             checks the arguments, chooses a backend
+    registration    the operator, autograd; PyTorch chooses by device:
+    cpu | triton    the kernel
+
+`mamba_ssm` and `reference` are functions of other differentiable functions
+and need no registration. What no kernel takes, float64 and empty tensors, the
+reference computes, whatever the backend.
 """
 
 import logging
 from functools import cache
-from typing import Optional, Sequence
+from types import ModuleType
+from typing import Optional, Sequence, Tuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from . import cpu, mamba_ssm, meta, reference, triton
+from ..checks import require_choice
+from . import cpu, mamba_ssm, reference, registration, triton
 
 logger = logging.getLogger(__name__)
 
-ENGINES = {
+BACKENDS = {
     'cpu': cpu,
     'triton': triton,
     'mamba_ssm': mamba_ssm,
     'reference': reference,
 }
-BACKENDS = ('auto', *ENGINES)
+SCAN_BACKENDS = ('auto', *BACKENDS)
 # What 'auto' tries on a device, in this order.
 PREFERENCE = {
     'cpu': ('cpu', 'reference'),
@@ -52,7 +60,7 @@ def causal_conv1d(
         order (Tensor, optional): (K, L) int64, one permutation of the tokens
             per direction. None: every direction visits them as they are.
         activation (str, optional): 'silu' or None.
-        backend (str): See `choose_engine`.
+        backend (str): See `choose_backend`.
 
     Returns:
         Tensor: (K, B, L, D) in token order, dtype of `x`.
@@ -76,8 +84,9 @@ def causal_conv1d(
             f"activation must be 'silu' or None, got {activation!r}"
         )
     _check_devices(x, weight, bias, order)
-    engine = choose_engine(backend, x.device)
-    return engine.causal_conv1d(x, weight, bias, order, activation)
+    return _implementation(backend, x).causal_conv1d(
+        x, weight, bias, order, activation
+    )
 
 
 def selective_scan(
@@ -116,7 +125,7 @@ def selective_scan(
         delta_softplus (bool): Apply softplus to delta + delta_bias.
         order (Tensor, optional): (K, L) int64, one permutation of the tokens
             per direction. None: every direction visits them as they are.
-        backend (str): See `choose_engine`.
+        backend (str): See `choose_backend`.
 
     Returns:
         Tensor: (B, L, D) in token order, dtype of `u`.
@@ -141,8 +150,7 @@ def selective_scan(
     _check_shape('delta_bias', delta_bias, 'KD', dims)
     _check_order(order, dims)
     _check_devices(u, delta, A, B, C, D, z, delta_bias, order)
-    engine = choose_engine(backend, u.device)
-    return engine.selective_scan(
+    return _implementation(backend, u).selective_scan(
         u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
     )
 
@@ -159,12 +167,16 @@ def mamba_inner(
     order: Optional[Tensor] = None,
     backend: str = 'auto',
 ) -> Tensor:
-    """What a mixer computes between its outer projections.
+    """What a mixer computes between in_proj and out_proj.
 
-    `causal_conv1d` of the first half of `xz`, the projections of its result
-    to delta, B and C, and `selective_scan`, gated by the second half. An
-    engine may compute this faster than the parts, and without rounding what
-    passes between them to the dtype of `xz`; otherwise the meaning is theirs.
+        [x, z] = xz
+        u = SiLU(causal_conv1d(x))
+        [dt, B, C] = W_x u
+        delta = softplus(W_dt dt + b_dt)
+        out = SiLU(z) * sum_k selective_scan_k(u, delta, A, B, C, D)
+
+    On CPUs this is one operator, faster than its parts, which does not round
+    what passes between them to the dtype of `xz`.
 
     Args:
         xz (Tensor): (B, L, 2 D), x and z; any float dtype.
@@ -177,7 +189,7 @@ def mamba_inner(
         D (Tensor): (K, D), the skip connection.
         order (Tensor, optional): (K, L) int64, one permutation of the tokens
             per direction. None: every direction visits them as they are.
-        backend (str): See `choose_engine`.
+        backend (str): See `choose_backend`.
 
     Returns:
         Tensor: (B, L, D) in token order, dtype of `xz`.
@@ -210,38 +222,118 @@ def mamba_inner(
     _check_order(order, dims)
     parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
     _check_devices(xz, *parameters, order)
-    engine = choose_engine(backend, xz.device)
-    return engine.mamba_inner(xz, *parameters, order)
+    implementation = _implementation(backend, xz)
+    if (
+        implementation is registration
+        and xz.device.type in registration.FUSED_DEVICES
+    ):
+        return registration.mamba_inner(xz, *parameters, order)
+    x, z = xz.chunk(2, dim=-1)
+    u = implementation.causal_conv1d(x, conv_weight, conv_bias, order, 'silu')
+    delta, B, C = scan_inputs(u, x_proj, dt_proj)
+    return implementation.selective_scan(
+        u, delta, A, B, C, D, z, dt_bias, True, order
+    )
 
 
-def choose_engine(backend: str, device: torch.device):
-    """Return the module that runs the operators on `device`.
+def scan_inputs(
+    u: Tensor, x_proj: Tensor, dt_proj: Tensor
+) -> Tuple[Tensor, Tensor, Tensor]:
+    """Project each direction's tokens to its input-dependent SSM parameters.
+
+    The products are taken in the dtype of `u`.
 
     Args:
-        backend (str): 'auto' takes the first engine that can run and logs
-            once why it passed over the others; a name takes that engine and
-            nothing else.
-        device (torch.device): Where the tensors are; on the meta device,
-            where nothing is computed, every name gives `ops.meta`.
+        u (Tensor): (K, B, L, D), convolved.
+        x_proj (Tensor): (K, R + 2 N, D), to dt, B and C.
+        dt_proj (Tensor): (K, D, R), from dt to delta.
+
+    Returns:
+        tuple: delta (K, B, L, D) before bias and softplus, and B and C, both
+        (K, B, L, N).
+    """
+    R = dt_proj.shape[2]
+    N = (x_proj.shape[1] - R) // 2
+    projected = torch.bmm(u.flatten(1, 2), x_proj.to(u.dtype).transpose(1, 2))
+    dt, B, C = projected.split([R, N, N], dim=-1)
+    delta = torch.bmm(dt, dt_proj.to(dt.dtype).transpose(1, 2))
+    delta, B, C = (t.unflatten(1, u.shape[1:3]) for t in (delta, B, C))
+    return delta, B, C
+
+
+def rms_norm(
+    x: Tensor,
+    weight: Tensor,
+    eps: Optional[float] = None,
+    backend: str = 'auto',
+) -> Tensor:
+    """Divide by the root of the mean square of the last axis.
+
+        y = x / sqrt(mean(x^2) + eps) * weight
+
+    PyTorch composes it of five operators on CPUs, each a pass over the
+    tokens. Backend 'cpu' has it in one, for float32; elsewhere, and where
+    `torch.compile` fuses the operators itself, PyTorch's is taken.
+
+    Args:
+        x (Tensor): (..., C), any float dtype.
+        weight (Tensor): (C,).
+        eps (float, optional): Added to the mean square; by default float32's
+            precision, float64's for float64.
+        backend (str): See `choose_backend`.
+
+    Returns:
+        Tensor: As `x`, and twice differentiable, from PyTorch. From the C++
+        kernel once differentiable, and under bfloat16 autocast bfloat16,
+        which the product that follows would ask for.
+    """
+    if (
+        x.device.type in registration.FUSED_DEVICES
+        and x.dtype == weight.dtype == torch.float32
+        and x.shape[-1:] == weight.shape
+        and not torch.compiler.is_compiling()
+        and choose_backend(backend, x.device) == 'cpu'
+    ):
+        eps = torch.finfo(x.dtype).eps if eps is None else eps
+        return registration.rms_norm(x, weight, eps)
+    return F.rms_norm(x, weight.shape, weight, eps)
+
+
+def choose_backend(backend: str, device: torch.device) -> str:
+    """Return the name of the backend that runs the operators on `device`.
+
+    Args:
+        backend (str): 'auto' takes the first backend that can run and logs
+            once why it passed over the others; 'cpu', 'triton', 'mamba_ssm'
+            or 'reference' takes that one and nothing else.
+        device (torch.device): Where the tensors are.
 
     Raises:
         ValueError: Unknown name.
-        RuntimeError: The named engine cannot run; the message is its reason.
+        RuntimeError: The named backend cannot run; the message is its reason.
     """
-    if backend not in BACKENDS:
-        raise ValueError(
-            f'unknown scan backend {backend!r}, expected one of '
-            f'{", ".join(BACKENDS)}'
-        )
-    if device.type == 'meta':
-        return meta
-    return ENGINES[_runnable(backend, device.type)]
+    require_choice('scan backend', backend, SCAN_BACKENDS)
+    return _runnable(backend, device.type)
+
+
+def _implementation(backend: str, x: Tensor) -> ModuleType:
+    """The module whose `causal_conv1d` and `selective_scan` take `x`."""
+    # Shapes without numbers: those of the registered operators, always.
+    if x.device.type == 'meta':
+        require_choice('scan backend', backend, SCAN_BACKENDS)
+        return registration
+    backend = choose_backend(backend, x.device)
+    if x.dtype == torch.float64 or x.numel() == 0:
+        return reference
+    return {'mamba_ssm': mamba_ssm, 'reference': reference}.get(
+        backend, registration
+    )
 
 
 def _runnable(backend: str, device_type: str) -> str:
     if backend == 'auto':
         return _first_runnable(device_type)
-    reason = ENGINES[backend].why_not(device_type)
+    reason = BACKENDS[backend].why_not(device_type)
     if reason is not None:
         raise RuntimeError(f'scan backend {backend!r} cannot run: {reason}')
     return backend
@@ -257,7 +349,7 @@ _runnable._dynamo_marked_constant = True
 def _first_runnable(device_type: str) -> str:
     passed_over = []
     for name in PREFERENCE.get(device_type, ('reference',)):
-        reason = ENGINES[name].why_not(device_type)
+        reason = BACKENDS[name].why_not(device_type)
         if reason is None:
             break
         passed_over.append(f'{name}: {reason}')

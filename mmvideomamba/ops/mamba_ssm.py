@@ -12,21 +12,14 @@ last digits from run to run.
 """
 
 import importlib
-from functools import cache
-from typing import Callable, Optional, Union
+from typing import Callable, Optional
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import reference
-from .inner import compose
+from .loading import Unavailable, load_once
 
-# Package -> its extension, without which it is of no use, and its function.
-FUNCTIONS = {
-    'mamba_ssm': ('selective_scan_cuda', 'selective_scan_fn'),
-    'causal_conv1d': ('causal_conv1d_cuda', 'causal_conv1d_fn'),
-}
 MAX_STATES = 256
 WIDTHS = (2, 3, 4)
 
@@ -43,17 +36,14 @@ def causal_conv1d(
     Raises:
         ValueError: A width that causal-conv1d has no kernel for.
     """
-    if _beyond_kernels(x):
-        return reference.causal_conv1d(x, weight, bias, order, activation)
     K, D, W = weight.shape
     if W not in WIDTHS:
         raise ValueError(
             f"scan backend 'mamba_ssm' convolves with a width of {WIDTHS}, "
             f"got {W}; take scan backend 'triton'"
         )
-    conv = load('causal_conv1d')
     steps = _channels_first(x.expand(K, *x.shape), order)
-    out = conv(
+    out = causal_conv1d_fn()(
         steps,
         weight.float().reshape(K * D, W),
         None if bias is None else bias.float().reshape(K * D),
@@ -79,10 +69,6 @@ def selective_scan(
     Raises:
         ValueError: More states than mamba-ssm has a kernel for.
     """
-    if _beyond_kernels(u):
-        return reference.selective_scan(
-            u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
-        )
     K, batch, L, _ = u.shape
     N = A.shape[2]
     if N > MAX_STATES:
@@ -90,7 +76,6 @@ def selective_scan(
             f"scan backend 'mamba_ssm' has at most {MAX_STATES} states, "
             f"got {N}; take scan backend 'triton'"
         )
-    scan = load('mamba_ssm')
     B, C = (
         _channels_first(t.to(u.dtype), order).view(batch, K, N, L)
         for t in (B, C)
@@ -98,7 +83,7 @@ def selective_scan(
     D, delta_bias = (
         None if t is None else t.float().flatten() for t in (D, delta_bias)
     )
-    y = scan(
+    y = selective_scan_fn()(
         _channels_first(u, order),
         _channels_first(delta.to(u.dtype), order),
         A.float().flatten(0, 1),
@@ -115,51 +100,54 @@ def selective_scan(
     return y.to(u.dtype)
 
 
-mamba_inner = compose(causal_conv1d, selective_scan)
-
-
-def _beyond_kernels(x: Tensor) -> bool:
-    """float64, and empty batches: CUDA refuses to launch nothing."""
-    return x.dtype == torch.float64 or x.numel() == 0
-
-
 def _channels_first(x: Tensor, order: Optional[Tensor]) -> Tensor:
     """(K, B, L, D) in token order -> (B, K * D, L) in scan order."""
-    steps = reference.to_scan_order(x, order)
-    return steps.permute(1, 0, 3, 2).flatten(1, 2).contiguous()
+    x = _along(x.permute(1, 0, 3, 2), order)
+    return x.flatten(1, 2).contiguous()
 
 
 def _in_token_order(y: Tensor, K: int, order: Optional[Tensor]) -> Tensor:
     """The inverse of `_channels_first`."""
-    return reference.to_token_order(
-        y.unflatten(1, (K, -1)).permute(1, 0, 3, 2), order
-    )
+    inverse = None if order is None else order.argsort(-1)
+    return _along(y.unflatten(1, (K, -1)), inverse).permute(1, 0, 3, 2)
+
+
+def _along(x: Tensor, order: Optional[Tensor]) -> Tensor:
+    """Gather the tokens of x (B, K, D, L) along `order` (K, L)."""
+    if order is None:
+        return x
+    return x.gather(3, order[None, :, None].expand_as(x))
 
 
 def why_not(device_type: str) -> Optional[str]:
-    """Return what keeps this engine from running, None where it runs."""
+    """Return what keeps this backend from running, None where it runs."""
     if device_type != 'cuda':
         return f'it runs on cuda tensors, not on {device_type}'
-    for package in FUNCTIONS:
-        function = load(package)
-        if isinstance(function, str):
-            return function
-    return None
+    return selective_scan_fn.why_not() or causal_conv1d_fn.why_not()
 
 
-@cache
-def load(package: str) -> Union[Callable, str]:
-    """The public function of a package in FUNCTIONS, or why it is missing.
+@load_once
+def selective_scan_fn() -> Callable:
+    """The public function of mamba-ssm."""
+    return _load('mamba_ssm', 'selective_scan_fn', 'selective_scan_cuda')
 
-    The package may be there without its kernels, and a kernel built for
-    another torch fails with whatever error it likes.
+
+@load_once
+def causal_conv1d_fn() -> Callable:
+    """The public function of causal-conv1d."""
+    return _load('causal_conv1d', 'causal_conv1d_fn', 'causal_conv1d_cuda')
+
+
+def _load(package: str, function: str, extension: str) -> Callable:
+    """Import the extension too: a package may be there without its kernels.
+
+    A kernel built for another torch fails with whatever error it likes.
     """
-    extension, name = FUNCTIONS[package]
     try:
         importlib.import_module(extension)
-        return getattr(importlib.import_module(package), name)
+        return getattr(importlib.import_module(package), function)
     except Exception as error:
-        return (
+        raise Unavailable(
             f'{extension} of {package.replace("_", "-")} cannot be '
             f'imported ({error}); see docs/scan_backends.md'
-        )
+        ) from error

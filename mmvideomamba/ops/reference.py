@@ -1,8 +1,8 @@
 """The definition of the sequence operators, in plain PyTorch.
 
-Every other engine must agree with this file, outputs and gradients. It is
-differentiable by autograd, runs on any device and in float64, and is the
-fallback where no fast engine runs.
+The other backends must agree with this file, outputs and gradients. It is
+differentiable by autograd, any number of times, runs on any device and in
+float64, and is the fallback where no fast backend runs.
 
 Glossary, with the symbols of the paper (equations 1 to 3) and of Mamba:
 
@@ -22,8 +22,6 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from .inner import compose
 
 
 def causal_conv1d(
@@ -103,11 +101,8 @@ def selective_scan(
     return y.to(in_dtype)
 
 
-mamba_inner = compose(causal_conv1d, selective_scan)
-
-
 def to_scan_order(x: Tensor, order: Optional[Tensor]) -> Tensor:
-    """(K, B, L, C) in token order -> the same in the order of visits."""
+    """(K, B, L, C) in token order -> the same in scan order."""
     if order is None:
         return x
     return x.gather(2, order[:, None, :, None].expand_as(x))
@@ -118,5 +113,6 @@ def to_token_order(x: Tensor, order: Optional[Tensor]) -> Tensor:
     return to_scan_order(x, None if order is None else order.argsort(-1))
 
 
-def why_not(device_type: str) -> None:
-    """The reference runs everywhere."""
+def why_not(device_type: str) -> Optional[str]:
+    """Return None: the reference runs everywhere."""
+    return None

@@ -1,364 +1,242 @@
 """The operators as PyTorch sees them: `torch.ops.mmvideomamba.*`.
 
-One operator, several engines. An engine with kernels of its own registers
-them here (`register_kernels`) and calls `causal_conv1d` and `selective_scan`
-below with its name; this file holds what all of them share: schemas, fake
-kernels, autograd. So `torch.compile`, `torch.export` and FLOP counters see
-`selective_scan(..., engine='cpu')` as one node, and a kernel sees raw tensors.
+A kernel is registered per device, in C++ for CPUs (`cpu/`) and in Triton for
+CUDA GPUs (`triton/`), and PyTorch's dispatcher takes the one of the tensors'
+device. This file holds what does not depend on the device: schemas, fake
+kernels, autograd and FLOP formulas. So `torch.compile`, `torch.export` and
+FLOP counters see each operator as one node, and a kernel sees raw tensors.
+
+An operator, its kernels and its function in C++ have one name. What the
+arguments mean is said in `api.py`, which has checked them.
 
 Autocast has no rule for these operators and casts nothing: data arrive in
 float32, bfloat16 or float16, the parameters A, D, delta_bias, weight and bias
-in float32. Each gradient has the shape and the dtype of its input.
+in float32. Each gradient has the shape and the dtype of its input; an
+operator cannot return None, so the gradients of absent inputs are missing.
 """
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+import math
+from typing import Any, Callable, List, Optional, Tuple
 
 import torch
 from torch import Tensor, library
+from torch.utils.flop_counter import register_flop_formula
+
+from . import cpu, triton
+
+CONV = 'Tensor x, Tensor weight, Tensor? bias, Tensor? order, str? activation'
+SCAN = (
+    'Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, '
+    'Tensor? z, Tensor? delta_bias, bool delta_softplus, Tensor? order'
+)
+INNER = (
+    'Tensor xz, Tensor conv_weight, Tensor conv_bias, Tensor x_proj, '
+    'Tensor dt_proj, Tensor dt_bias, Tensor A, Tensor D, Tensor? order'
+)
+# Devices whose kernels include `mamba_inner` and `rms_norm`. Their scan keeps
+# states for its backward pass; the Triton kernels start from the inputs.
+FUSED_DEVICES = ('cpu',)
 
 
-class Kernels(NamedTuple):
-    """What an engine brings; arguments as in `reference.py`, checked.
-
-    conv_forward(x, weight, bias, order, silu) -> out
-    conv_backward(grad, x, weight, bias, order, silu)
-        -> gradients of (x, weight, bias)
-    scan_forward(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order,
-                 save_states) -> (out, states)
-    scan_backward(grad, states, u, delta, A, B, C, D, z, delta_bias,
-                  delta_softplus, order)
-        -> gradients of (u, delta, A, B, C, D, z, delta_bias)
-    states_shape(u, A) -> shape of `states`, a float32 tensor that carries
-        whatever the backward pass wants from the forward pass. It is empty,
-        of shape (0,), where `save_states` is false.
-    inner_forward(xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D,
-                  order, save) -> (out, projected, states)
-    inner_backward(grad, projected, states, xz, conv_weight, conv_bias,
-                   x_proj, dt_proj, dt_bias, A, D, order)
-        -> gradients of (xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias,
-                         A, D)
-        `projected` is float32, (K, B, L, R + 2 N): dt, B and C. Both it and
-        the states are empty where `save` is false. An engine whose
-        `mamba_inner` is composed of the other two leaves these out.
-
-    Results are contiguous. The gradient of an absent argument is None.
-    """
-
-    conv_forward: Callable
-    conv_backward: Callable
-    scan_forward: Callable
-    scan_backward: Callable
-    states_shape: Callable
-    inner_forward: Optional[Callable] = None
-    inner_backward: Optional[Callable] = None
+def _define(name: str, schema: str) -> Callable:
+    operator = library.custom_op(
+        f'mmvideomamba::{name}',
+        getattr(cpu, name),
+        mutates_args=(),
+        device_types='cpu',
+        schema=schema,
+    )
+    if name in triton.KERNELS:
+        operator.register_kernel('cuda')(triton.kernel(name))
+    return operator
 
 
-_KERNELS: Dict[str, Kernels] = {}
+# Whether anything is kept for a backward pass comes first, as `save`.
+causal_conv1d = _define('causal_conv1d', f'({CONV}) -> Tensor')
+_conv_backward = _define(
+    'causal_conv1d_backward', f'(Tensor grad, {CONV}) -> Tensor[]'
+)
+_scan = _define(
+    'selective_scan', f'(bool save, {SCAN}) -> (Tensor out, Tensor states)'
+)
+_scan_backward = _define(
+    'selective_scan_backward',
+    f'(Tensor grad, Tensor states, {SCAN}) -> Tensor[]',
+)
+_inner = _define(
+    'mamba_inner',
+    f'(bool save, {INNER}) -> (Tensor out, Tensor projected, Tensor states)',
+)
+_inner_backward = _define(
+    'mamba_inner_backward',
+    f'(Tensor grad, Tensor projected, Tensor states, {INNER}) -> Tensor[]',
+)
+_norm = _define(
+    'rms_norm',
+    '(Tensor x, Tensor weight, float eps, ScalarType dtype) -> '
+    '(Tensor out, Tensor scale)',
+)
+_norm_backward = _define(
+    'rms_norm_backward',
+    '(Tensor grad, Tensor x, Tensor weight, Tensor scale) -> Tensor[]',
+)
 
 
-def register_kernels(engine: str, kernels: Kernels) -> None:
-    """Put `kernels` behind the operators' argument `engine`."""
-    _KERNELS[engine] = kernels
+def selective_scan(*inputs: Any) -> Tensor:
+    """See `mmvideomamba.ops.selective_scan`, for the inputs up to order."""
+    return _scan(_wants_gradient(*inputs), *inputs)[0]
 
 
-def causal_conv1d(
-    engine: str,
-    x: Tensor,
-    weight: Tensor,
-    bias: Optional[Tensor],
-    order: Optional[Tensor],
-    activation: Optional[str],
-) -> Tensor:
-    """See `mmvideomamba.ops.causal_conv1d`."""
-    return _conv(x, weight, bias, order, activation == 'silu', engine)
+def mamba_inner(*inputs: Any) -> Tensor:
+    """See `mmvideomamba.ops.mamba_inner`, for the inputs up to order."""
+    return _inner(_wants_gradient(*inputs), *inputs)[0]
 
 
-def selective_scan(
-    engine: str,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    z: Optional[Tensor],
-    delta_bias: Optional[Tensor],
-    delta_softplus: bool,
-    order: Optional[Tensor],
-) -> Tensor:
-    """See `mmvideomamba.ops.selective_scan`."""
-    inputs = (u, delta, A, B, C, D, z, delta_bias)
-    save_states = _wants_gradient(*inputs)
-    return _scan(*inputs, delta_softplus, order, engine, save_states)[0]
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """See `mmvideomamba.ops.rms_norm`; float32 on a CPU."""
+    dtype = x.dtype
+    # Under autocast the product that follows asks for bfloat16.
+    if torch.is_autocast_enabled('cpu'):
+        autocast_dtype = torch.get_autocast_dtype('cpu')
+        if autocast_dtype == torch.bfloat16:
+            dtype = autocast_dtype
+    return _norm(x, weight, eps, dtype)[0]
 
 
-def mamba_inner(engine: str, *inputs: Optional[Tensor]) -> Tensor:
-    """See `mmvideomamba.ops.mamba_inner`, for the inputs up to the order."""
-    return _inner(*inputs, engine, _wants_gradient(*inputs))[0]
-
-
-def _wants_gradient(*inputs: Optional[Tensor]) -> bool:
+def _wants_gradient(*inputs: Any) -> bool:
     return torch.is_grad_enabled() and any(
-        t is not None and t.requires_grad for t in inputs
+        isinstance(t, Tensor) and t.requires_grad for t in inputs
     )
 
 
-@library.custom_op('mmvideomamba::causal_conv1d', mutates_args=())
-def _conv(
-    x: Tensor,
-    weight: Tensor,
-    bias: Optional[Tensor],
-    order: Optional[Tensor],
-    silu: bool,
-    engine: str,
-) -> Tensor:
-    return _KERNELS[engine].conv_forward(x, weight, bias, order, silu)
+# Fake kernels: shapes and dtypes of the results.
 
 
-@_conv.register_fake
-def _(x, weight, bias, order, silu, engine):
+@causal_conv1d.register_fake
+def _(x, weight, *others):
     return x.new_empty(weight.shape[0], *x.shape)
 
 
-@library.custom_op('mmvideomamba::causal_conv1d_backward', mutates_args=())
-def _conv_backward(
-    grad: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias: Optional[Tensor],
-    order: Optional[Tensor],
-    silu: bool,
-    engine: str,
-) -> List[Tensor]:
-    gradients = _KERNELS[engine].conv_backward(
-        grad, x, weight, bias, order, silu
-    )
-    return [g for g in gradients if g is not None]
-
-
-@_conv_backward.register_fake
-def _(grad, x, weight, bias, order, silu, engine):
-    return _empty_gradients(x, weight, bias)
-
-
-@library.custom_op('mmvideomamba::selective_scan', mutates_args=())
-def _scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    z: Optional[Tensor],
-    delta_bias: Optional[Tensor],
-    delta_softplus: bool,
-    order: Optional[Tensor],
-    engine: str,
-    save_states: bool,
-) -> Tuple[Tensor, Tensor]:
-    return _KERNELS[engine].scan_forward(
-        u, delta, A, B, C, D, z, delta_bias, delta_softplus, order, save_states
-    )
-
-
 @_scan.register_fake
-def _(
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D,
-    z,
-    delta_bias,
-    delta_softplus,
-    order,
-    engine,
-    save_states,
-):
-    shape = _KERNELS[engine].states_shape(u, A) if save_states else (0,)
-    states = u.new_empty(shape, dtype=torch.float32)
+def _(save, u, delta, A, *others):
+    states = u.new_empty(saved_shape(save, u, A), dtype=torch.float32)
     return u.new_empty(u.shape[1:]), states
 
 
-@library.custom_op('mmvideomamba::selective_scan_backward', mutates_args=())
-def _scan_backward(
-    grad: Tensor,
-    states: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    z: Optional[Tensor],
-    delta_bias: Optional[Tensor],
-    delta_softplus: bool,
-    order: Optional[Tensor],
-    engine: str,
-) -> List[Tensor]:
-    gradients = _KERNELS[engine].scan_backward(
-        grad,
-        states,
-        u,
-        delta,
-        A,
-        B,
-        C,
-        D,
-        z,
-        delta_bias,
-        delta_softplus,
-        order,
-    )
-    return [g for g in gradients if g is not None]
-
-
-@_scan_backward.register_fake
-def _(
-    grad,
-    states,
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D,
-    z,
-    delta_bias,
-    delta_softplus,
-    order,
-    engine,
-):
-    return _empty_gradients(u, delta, A, B, C, D, z, delta_bias)
-
-
-@library.custom_op('mmvideomamba::mamba_inner', mutates_args=())
-def _inner(
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    D: Tensor,
-    order: Optional[Tensor],
-    engine: str,
-    save: bool,
-) -> Tuple[Tensor, Tensor, Tensor]:
-    return _KERNELS[engine].inner_forward(
-        xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order, save
-    )
-
-
 @_inner.register_fake
-def _(
-    xz,
-    conv_weight,
-    conv_bias,
-    x_proj,
-    dt_proj,
-    dt_bias,
-    A,
-    D,
-    order,
-    engine,
-    save,
-):
+def _(save, xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, *others):
     batch, length, _ = xz.shape
     out = xz.new_empty(batch, length, A.shape[1])
-    saved = [(0,), (0,)]
-    if save:
-        u = xz.new_empty(len(A), *out.shape)
-        states_shape = _KERNELS[engine].states_shape(u, A)
-        saved = [(len(A), batch, length, x_proj.shape[1]), states_shape]
+    projected = (len(A), batch, length, x_proj.shape[1]) if save else (0,)
+    states = saved_shape(save, out.expand(len(A), *out.shape), A)
     return (
         out,
-        *(xz.new_empty(shape, dtype=torch.float32) for shape in saved),
+        *(
+            xz.new_empty(shape, dtype=torch.float32)
+            for shape in (projected, states)
+        ),
     )
 
 
-@library.custom_op('mmvideomamba::mamba_inner_backward', mutates_args=())
-def _inner_backward(
-    grad: Tensor,
-    projected: Tensor,
-    states: Tensor,
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    D: Tensor,
-    order: Optional[Tensor],
-    engine: str,
-) -> List[Tensor]:
-    inputs = (xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
-    return list(
-        _KERNELS[engine].inner_backward(
-            grad, projected, states, *inputs, order
-        )
-    )
+@_norm.register_fake
+def _(x, weight, eps, dtype):
+    return x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape[:-1])
 
 
-@_inner_backward.register_fake
-def _(grad, projected, states, *inputs):
-    *inputs, order, engine = inputs
-    return _empty_gradients(*inputs)
+def saved_shape(save: bool, u: Tensor, A: Tensor) -> Tuple[int, ...]:
+    """Shape of the states that a scan keeps for its backward pass."""
+    if save and u.device.type in FUSED_DEVICES:
+        return cpu.states_shape(u, A)
+    return (0,)
 
 
-def _empty_gradients(*inputs: Optional[Tensor]) -> List[Tensor]:
-    return [t.new_empty(t.shape) for t in inputs if t is not None]
+def _fake_gradients(num_extra: int) -> Callable:
+    """Empty gradients of the tensors after the first `num_extra` arguments.
+
+    The order, of integers, has none.
+    """
+
+    def fake(*args):
+        return [
+            t.new_empty(t.shape)
+            for t in args[num_extra:]
+            if isinstance(t, Tensor) and t.is_floating_point()
+        ]
+
+    return fake
+
+
+_conv_backward.register_fake(_fake_gradients(1))
+_scan_backward.register_fake(_fake_gradients(2))
+_inner_backward.register_fake(_fake_gradients(3))
+
+
+@_norm_backward.register_fake
+def _(grad, x, weight, scale):
+    return [x.new_empty(x.shape), weight.new_empty(weight.shape)]
+
+
+# Autograd.
 
 
 def _save_conv(ctx, inputs, output) -> None:
-    x, weight, bias, order, ctx.silu, ctx.engine = inputs
-    ctx.save_for_backward(x, weight, bias, order)
+    *tensors, ctx.activation = inputs
+    ctx.save_for_backward(*tensors)
 
 
 def _differentiate_conv(ctx, grad):
-    x, weight, bias, order = ctx.saved_tensors
-    gradients = _conv_backward(
-        grad, x, weight, bias, order, ctx.silu, ctx.engine
-    )
-    return (*_spread(gradients, x, weight, bias), None, None, None)
+    *tensors, order = ctx.saved_tensors
+    gradients = _conv_backward(grad, *tensors, order, ctx.activation)
+    return (*_spread(gradients, *tensors), None, None)
 
 
 def _save_scan(ctx, inputs, output) -> None:
-    *tensors, ctx.delta_softplus, order, ctx.engine, ctx.saved = inputs
-    states = output[1]
-    ctx.mark_non_differentiable(states)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(states, *tensors, order)
+    ctx.saved, *tensors, ctx.delta_softplus, order = inputs
+    _keep(ctx, output, *tensors, order)
 
 
-def _differentiate_scan(ctx, grad, _):
+def _differentiate_scan(ctx, grad, *_):
     if grad is None:
         return (None,) * len(ctx.needs_input_grad)
     _require_saved(ctx)
     states, *tensors, order = ctx.saved_tensors
     gradients = _scan_backward(
-        grad, states, *tensors, ctx.delta_softplus, order, ctx.engine
+        grad, states, *tensors, ctx.delta_softplus, order
     )
-    return (*_spread(gradients, *tensors), None, None, None, None)
+    return (None, *_spread(gradients, *tensors), None, None)
 
 
 def _save_inner(ctx, inputs, output) -> None:
-    *tensors, order, ctx.engine, ctx.saved = inputs
-    _, projected, states = output
-    ctx.mark_non_differentiable(projected, states)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(projected, states, *tensors, order)
+    ctx.saved, *tensors = inputs
+    _keep(ctx, output, *tensors)
 
 
 def _differentiate_inner(ctx, grad, *_):
     if grad is None:
         return (None,) * len(ctx.needs_input_grad)
     _require_saved(ctx)
-    gradients = _inner_backward(grad, *ctx.saved_tensors, ctx.engine)
-    return (*gradients, None, None, None)
+    return (None, *_inner_backward(grad, *ctx.saved_tensors), None)
+
+
+def _save_norm(ctx, inputs, output) -> None:
+    x, weight, *_ = inputs
+    _, scale = output
+    _keep(ctx, output[:1], x, weight, scale)
+    ctx.mark_non_differentiable(scale)
+
+
+def _differentiate_norm(ctx, grad, *_):
+    if grad is None:
+        return (None,) * len(ctx.needs_input_grad)
+    return (*_norm_backward(grad, *ctx.saved_tensors), None, None)
+
+
+def _keep(ctx, output: Tuple[Tensor, ...], *tensors) -> None:
+    """Keep tensors, after what the operator returned beside its result."""
+    _, *beside = output
+    ctx.mark_non_differentiable(*beside)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*beside, *tensors)
 
 
 def _require_saved(ctx) -> None:
@@ -370,10 +248,7 @@ def _require_saved(ctx) -> None:
 
 
 def _spread(gradients: List[Tensor], *inputs: Optional[Tensor]) -> list:
-    """One entry per input: its gradient, or None where it is absent.
-
-    An operator cannot return None, so the list leaves those out.
-    """
+    """One entry per input: its gradient, or None where it is absent."""
     remaining = iter(gradients)
     return [None if t is None else next(remaining) for t in inputs]
 
@@ -385,22 +260,74 @@ def _refuse_second_derivative(ctx, *grads):
     )
 
 
-library.register_autograd(
-    'mmvideomamba::causal_conv1d',
-    _differentiate_conv,
-    setup_context=_save_conv,
-)
-library.register_autograd(
-    'mmvideomamba::selective_scan',
-    _differentiate_scan,
-    setup_context=_save_scan,
-)
-library.register_autograd(
-    'mmvideomamba::mamba_inner',
-    _differentiate_inner,
-    setup_context=_save_inner,
-)
-for _name in ('causal_conv1d', 'selective_scan', 'mamba_inner'):
-    library.register_autograd(
-        f'mmvideomamba::{_name}_backward', _refuse_second_derivative
-    )
+causal_conv1d.register_autograd(_differentiate_conv, setup_context=_save_conv)
+_scan.register_autograd(_differentiate_scan, setup_context=_save_scan)
+_inner.register_autograd(_differentiate_inner, setup_context=_save_inner)
+_norm.register_autograd(_differentiate_norm, setup_context=_save_norm)
+for _backward in (
+    _conv_backward,
+    _scan_backward,
+    _inner_backward,
+    _norm_backward,
+):
+    _backward.register_autograd(_refuse_second_derivative)
+
+
+# FLOP formulas, for PyTorch's `FlopCounterMode`. A multiply-accumulate is two
+# operations, as in PyTorch's own formulas. A scan is counted as Mamba's
+# authors do: 9 multiply-accumulates per token, channel and state of each
+# direction, one more per token and channel for the skip D and one for the
+# gate z. A backward pass costs twice the forward pass: what a kernel computes
+# again to save memory is not counted. Tensors come as their shapes.
+
+_ours = torch.ops.mmvideomamba
+
+
+@register_flop_formula(_ours.causal_conv1d)
+def _conv_flops(x, weight, *args, **kwargs) -> int:
+    num_directions, _, width = weight
+    return 2 * num_directions * width * math.prod(x)
+
+
+@register_flop_formula(_ours.selective_scan)
+def _scan_flops(save, u, delta, A, B, C, D, z, *args, **kwargs) -> int:
+    per_element = 9 * A[-1] + (D is not None) + (z is not None)
+    return 2 * per_element * math.prod(u)
+
+
+@register_flop_formula(_ours.mamba_inner)
+def _inner_flops(
+    save,
+    xz,
+    conv_weight,
+    conv_bias,
+    x_proj,
+    dt_proj,
+    dt_bias,
+    A,
+    D,
+    *args,
+    **kwargs,
+) -> int:
+    batch, length, _ = xz
+    num_directions, num_projected, channels = x_proj
+    x = batch, length, channels
+    u = num_directions, *x
+    products = 2 * math.prod(u) * (num_projected + dt_proj[-1])
+    conv = _conv_flops(x, conv_weight)
+    return conv + products + _scan_flops(save, u, u, A, u, u, D, x)
+
+
+@register_flop_formula(_ours.causal_conv1d_backward)
+def _conv_backward_flops(grad, *inputs, **kwargs) -> int:
+    return 2 * _conv_flops(*inputs)
+
+
+@register_flop_formula(_ours.selective_scan_backward)
+def _scan_backward_flops(grad, states, *inputs, **kwargs) -> int:
+    return 2 * _scan_flops(True, *inputs)
+
+
+@register_flop_formula(_ours.mamba_inner_backward)
+def _inner_backward_flops(grad, projected, states, *inputs, **kwargs) -> int:
+    return 2 * _inner_flops(True, *inputs)

@@ -62,8 +62,8 @@ def test_it_sits_out_where_mamba_ssm_has_no_kernels(installed, monkeypatch):
     assert why_not('cpu') == 'it runs on cuda tensors, not on cpu'
     # causal-conv1d is not asked for: the scan does without.
     monkeypatch.setitem(sys.modules, 'causal_conv1d_cuda', None)
-    mamba_ssm.load.cache_clear()
+    mamba_ssm.selective_scan_fn.forget()
     assert why_not('cuda') is None
     monkeypatch.setitem(sys.modules, 'selective_scan_cuda', None)
-    mamba_ssm.load.cache_clear()
+    mamba_ssm.selective_scan_fn.forget()
     assert 'selective_scan_cuda of mamba-ssm' in why_not('cuda')

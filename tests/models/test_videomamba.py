@@ -7,6 +7,7 @@ from conftest import TOLERANCES, assert_within
 from test_mixer import mix_by_the_equations
 
 from mmvideomamba.models import VideoMamba, VideoTokenizer
+from mmvideomamba.ops.cpu import binding
 from mmvideomamba.registry import MODELS
 
 SMALL = dict(
@@ -262,3 +263,27 @@ def test_clips_that_do_not_fit_are_refused():
         model(clip(frames=1))
     with pytest.raises(ValueError, match=r'C = 3, got \(2, 4, 16, 16\)'):
         model(clip()[:, 0])
+
+
+def test_the_reference_runs_no_kernel(monkeypatch):
+    """Norms included; those that are not ours are left as they are."""
+
+    def refuse(kernel, args):
+        raise AssertionError(f'{kernel} ran')
+
+    monkeypatch.setattr(binding, 'run', refuse)
+    for norm_cfg in (dict(type='RMSNorm'), dict(type='LN')):
+        model = build(scan_backend='reference', norm_cfg=norm_cfg)
+        model(clip()).sum().backward()
+        assert hasattr(model.norm, 'backend') == (norm_cfg['type'] != 'LN')
+
+
+def test_rms_norm_takes_the_backend_of_the_scan(monkeypatch):
+    ran = []
+    run = binding.run
+    monkeypatch.setattr(
+        binding, 'run', lambda *args: ran.append(args[0]) or run(*args)
+    )
+    if binding.library.why_not() is None:
+        build(scan_backend='cpu')(clip())
+        assert ran.count('rms_norm') == 3

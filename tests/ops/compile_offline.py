@@ -24,7 +24,6 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from mmvideomamba.benchmark.exp_chain import LANES, exp_chain
-from mmvideomamba.ops.triton import kernels as triton_kernels
 from mmvideomamba.ops.triton import launch
 
 # VideoMamba-S, 16 frames, as training launches it.
@@ -62,9 +61,9 @@ def launch_everything(batch):
 
     order = empty(K, L, dtype=torch.int64)
     xz = empty(batch, L, 2 * D)
-    conv = (xz[..., :D], parameter(K, D, 4), parameter(K, D), order, True)
-    triton_kernels.conv_forward(*conv)
-    triton_kernels.conv_backward(empty(K, batch, L, D), *conv)
+    conv = (xz[..., :D], parameter(K, D, 4), parameter(K, D), order, 'silu')
+    launch.causal_conv1d(*conv)
+    launch.causal_conv1d_backward(empty(K, batch, L, D), *conv)
 
     projected = empty(K, batch, L, DT_RANK + 2 * N)
     scan = (
@@ -79,21 +78,21 @@ def launch_everything(batch):
         True,
         order,
     )
-    _, states = triton_kernels.scan_forward(*scan, True)
-    triton_kernels.scan_backward(empty(batch, L, D), states, *scan)
+    _, states = launch.selective_scan(True, *scan)
+    launch.selective_scan_backward(empty(batch, L, D), states, *scan)
 
 
 def compile_instead(kernel, grid):
     """What `kernel[grid]` gives: a launch that stops after compiling."""
 
-    def launch(*args, **options):
+    def compile_only(*args, **options):
         compiled = kernel.run(*args, grid=grid, warmup=True, **options)
         if compiled.hash not in seen:
             seen.add(compiled.hash)
             described = describe(compiled)
             print(json.dumps(dict(kernel=kernel.__name__, **described)))
 
-    return launch
+    return compile_only
 
 
 def describe(compiled):

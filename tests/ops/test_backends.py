@@ -1,4 +1,4 @@
-"""Every engine that runs here against the float64 reference.
+"""Every backend that runs here against the float64 reference.
 
 Values and all gradients, at sizes that divide nothing, along any order, from
 strided memory, and with `torch.empty` poisoned by NaN.
@@ -73,7 +73,7 @@ def test_conv_agrees(backend, K, W, dtype, nan_poison):
 
 
 def inner_slack(dtype):
-    """The products between the operators take half precision too."""
+    """The products between the operators take 16-bit precision too."""
     return 5 if dtype.itemsize == 2 else 1
 
 
@@ -96,8 +96,8 @@ def test_inner_without_an_order_visits_the_tokens_as_they_are(backend):
     inputs = inner_inputs(dtype=torch.float32)
     order = torch.arange(7).expand(2, 7)
     actual, expected = (
-        run(mamba_inner, inputs, order=walk, backend=backend)
-        for walk in (None, order)
+        run(mamba_inner, inputs, order=one, backend=backend)
+        for one in (None, order)
     )
     for name, value in expected.items():
         assert torch.equal(actual[name], value), name

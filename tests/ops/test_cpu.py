@@ -1,4 +1,4 @@
-"""What is particular to the C++ engine: sets, threads, orders, absence."""
+"""What is particular to the C++ backend: sets, threads, orders, absence."""
 
 import logging
 
@@ -20,7 +20,7 @@ from mmvideomamba.ops import (
     mamba_inner,
     selective_scan,
 )
-from mmvideomamba.ops.cpu import binding as kernels
+from mmvideomamba.ops.cpu import binding
 
 needs_kernels = pytest.mark.skipif(
     cpu.why_not('cpu') is not None, reason=str(cpu.why_not('cpu'))
@@ -31,10 +31,10 @@ needs_kernels = pytest.mark.skipif(
 @pytest.mark.parametrize('name', ['baseline', 'avx2', 'avx512'])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_every_instruction_set_agrees(monkeypatch, name, dtype):
-    widest = ['baseline', 'avx2', 'avx512'].index(kernels.instruction_set())
+    widest = ['baseline', 'avx2', 'avx512'].index(binding.instruction_set())
     if ['baseline', 'avx2', 'avx512'].index(name) > widest:
         pytest.skip(f'this processor has no {name}')
-    monkeypatch.setattr(kernels, 'instruction_set', lambda: name)
+    monkeypatch.setattr(binding, 'instruction_set', lambda: name)
     order = make_order(2, 50)
     scan = scan_inputs(L=50, D=150, N=18, dtype=dtype)
     compare(selective_scan, scan, 'cpu', order=order, delta_softplus=True)
@@ -101,7 +101,7 @@ def test_states_of_every_size(nan_poison):
         dict(K=1, B=1, L=200, D=3, N=2, R=1, W=80),
     ],
 )
-def test_inner_walks_several_spans(sizes, dtype, nan_poison):
+def test_inner_crosses_several_spans(sizes, dtype, nan_poison):
     """64 steps each; a convolution may reach over more than one."""
     inputs = inner_inputs(**sizes, dtype=dtype)
     order = make_order(sizes['K'], sizes['L'])
@@ -150,7 +150,7 @@ def test_training_holds_memory_linear_in_the_sequence():
     for L in (64, 128):
         inputs = scan_inputs(B=1, L=L, D=32, N=16, dtype=torch.float32)
         _, states = torch.ops.mmvideomamba.selective_scan(
-            *inputs.values(), True, None, 'cpu', True
+            True, *inputs.values(), True, None
         )
         # Never more than the scan's input itself.
         assert states.numel() <= inputs['u'].numel()
@@ -159,16 +159,15 @@ def test_training_holds_memory_linear_in_the_sequence():
 @pytest.fixture
 def no_kernels(monkeypatch, tmp_path):
     """An installation without a compiler."""
-    caches = (kernels.load, api._first_runnable)
     monkeypatch.setattr(
-        kernels, '__file__', str(tmp_path / 'cpu' / 'binding.py')
+        binding, '__file__', str(tmp_path / 'cpu' / 'binding.py')
     )
-    for cache in caches:
-        cache.cache_clear()
+    binding.library.forget()
+    api._first_runnable.cache_clear()
     yield
     monkeypatch.undo()
-    for cache in caches:
-        cache.cache_clear()
+    binding.library.forget()
+    api._first_runnable.cache_clear()
 
 
 def test_without_kernels_the_reference_runs_and_one_line_says_so(

@@ -3,11 +3,11 @@
 import torch
 
 from mmvideomamba.models import VideoMamba
-from mmvideomamba.ops import BACKENDS
+from mmvideomamba.ops import SCAN_BACKENDS
 
 
 def test_every_backend_gives_the_shapes_of_a_forward_and_a_backward():
-    for backend in BACKENDS:
+    for backend in SCAN_BACKENDS:
         model = VideoMamba(
             arch=dict(embed_dims=16, num_layers=2),
             img_size=32,

@@ -8,7 +8,7 @@ from torch import library
 
 from mmvideomamba.models import RMSNorm
 from mmvideomamba.ops import cpu, rms_norm
-from mmvideomamba.ops.cpu import binding as kernels
+from mmvideomamba.ops.cpu import binding
 
 needs_kernels = pytest.mark.skipif(
     cpu.why_not('cpu') is not None, reason=str(cpu.why_not('cpu'))
@@ -86,9 +86,9 @@ def test_nan_stays_in_its_row():
 @pytest.mark.parametrize('name', ['baseline', 'avx2', 'avx512'])
 def test_every_instruction_set_agrees(monkeypatch, name):
     sets = ['baseline', 'avx2', 'avx512']
-    if sets.index(name) > sets.index(kernels.instruction_set()):
+    if sets.index(name) > sets.index(binding.instruction_set()):
         pytest.skip(f'this processor has no {name}')
-    monkeypatch.setattr(kernels, 'instruction_set', lambda: name)
+    monkeypatch.setattr(binding, 'instruction_set', lambda: name)
     torch.manual_seed(0)
     compare(torch.randn(3, 70), torch.randn(70))
 
@@ -108,7 +108,7 @@ def test_second_derivatives_need_float64():
     x = torch.randn(4, 6, requires_grad=True)
     out = rms_norm(x, torch.ones(6), 1e-5).sum()
     (grad,) = torch.autograd.grad(out, x, create_graph=True)
-    with pytest.raises(RuntimeError, match='float64'):
+    with pytest.raises(RuntimeError, match="backend='reference'"):
         torch.autograd.grad(grad.sum(), x)
     wide = x.double().detach().requires_grad_()
     assert torch.autograd.gradgradcheck(

@@ -1,4 +1,4 @@
-"""The operators: the reference against the equations, engines against it."""
+"""The operators: the reference against the equations, backends against it."""
 
 import math
 
@@ -9,17 +9,17 @@ from conftest import TOLERANCES, assert_within
 
 from mmvideomamba.ops import (
     causal_conv1d,
-    choose_engine,
+    choose_backend,
     mamba_inner,
     selective_scan,
 )
 
 
 def make_order(K, L):
-    """Token order, its reversal, then random walks."""
-    walks = [torch.arange(L), torch.arange(L).flip(0)]
-    walks += [torch.randperm(L) for _ in range(K - 2)]
-    return torch.stack(walks[:K])
+    """Token order, its reversal, then random orders."""
+    orders = [torch.arange(L), torch.arange(L).flip(0)]
+    orders += [torch.randperm(L) for _ in range(K - 2)]
+    return torch.stack(orders[:K])
 
 
 def scan_inputs(K=2, B=2, L=7, D=3, N=4, dtype=torch.float64, seed=0):
@@ -178,5 +178,5 @@ def test_bad_arguments_name_what_was_expected_and_what_came():
 
 
 def test_unknown_backend_is_an_error():
-    with pytest.raises(ValueError, match="'fast', expected one of auto"):
-        choose_engine('fast', torch.device('cpu'))
+    with pytest.raises(ValueError, match="'fast', expected one of 'auto'"):
+        choose_backend('fast', torch.device('cpu'))

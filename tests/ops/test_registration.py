@@ -16,22 +16,21 @@ from mmvideomamba.ops import (
 
 
 @pytest.fixture(params=['cpu', 'triton'])
-def engine(request):
-    """An engine behind `torch.ops.mmvideomamba`."""
-    from mmvideomamba.ops.api import ENGINES
-
-    reason = ENGINES[request.param].why_not('cpu')
-    if reason is not None:
-        pytest.skip(reason)
+def kernels(request):
+    """The backend whose kernels `torch.ops.mmvideomamba` takes here."""
+    if request.param == 'triton':
+        request.getfixturevalue('interpreted_triton')
+    elif cpu.why_not('cpu') is not None:
+        pytest.skip(cpu.why_not('cpu'))
     return request.param
 
 
 class Both(torch.nn.Module):
     """The two operators in a row, as a mixer uses them."""
 
-    def __init__(self, engine):
+    def __init__(self, backend):
         super().__init__()
-        self.engine = engine
+        self.backend = backend
         self.order = make_order(2, 7)
         for name, t in conv_inputs(dtype=torch.float32).items():
             if name != 'x':
@@ -40,7 +39,7 @@ class Both(torch.nn.Module):
 
     def forward(self, x):
         u = causal_conv1d(
-            x, self.weight, self.bias, self.order, backend=self.engine
+            x, self.weight, self.bias, self.order, backend=self.backend
         )
         B, C = u.repeat(1, 1, 1, 3).chunk(2, dim=-1)
         B, C = B[..., :4], C[..., :4]
@@ -53,29 +52,29 @@ class Both(torch.nn.Module):
             z=x,
             delta_softplus=True,
             order=self.order,
-            backend=self.engine,
+            backend=self.backend,
         )
 
 
-def test_operators_pass_opcheck(engine):
+def test_operators_pass_opcheck(kernels):
     """Schema, fake kernel, autograd and dynamic shapes, as torch checks."""
     scan = scan_inputs(dtype=torch.float32)
     tensors = [t.requires_grad_() for t in scan.values()]
     library.opcheck(
         torch.ops.mmvideomamba.selective_scan.default,
-        (*tensors, True, make_order(2, 7), engine, True),
+        (True, *tensors, True, make_order(2, 7)),
     )
     conv = conv_inputs(dtype=torch.float32)
     tensors = [t.requires_grad_() for t in conv.values()]
     library.opcheck(
         torch.ops.mmvideomamba.causal_conv1d.default,
-        (*tensors, make_order(2, 7), True, engine),
+        (*tensors, make_order(2, 7), 'silu'),
     )
 
 
 @pytest.fixture
 def fused():
-    """The engine that has `mamba_inner` as one operator."""
+    """The kernels that have `mamba_inner` as one operator."""
     if cpu.why_not('cpu') is not None:
         pytest.skip(cpu.why_not('cpu'))
 
@@ -85,7 +84,7 @@ def test_inner_passes_opcheck(fused):
     tensors = [t.requires_grad_() for t in inner.values()]
     library.opcheck(
         torch.ops.mmvideomamba.mamba_inner.default,
-        (*tensors, make_order(2, 20), 'cpu', True),
+        (True, *tensors, make_order(2, 20)),
     )
 
 
@@ -132,15 +131,15 @@ def test_pytorch_counts_the_operations(fused, device):
 def test_inner_keeps_the_projections_but_no_wider_tensor(fused):
     inner = inner_inputs(L=40, D=20, dtype=torch.float32).values()
     operator = torch.ops.mmvideomamba.mamba_inner
-    _, *kept = operator(*inner, None, 'cpu', False)
+    _, *kept = operator(False, *inner, None)
     assert [t.numel() for t in kept] == [0, 0]
-    _, projected, states = operator(*inner, None, 'cpu', True)
+    _, projected, states = operator(True, *inner, None)
     assert projected.shape == (2, 2, 40, 10)
     assert states.shape == (2, 2, 2, 2, 4, 16)
 
 
-def test_compile_gives_the_same_gradients(engine):
-    model = Both(engine)
+def test_compile_gives_the_same_gradients(kernels):
+    model = Both(kernels)
     compiled = torch.compile(model, backend='aot_eager', fullgraph=True)
     x = torch.randn(2, 7, 3)
     results = []
@@ -153,21 +152,21 @@ def test_compile_gives_the_same_gradients(engine):
         torch.testing.assert_close(traced, eager)
 
 
-def test_export_keeps_each_operator_as_one_node(engine):
-    exported = torch.export.export(Both(engine), (torch.randn(2, 7, 3),))
+def test_export_keeps_each_operator_as_one_node(kernels):
+    exported = torch.export.export(Both(kernels), (torch.randn(2, 7, 3),))
     targets = [str(node.target) for node in exported.graph.nodes]
     for name in ('causal_conv1d', 'selective_scan'):
         assert targets.count(f'mmvideomamba.{name}.default') == 1
     x = torch.randn(2, 7, 3)
-    torch.testing.assert_close(exported.module()(x), Both(engine)(x))
+    torch.testing.assert_close(exported.module()(x), Both(kernels)(x))
 
 
-def test_a_model_exported_without_gradients_runs_with_them_on(engine):
+def test_a_model_exported_without_gradients_runs_with_them_on(kernels):
     x = torch.randn(2, 7, 3)
     with torch.no_grad():
-        exported = torch.export.export(Both(engine), (x,)).module()
+        exported = torch.export.export(Both(kernels), (x,)).module()
     out = exported(x)
-    torch.testing.assert_close(out, Both(engine)(x))
+    torch.testing.assert_close(out, Both(kernels)(x))
     with pytest.raises(RuntimeError, match='exported under torch.no_grad'):
         out.sum().backward()
 
@@ -202,20 +201,20 @@ def test_an_undefined_gradient_stays_undefined(operator, make_inputs):
     assert all(t.grad is None for t in leaves.values())
 
 
-def test_states_are_kept_only_for_a_backward_pass(engine):
+def test_states_are_kept_only_for_a_backward_pass(kernels):
     inputs = scan_inputs(L=40, dtype=torch.float32).values()
     operator = torch.ops.mmvideomamba.selective_scan
-    _, states = operator(*inputs, True, None, engine, False)
+    _, states = operator(False, *inputs, True, None)
     assert states.numel() == 0
-    _, states = operator(*inputs, True, None, engine, True)
+    _, states = operator(True, *inputs, True, None)
     # The Triton kernels want nothing but the inputs.
-    assert (states.numel() == 0) == (engine == 'triton')
+    assert (states.numel() == 0) == (kernels == 'triton')
 
 
-def test_second_derivatives_are_refused(engine):
+def test_second_derivatives_are_refused(kernels):
     inputs = scan_inputs(dtype=torch.float32)
     u = inputs['u'].requires_grad_()
-    out = selective_scan(**inputs, backend=engine)
+    out = selective_scan(**inputs, backend=kernels)
     (grad,) = torch.autograd.grad(out.sum(), u, create_graph=True)
     with pytest.raises(RuntimeError, match="use backend='reference'"):
         grad.sum().backward()

@@ -16,26 +16,24 @@ from conftest import GPU_TOLERANCES, assert_within
 from test_backends import SCAN_SIZES, compare
 from test_operators import conv_inputs, make_order, scan_inputs
 
-from mmvideomamba.ops import causal_conv1d, choose_engine, selective_scan
+from mmvideomamba.ops import causal_conv1d, choose_backend, selective_scan
 
 triton = pytest.importorskip('triton')
 
 SOFTPLUS = dict(delta_softplus=True)
-on_cpu = pytest.mark.skipif(
-    torch.cuda.is_available(), reason='kernels are compiled, not interpreted'
-)
 on_gpu = pytest.mark.skipif(
     not torch.cuda.is_available(), reason='needs a GPU'
 )
 
 
-@on_cpu
 @pytest.mark.parametrize('L', [8, 21])
-def test_scan_cut_into_segments_agrees(L, monkeypatch, nan_poison):
-    from mmvideomamba.ops.triton import launch as scan
+def test_scan_cut_into_segments_agrees(
+    L, monkeypatch, nan_poison, interpreted_triton
+):
+    from mmvideomamba.ops.triton import launch
 
     monkeypatch.setattr(
-        scan, 'choose_blocks', lambda *args: scan.Blocks(32, 8, -(-L // 8))
+        launch, 'choose_blocks', lambda *args: launch.Blocks(32, 8, -(-L // 8))
     )
     inputs = scan_inputs(L=L, dtype=torch.float32)
     order = make_order(2, L)
@@ -45,62 +43,56 @@ def test_scan_cut_into_segments_agrees(L, monkeypatch, nan_poison):
 def test_one_clip_is_cut_until_it_fills_the_gpu_and_a_batch_never(
     monkeypatch,
 ):
-    from mmvideomamba.ops.triton import launch as scan
+    from mmvideomamba.ops.triton import launch
 
-    monkeypatch.setattr(scan, 'multiprocessors', lambda device: 132)
+    monkeypatch.setattr(launch, 'multiprocessors', lambda device: 132)
     cpu = torch.device('cpu')
-    assert scan.choose_blocks(128, 1569, 768, cpu).segments == 1
-    assert scan.choose_blocks(2, 33, 768, cpu).segments == 1
+    assert launch.choose_blocks(128, 1569, 768, cpu).segments == 1
+    assert launch.choose_blocks(2, 33, 768, cpu).segments == 1
     for L in (1569, 6273, 50177):
-        blocks = scan.choose_blocks(2, L, 768, cpu)
+        blocks = launch.choose_blocks(2, L, 768, cpu)
         assert 2 * 768 // blocks.channels * blocks.segments >= 8 * 132
-        assert blocks.steps % scan.CHUNK == 0
+        assert blocks.steps % launch.CHUNK == 0
         covered = blocks.segments * blocks.steps
         assert covered - blocks.steps < L <= covered
 
 
-@on_cpu
-def test_gradients_of_small_steps_are_accurate(nan_poison):
+def test_gradients_of_small_steps_are_accurate(nan_poison, interpreted_triton):
     inputs = scan_inputs(dtype=torch.float32)
     inputs['delta'] = -12 - inputs['delta'].abs()
     inputs['delta_bias'].zero_()
     compare(selective_scan, inputs, 'triton', **SOFTPLUS)
 
 
-@on_cpu
-def test_only_the_interpreter_runs_on_a_cpu_and_auto_never_takes_it(
-    monkeypatch,
-):
-    cpu = torch.device('cpu')
-    triton_engine = choose_engine('triton', cpu)
-    assert choose_engine('auto', cpu) is not triton_engine
-    monkeypatch.delenv('TRITON_INTERPRET')
+def test_it_runs_on_gpus_only():
     with pytest.raises(RuntimeError, match='on cuda tensors, not on cpu'):
-        choose_engine('triton', cpu)
+        choose_backend('triton', torch.device('cpu'))
 
 
 def test_what_keeps_triton_from_running_is_told(monkeypatch):
-    from mmvideomamba.ops import triton as triton_scan
-    from mmvideomamba.ops.triton import kernels as triton_kernels
+    from mmvideomamba.ops import triton as backend
+    from mmvideomamba.ops.triton import launch
 
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    monkeypatch.delenv('TRITON_INTERPRET', raising=False)
+    if not torch.cuda.is_available():
+        monkeypatch.setattr(launch, 'try_launch', lambda: None)
 
     def missing():
         raise RuntimeError('Failed to find C compiler')
 
     for owner, name, value, reason in (
-        (triton_kernels, 'try_launch', missing, 'Failed to find C compiler'),
+        (launch, 'try_launch', missing, 'Failed to find C compiler'),
         (triton, '__version__', '3.2.0', '3.2.0 is older than 3.3'),
         (triton, '__version__', '10.0.0', None),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, value)
-            triton_scan._load.cache_clear()
-            told = triton_scan.why_not(device)
-        triton_scan._load.cache_clear()
+            backend.kernels.forget()
+            told = backend.why_not('cuda')
+        backend.kernels.forget()
         assert told is None if reason is None else reason in told
     monkeypatch.setenv('TRITON_INTERPRET', '1')
-    assert 'TRITON_INTERPRET=1' in triton_scan.why_not('cuda')
+    assert 'TRITON_INTERPRET=1' in backend.why_not('cuda')
 
 
 class FarthestExp(torch.autograd.Function):
@@ -158,9 +150,9 @@ GPU_CASES += [
 
 @pytest.fixture(params=['triton', 'mamba_ssm'])
 def gpu_backend(request):
-    """The name of each fast engine that runs on this machine's GPU."""
+    """The name of each fast backend that runs on this machine's GPU."""
     try:
-        choose_engine(request.param, torch.device('cuda'))
+        choose_backend(request.param, torch.device('cuda'))
     except RuntimeError as error:
         pytest.skip(str(error))
     return request.param
@@ -267,7 +259,7 @@ def test_kernels_compiled_for_three_generations_of_gpus(tmp_path):
     """No spill anywhere, and no shuffle in the loop of the forward scan.
 
     Gradients of B and C are sums over channels, so the loops backward have
-    shuffles; to have few a step is what the layout in `forward.py` is for.
+    shuffles; to have few a step is what `scan_forward.py` lays lanes out for.
     """
     env = dict(os.environ, TRITON_CACHE_DIR=str(tmp_path))
     env.pop('TRITON_INTERPRET', None)

@@ -42,7 +42,7 @@ from mmvideomamba.analysis.paper_tables import TABLES
 from mmvideomamba.analysis.table import markdown_table
 from mmvideomamba.benchmark.models import PASSES, Entry, measure
 from mmvideomamba.benchmark.video_models import FAMILIES, PRECISIONS
-from mmvideomamba.ops import choose_engine
+from mmvideomamba.ops import choose_backend
 from mmvideomamba.visualization import draw_costs, draw_growth, save_figure
 
 COMPARED = (
@@ -192,12 +192,11 @@ def describe_machine(device: str) -> dict:
             cpu=torch.backends.cpu.get_cpu_capability(),
             threads=torch.get_num_threads(),
         )
-    engine = choose_engine('auto', torch.device(device)).__name__
     return dict(
         device=device,
         **chip,
         torch=torch.__version__,
-        scan=engine.rpartition('.')[2],
+        scan=choose_backend('auto', torch.device(device)),
     )
 
 

@@ -37,7 +37,7 @@ from mmvideomamba.benchmark.scan_passes import (
     why_not,
 )
 from mmvideomamba.benchmark.timing import middle_half, seconds, take_turns
-from mmvideomamba.ops.api import ENGINES
+from mmvideomamba.ops.api import BACKENDS
 from mmvideomamba.ops.cpu import binding as kernels
 
 BASELINES = ('reference', 'mamba-ssm-twice')
@@ -228,7 +228,7 @@ def main() -> None:
     )
     if args.device == 'cuda':
         machine['name'] = torch.cuda.get_device_name()
-    elif ENGINES['cpu'].why_not('cpu') is None:
+    elif BACKENDS['cpu'].why_not('cpu') is None:
         machine['instruction_set'] = kernels.instruction_set()
     if args.json:
         print(json.dumps(dict(machine=machine, results=rows), indent=2))

@@ -11,11 +11,12 @@ import math
 from ctypes import c_double, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
 import torch
 from torch import Tensor
 
+from ..loading import Unavailable, load_once
 from .allocator import keep_freed_memory
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1}
@@ -96,9 +97,9 @@ class NormArgs(_Args):
     ]
 
 
-@cache
-def load() -> Union[ctypes.CDLL, str]:
-    """The kernels, or why there are none."""
+@load_once
+def library() -> ctypes.CDLL:
+    """The kernels."""
     remedy = (
         'install a C++ compiler (g++ or clang++), then install mmvideomamba '
         'again, or run `python setup.py build_ext --inplace` in its folder'
@@ -109,13 +110,17 @@ def load() -> Union[ctypes.CDLL, str]:
             str(Path(__file__).parent.with_name('_kernels.so'))
         )
     except OSError as error:
-        return f'its C++ kernels are missing ({error}): {remedy}'
+        raise Unavailable(
+            f'its C++ kernels are missing ({error}): {remedy}'
+        ) from error
     description = (c_int64 * 6)()
     if hasattr(kernels, 'describe_baseline'):
         kernels.describe_baseline(description)
     sizes = map(ctypes.sizeof, (ConvArgs, ScanArgs, InnerArgs, NormArgs))
     if tuple(description) != (CHUNK, UNIT, *sizes):
-        return f'its C++ kernels were built from other sources: {remedy}'
+        raise Unavailable(
+            f'its C++ kernels were built from other sources: {remedy}'
+        )
     keep_freed_memory()
     return kernels
 
@@ -124,12 +129,12 @@ def load() -> Union[ctypes.CDLL, str]:
 def instruction_set() -> str:
     """The widest instruction set that both PyTorch and the kernels use."""
     name = torch.backends.cpu.get_cpu_capability().lower()
-    return name if hasattr(load(), f'describe_{name}') else 'baseline'
+    return name if hasattr(library(), f'describe_{name}') else 'baseline'
 
 
 def run(kernel: str, args: ctypes.Structure) -> None:
     """Call a kernel by name; its errors become Python's."""
-    function = getattr(load(), f'{kernel}_{instruction_set()}')
+    function = getattr(library(), f'{kernel}_{instruction_set()}')
     status = function(ctypes.byref(args))
     if status:
         error, message = _STATUSES[status]
@@ -144,8 +149,10 @@ def threading(batch: int, channels: int) -> dict:
     return dict(threads=threads, splits=splits)
 
 
-def readable(t: Tensor) -> Tensor:
+def readable(t: Optional[Tensor]) -> Optional[Tensor]:
     """`t` itself if the kernels can read it, else a copy that they can."""
+    if t is None:
+        return None
     if t.dtype not in _DTYPES:
         t = t.float()
     return t if t.stride(-1) == 1 or t.shape[-1] == 1 else t.contiguous()

@@ -1,116 +1,74 @@
-"""The engine for CUDA GPUs with nothing to install: kernels in Triton.
+"""The backend for CUDA GPUs with nothing to install: kernels in Triton.
 
 Triton comes with torch's CUDA wheels and compiles at the first call. Data are
-float32, bfloat16 or float16, arithmetic and states float32; float64, which
-exists for checking, goes to the reference. Gradients are the same bit for bit
-from run to run: no atomics. That `order` holds permutations is not checked,
-which would wait for the GPU. The kernels are beside this file.
+float32, bfloat16 or float16, arithmetic and states float32. Gradients are the
+same bit for bit from run to run: no atomics. That `order` holds permutations
+is not checked, which would wait for the GPU.
 
-With TRITON_INTERPRET=1 in the environment Triton runs kernels in numpy, on
-CPU tensors: slow, and how the tests check them without a GPU.
+Importing this package imports no Triton: a broken one must not break ours.
 """
 
 import importlib
 import os
-from functools import cache
 from types import ModuleType
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Optional
 
-import torch
-from torch import Tensor
+from ..loading import Unavailable, load_once
 
-from .. import reference, registration
-from ..inner import compose
-
-# Before, kernels could not make tuples.
+# Older ones cannot make tuples in kernels.
 OLDEST_TRITON = (3, 3)
-
-
-def causal_conv1d(
-    x: Tensor,
-    weight: Tensor,
-    bias: Optional[Tensor],
-    order: Optional[Tensor],
-    activation: Optional[str],
-) -> Tensor:
-    """See `mmvideomamba.ops.causal_conv1d`."""
-    if x.dtype == torch.float64:
-        return reference.causal_conv1d(x, weight, bias, order, activation)
-    return registration.causal_conv1d(
-        'triton', x, weight, bias, order, activation
-    )
-
-
-def selective_scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    z: Optional[Tensor],
-    delta_bias: Optional[Tensor],
-    delta_softplus: bool,
-    order: Optional[Tensor],
-) -> Tensor:
-    """See `mmvideomamba.ops.selective_scan`."""
-    inputs = u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
-    if u.dtype == torch.float64:
-        return reference.selective_scan(*inputs)
-    return registration.selective_scan('triton', *inputs)
-
-
-mamba_inner = compose(causal_conv1d, selective_scan)
+# The operators that have kernels in Triton.
+KERNELS = (
+    'causal_conv1d',
+    'causal_conv1d_backward',
+    'selective_scan',
+    'selective_scan_backward',
+)
 
 
 def why_not(device_type: str) -> Optional[str]:
-    """Return what keeps this engine from running, None where it runs."""
-    interpreted = os.environ.get('TRITON_INTERPRET') == '1'
-    if interpreted and device_type == 'cuda':
-        return 'TRITON_INTERPRET=1 has it run on cpu tensors'
-    if device_type != ('cpu' if interpreted else 'cuda'):
+    """Return what keeps this backend from running, None where it runs."""
+    if device_type != 'cuda':
         return f'it runs on cuda tensors, not on {device_type}'
-    kernels = _load()
-    return kernels if isinstance(kernels, str) else None
+    if os.environ.get('TRITON_INTERPRET') == '1':
+        return 'TRITON_INTERPRET=1 has it run on cpu tensors'
+    return kernels.why_not()
 
 
-@cache
-def _load() -> Union[ModuleType, str]:
-    """The kernels, or why there are none; not before they are needed."""
+@load_once
+def kernels() -> ModuleType:
+    """Return the module that launches the kernels."""
     try:
         import triton
 
         version = triton.__version__
         if tuple(map(int, version.split('.')[:2])) < OLDEST_TRITON:
-            return f'Triton {version} is older than 3.3, that of torch 2.7'
-        kernels = importlib.import_module('.kernels', __package__)
+            raise Unavailable(
+                f'Triton {version} is older than 3.3, that of torch 2.7'
+            )
+        launchers = importlib.import_module('.launch', __package__)
+    except Unavailable:
+        raise
     # A broken Triton fails in more ways than ImportError.
     except Exception as error:
-        return f'Triton cannot be imported ({error}); pip install triton'
+        raise Unavailable(
+            f'Triton cannot be imported ({error}); pip install triton'
+        ) from error
     try:
-        kernels.try_launch()
+        launchers.try_launch()
     # Triton compiles the C code that launches: no compiler, no Python.h.
     except Exception as error:
-        return (
+        raise Unavailable(
             f'Triton cannot launch a kernel ({error}); '
             'see docs/scan_backends.md'
-        )
-    return kernels
+        ) from error
+    return launchers
 
 
-def _late(name: str) -> Callable:
-    """A kernel by name: a broken Triton must not break the package."""
-    return lambda *args: getattr(_load(), name)(*args)
+def kernel(name: str) -> Callable:
+    """Return one of `KERNELS`, which imports Triton at its first call."""
 
+    def launch(*args: Any) -> Any:
+        return getattr(kernels(), name)(*args)
 
-registration.register_kernels(
-    'triton',
-    registration.Kernels(
-        conv_forward=_late('conv_forward'),
-        conv_backward=_late('conv_backward'),
-        scan_forward=_late('scan_forward'),
-        scan_backward=_late('scan_backward'),
-        # The backward pass starts from the inputs.
-        states_shape=lambda u, A: (0,),
-    ),
-)
+    return launch

@@ -5,7 +5,7 @@ the same rows, which the cache serves. Nothing is saved for the gradients: a
 tile computes the convolution's outputs it needs again.
 """
 
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 import torch
 import triton
@@ -19,14 +19,14 @@ BLOCK_L, BLOCK_D = 16, 64
 TILES_PER_SUM = 32
 
 
-def conv_forward(
+def causal_conv1d(
     x: Tensor,
     weight: Tensor,
     bias: Optional[Tensor],
     order: Optional[Tensor],
-    silu: bool,
+    activation: Optional[str],
 ) -> Tensor:
-    """See `registration.Kernels`."""
+    """Run the forward kernel; arguments as `registration.py` declares them."""
     K, D, W = weight.shape
     batch, L, _ = x.shape
     x, weight, bias, order = _prepare(x, weight, bias, order)
@@ -44,22 +44,22 @@ def conv_forward(
             L,
             D,
             W=W,
-            SILU=silu,
+            SILU=activation == 'silu',
             BLOCK_L=BLOCK_L,
             BLOCK_D=BLOCK_D,
         )
     return out
 
 
-def conv_backward(
+def causal_conv1d_backward(
     grad: Tensor,
     x: Tensor,
     weight: Tensor,
     bias: Optional[Tensor],
     order: Optional[Tensor],
-    silu: bool,
-) -> Tuple[Tensor, Tensor, Optional[Tensor]]:
-    """See `registration.Kernels`."""
+    activation: Optional[str],
+) -> List[Tensor]:
+    """Run the backward kernels: gradients of x, weight and bias."""
     K, D, W = weight.shape
     batch, L, _ = x.shape
     dtypes = weight.dtype, None if bias is None else bias.dtype
@@ -73,7 +73,9 @@ def conv_backward(
     sums = triton.cdiv(L, BLOCK_L * TILES_PER_SUM)
     parts = x.new_empty(K, batch * sums, W + 1, D, dtype=torch.float32)
     shared = (*x.stride()[:2], batch, L, D)
-    blocks = dict(W=W, SILU=silu, BLOCK_L=BLOCK_L, BLOCK_D=BLOCK_D)
+    blocks = dict(
+        W=W, SILU=activation == 'silu', BLOCK_L=BLOCK_L, BLOCK_D=BLOCK_D
+    )
     channel_blocks = triton.cdiv(D, BLOCK_D)
     with torch.cuda.device_of(x):
         input_gradient_kernel[batch, triton.cdiv(L, BLOCK_L), channel_blocks](
@@ -91,11 +93,18 @@ def conv_backward(
             **blocks,
         )
     dweight = parts[:, :, :W].sum(1).transpose(1, 2).to(dtypes[0])
-    dbias = None if bias is None else parts[:, :, W].sum(1).to(dtypes[1])
-    return dx, dweight.contiguous(), dbias
+    gradients = [dx, dweight.contiguous()]
+    if bias is not None:
+        gradients.append(parts[:, :, W].sum(1).to(dtypes[1]))
+    return gradients
 
 
-def _prepare(x, weight, bias, order):
+def _prepare(
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    order: Optional[Tensor],
+) -> Tuple[Tensor, Tensor, Optional[Tensor], Optional[Tensor]]:
     """Channels innermost in x, taps outermost of a channel's weights."""
     if x.stride(-1) != 1:
         x = x.contiguous()

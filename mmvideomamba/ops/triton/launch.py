@@ -1,4 +1,4 @@
-"""`selective_scan` on the GPU: what is launched, in which order.
+"""What is launched on the GPU for `selective_scan`, in which order.
 
 Forward:
 
@@ -17,14 +17,22 @@ twice, so a batch that fills the GPU is never cut.
 """
 
 from functools import cache
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 import torch
 import triton
 from torch import Tensor
 
-from . import scan_backward as gradients
-from . import scan_forward as forward
+from . import scan_backward, scan_forward
+from .conv import causal_conv1d, causal_conv1d_backward
+
+__all__ = [
+    'causal_conv1d',
+    'causal_conv1d_backward',
+    'selective_scan',
+    'selective_scan_backward',
+    'try_launch',
+]
 
 # Steps whose states the backward pass holds in registers; more would spill.
 CHUNK = 4
@@ -44,62 +52,51 @@ class Blocks(NamedTuple):
     segments: int
 
 
-def scan_forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    z: Optional[Tensor],
-    delta_bias: Optional[Tensor],
-    delta_softplus: bool,
-    order: Optional[Tensor],
-    save_states: bool,
-) -> Tuple[Tensor, Tensor]:
-    """See `registration.Kernels`."""
-    scan = _Scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
+def selective_scan(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor]:
+    """Run the forward kernels; nothing is kept for the backward pass.
+
+    Arguments and results here and below as `registration.py` declares them.
+    """
+    u = inputs[0]
     with torch.cuda.device_of(u):
-        out = scan.forward()
+        out = _Scan(*inputs).forward()
     return out, u.new_empty(0, dtype=torch.float32)
 
 
-def scan_backward(
-    grad: Tensor,
-    states: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    z: Optional[Tensor],
-    delta_bias: Optional[Tensor],
-    delta_softplus: bool,
-    order: Optional[Tensor],
-) -> Tuple[Optional[Tensor], ...]:
-    """See `registration.Kernels`."""
-    scan = _Scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, order)
-    with torch.cuda.device_of(u):
-        gradients = scan.backward(grad.contiguous())
-    inputs = (u, delta, A, B, C, D, z, delta_bias)
-    return tuple(
-        None if t is None else g.to(t.dtype).contiguous()
+def selective_scan_backward(
+    grad: Tensor, states: Tensor, *inputs: Any
+) -> List[Tensor]:
+    """Run the backward kernels, from the inputs alone."""
+    with torch.cuda.device_of(grad):
+        gradients = _Scan(*inputs).backward(grad.contiguous())
+    return [
+        g.to(t.dtype).contiguous()
         for t, g in zip(inputs, gradients)
-    )
+        if t is not None
+    ]
 
 
 class _Scan:
     """One call: its arguments as the kernels want them, and the launches."""
 
     def __init__(
-        self, u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
+        self,
+        u: Tensor,
+        delta: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        D: Optional[Tensor],
+        z: Optional[Tensor],
+        delta_bias: Optional[Tensor],
+        delta_softplus: bool,
+        order: Optional[Tensor],
     ) -> None:
         K, batch, L, channels = u.shape
         self.u = u.contiguous()
         self.delta = delta.contiguous()
         self.A = A.float().transpose(1, 2).contiguous()
-        self.steer = torch.stack((B, C), dim=3).float()
+        self.BC = torch.stack((B, C), dim=3).float()
         self.D = None if D is None else D.float().contiguous()
         if z is not None and z.stride(-1) != 1:
             z = z.contiguous()
@@ -124,7 +121,7 @@ class _Scan:
         out = torch.empty_like(self.u[0])
         block_l, block_d = 16, 128
         grid = (batch, triton.cdiv(L, block_l), triton.cdiv(channels, block_d))
-        forward.gate_kernel[grid](
+        scan_forward.gate_kernel[grid](
             y,
             self.z,
             out,
@@ -150,12 +147,12 @@ class _Scan:
         dC = self._new(grid(REPLAY_BLOCK)[1], K, batch, L, N)
         dD = None if self.D is None else self._per_segment(channels)
         dz = None if self.z is None else self._new(*self.u.shape)
-        gradients.replay_kernel[grid(REPLAY_BLOCK)](
+        scan_backward.replay_kernel[grid(REPLAY_BLOCK)](
             grad,
             self.u,
             self.delta,
             self.A,
-            self.steer,
+            self.BC,
             self.D,
             self.z,
             self.bias,
@@ -173,11 +170,11 @@ class _Scan:
         carries = None
         if self.blocks.segments > 1:
             ends = self._per_segment(N, channels)
-            gradients.adjoint_ends_kernel[grid(BACKWARD_BLOCK)](
+            scan_backward.adjoint_ends_kernel[grid(BACKWARD_BLOCK)](
                 grad,
                 self.delta,
                 self.A,
-                self.steer,
+                self.BC,
                 self.z,
                 self.bias,
                 self.order,
@@ -193,12 +190,12 @@ class _Scan:
         dA = self._per_segment(N, channels)
         dB = self._new(grid(BACKWARD_BLOCK)[1], K, batch, L, N)
         dbias = self._per_segment(channels)
-        gradients.backward_kernel[grid(BACKWARD_BLOCK)](
+        scan_backward.backward_kernel[grid(BACKWARD_BLOCK)](
             grad,
             self.u,
             self.delta,
             self.A,
-            self.steer,
+            self.BC,
             self.D,
             self.z,
             self.bias,
@@ -236,18 +233,24 @@ class _Scan:
         self._forward_kernel(None, None, ends, self.totals)
         return self._chain(ends, reverse=False)
 
-    def _forward_kernel(self, starts, y, ends, totals) -> None:
+    def _forward_kernel(
+        self,
+        starts: Optional[Tensor],
+        y: Optional[Tensor],
+        ends: Optional[Tensor],
+        totals: Optional[Tensor],
+    ) -> None:
         channels = self.blocks.channels
         grid = (
             self.rows,
             triton.cdiv(self.sizes[-1], channels),
             self.blocks.segments,
         )
-        forward.forward_kernel[grid](
+        scan_forward.forward_kernel[grid](
             self.u,
             self.delta,
             self.A,
-            self.steer,
+            self.BC,
             self.D,
             self.bias,
             self.order,
@@ -267,7 +270,7 @@ class _Scan:
         batch, _, channels = self.sizes
         starts = torch.empty_like(ends)
         block = 32
-        forward.chain_kernel[self.rows, triton.cdiv(channels, block)](
+        scan_forward.chain_kernel[self.rows, triton.cdiv(channels, block)](
             ends,
             self.totals,
             self.A,
@@ -316,3 +319,18 @@ def multiprocessors(device: torch.device) -> int:
     if device.type != 'cuda':
         return 1
     return torch.cuda.get_device_properties(device).multi_processor_count
+
+
+@triton.jit
+def idle_kernel(number):
+    """Do nothing."""
+
+
+def try_launch() -> None:
+    """Launch a kernel on the current device; Triton raises what is missing.
+
+    Importing Triton says little: before its first kernel it looks for a
+    driver, and a C compiler makes the library that launches. A number is the
+    only argument: unlike a tensor it is real while torch.compile traces.
+    """
+    idle_kernel[(1,)](2)

@@ -1,4 +1,4 @@
-"""The gradients of the scan in Triton; layouts as in `forward.py`.
+"""The gradients of the scan in Triton; layouts as in `scan_forward.py`.
 
 Nothing was saved but the inputs. `replay_kernel` scans forwards once more and
 leaves the state before each CHUNK steps; `backward_kernel` walks from the end
@@ -39,7 +39,7 @@ def replay_kernel(
     u_ptr,
     delta_ptr,
     A_ptr,
-    steer_ptr,
+    BC_ptr,
     D_ptr,
     z_ptr,
     bias_ptr,
@@ -93,9 +93,9 @@ def replay_kernel(
             tl.store(states_ptr + place, state, mask=tile_mask)
         token = visited(order_ptr, k, t, L)
         row = kb * L + token
-        u, raw, B = load_drive(u_ptr, delta_ptr, steer_ptr, row, d, n, D, N)
+        u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
         u = u.to(tl.float32)
-        C = load_C(steer_ptr, row, n, N)
+        C = load_C(BC_ptr, row, n, N)
         grad_row = (b * L + token) * D
         dy = tl.load(grad_ptr + grad_row + d, mask=mask, other=0)
         dy = dy.to(tl.float32)
@@ -123,7 +123,7 @@ def adjoint_ends_kernel(
     grad_ptr,
     delta_ptr,
     A_ptr,
-    steer_ptr,
+    BC_ptr,
     z_ptr,
     bias_ptr,
     order_ptr,
@@ -164,7 +164,7 @@ def adjoint_ends_kernel(
         token = visited(order_ptr, k, last - i, L)
         row = kb * L + token
         raw = tl.load(delta_ptr + row * D + d, mask=mask, other=0)
-        C = load_C(steer_ptr, row, n, N)
+        C = load_C(BC_ptr, row, n, N)
         z_row = b * stride_zb + token * stride_zl
         dy = load_dy(grad_ptr, z_ptr, (b * L + token) * D, z_row, d, mask)
         delta, _ = step_size(raw, bias, SOFTPLUS)
@@ -179,7 +179,7 @@ def backward_kernel(
     u_ptr,
     delta_ptr,
     A_ptr,
-    steer_ptr,
+    BC_ptr,
     D_ptr,
     z_ptr,
     bias_ptr,
@@ -249,9 +249,7 @@ def backward_kernel(
             t = tl.minimum(chunk * CHUNK + i, L - 1)
             token = visited(order_ptr, k, t, L)
             row = kb * L + token
-            u, raw, B = load_drive(
-                u_ptr, delta_ptr, steer_ptr, row, d, n, D, N
-            )
+            u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
             u = u.to(tl.float32)
             delta, slope = step_size(raw, bias, SOFTPLUS)
             delta = tl.where(valid, delta, 0.0)
@@ -264,8 +262,8 @@ def backward_kernel(
             state, token, u, delta, slope = history[i]
             valid = chunk * CHUNK + i < L
             row = kb * L + token
-            B = tl.load(steer_ptr + row * 2 * N + n, mask=n < N, other=0)
-            C = load_C(steer_ptr, row, n, N)
+            B = tl.load(BC_ptr + row * 2 * N + n, mask=n < N, other=0)
+            C = load_C(BC_ptr, row, n, N)
             z_row = b * stride_zb + token * stride_zl
             dy = load_dy(
                 grad_ptr, z_ptr, (b * L + token) * D, z_row, d, mask & valid

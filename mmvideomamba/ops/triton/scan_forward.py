@@ -16,7 +16,7 @@ Layout of the arguments, all contiguous but z:
 
     A (K, N, D), D and bias (K, D), order (K, L), z (batch, L, D) by strides
     u, delta, and y of one direction each (K, batch, L, D)
-    steer (K, batch, L, 2, N) float32: B and C of a token side by side, so
+    BC (K, batch, L, 2, N) float32: B and C of a token side by side, so
         that every channel block reads them as aligned vectors
     ends, starts (K, batch, segments, N, D), totals (K, batch, segments, D)
 
@@ -88,17 +88,17 @@ def visited(order_ptr, k, t, L):
 
 
 @triton.jit
-def load_drive(u_ptr, delta_ptr, steer_ptr, row, d, n, D, N: tl.constexpr):
+def load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N: tl.constexpr):
     """u and raw delta (BLOCK_D,), B (N_PAD,) of one token."""
     u = tl.load(u_ptr + row * D + d, mask=d < D, other=0)
     raw = tl.load(delta_ptr + row * D + d, mask=d < D, other=0)
-    B = tl.load(steer_ptr + row * 2 * N + n, mask=n < N, other=0)
+    B = tl.load(BC_ptr + row * 2 * N + n, mask=n < N, other=0)
     return u, raw, B
 
 
 @triton.jit
-def load_C(steer_ptr, row, n, N: tl.constexpr):
-    return tl.load(steer_ptr + (row * 2 + 1) * N + n, mask=n < N, other=0)
+def load_C(BC_ptr, row, n, N: tl.constexpr):
+    return tl.load(BC_ptr + (row * 2 + 1) * N + n, mask=n < N, other=0)
 
 
 @triton.jit(do_not_specialize=[*SIZES, 'D'])
@@ -106,7 +106,7 @@ def forward_kernel(
     u_ptr,
     delta_ptr,
     A_ptr,
-    steer_ptr,
+    BC_ptr,
     D_ptr,
     bias_ptr,
     order_ptr,
@@ -147,15 +147,15 @@ def forward_kernel(
     first = segment * segment_steps
     last = tl.minimum(first + segment_steps, L) - 1
     row = kb * L + visited(order_ptr, k, first, L)
-    u, raw, B = load_drive(u_ptr, delta_ptr, steer_ptr, row, d, n, D, N)
-    C = load_C(steer_ptr, row, n, N)
+    u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
+    C = load_C(BC_ptr, row, n, N)
     next_row = kb * L + visited(order_ptr, k, tl.minimum(first + 1, last), L)
     for t in range(first, last + 1):
         # Loads run one step ahead of the arithmetic, the order two steps.
         row_t, u_t, raw_t, B_t, C_t = row, u.to(tl.float32), raw, B, C
         row = next_row
-        u, raw, B = load_drive(u_ptr, delta_ptr, steer_ptr, row, d, n, D, N)
-        C = load_C(steer_ptr, row, n, N)
+        u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
+        C = load_C(BC_ptr, row, n, N)
         following = visited(order_ptr, k, tl.minimum(t + 2, last), L)
         next_row = kb * L + following
 

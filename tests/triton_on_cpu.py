@@ -1,0 +1,34 @@
+"""Run the Triton kernels on CPU tensors, where there is no GPU.
+
+Everything but the device is as on a GPU: the public functions, the registered
+operators, their autograd and the code that launches. What runs a kernel is up
+to Triton: its interpreter, with TRITON_INTERPRET=1 in the environment, or
+whatever has taken the place of `JITFunction.__getitem__`.
+"""
+
+from contextlib import contextmanager
+
+import torch
+
+from mmvideomamba.ops import cpu, registration, triton
+
+
+@contextmanager
+def triton_on_cpu():
+    """Let CPU tensors take the Triton kernels and backend 'triton'."""
+    before = triton.why_not, registration.FUSED_DEVICES
+    register_on_cpu(triton.kernels())
+    triton.why_not = lambda device_type: None
+    registration.FUSED_DEVICES = ()
+    try:
+        yield
+    finally:
+        register_on_cpu(cpu)
+        triton.why_not, registration.FUSED_DEVICES = before
+
+
+def register_on_cpu(kernels):
+    for name in triton.KERNELS:
+        torch.library.register_kernel(
+            f'mmvideomamba::{name}', 'cpu', getattr(kernels, name)
+        )
