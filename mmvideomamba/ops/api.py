@@ -342,7 +342,7 @@ def _runnable(backend: str, device_type: str) -> str:
 # torch.compile takes the answer as it is, without tracing how it is found:
 # `torch.compiler.assume_constant_result`, which does no more than this, takes
 # a second to import.
-_runnable._dynamo_marked_constant = True
+_runnable._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache

@@ -1,6 +1,6 @@
 """Things that a machine may lack: loaded at their first use, or why not."""
 
-from typing import Callable, Generic, Optional, TypeVar
+from typing import Callable, Generic, List, Optional, TypeVar
 
 T = TypeVar('T')
 
@@ -26,25 +26,24 @@ class load_once(Generic[T]):
 
     def __init__(self, load: Callable[[], T]) -> None:
         self._load = load
-        self.forget()
+        self._loaded: List[T] = []
+        self._reason: Optional[str] = None
 
     def __call__(self) -> T:
         reason = self.why_not()
         if reason is not None:
             raise Unavailable(reason)
-        return self._loaded
+        return self._loaded[0]
 
     def why_not(self) -> Optional[str]:
         """Return the reason, None where it can be loaded."""
-        if not self._asked:
+        if not self._loaded and self._reason is None:
             try:
-                self._loaded = self._load()
+                self._loaded.append(self._load())
             except Unavailable as error:
                 self._reason = str(error)
-            self._asked = True
         return self._reason
 
     def forget(self) -> None:
         """Load again at the next call."""
-        self._asked = False
-        self._reason: Optional[str] = None
+        self._loaded, self._reason = [], None

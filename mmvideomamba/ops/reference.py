@@ -39,10 +39,9 @@ def causal_conv1d(
 
     steps = x.to(dtype).expand(num_directions, *x.shape)
     steps = F.pad(to_scan_order(steps, order), (0, 0, width - 1, 0))
-    out = sum(
-        steps[:, :, w : w + length] * weight[:, None, None, :, w]
-        for w in range(width)
-    )
+    out = torch.zeros_like(steps[:, :, :length])
+    for w in range(width):
+        out = out + steps[:, :, w : w + length] * weight[:, None, None, :, w]
     if bias is not None:
         out = out + bias.to(dtype)[:, None, None]
     if activation == 'silu':

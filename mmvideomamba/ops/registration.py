@@ -16,7 +16,7 @@ operator cannot return None, so the gradients of absent inputs are missing.
 """
 
 import math
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, library
@@ -38,7 +38,7 @@ INNER = (
 FUSED_DEVICES = ('cpu',)
 
 
-def _define(name: str, schema: str) -> Callable:
+def _define(name: str, schema: str) -> Any:
     operator = library.custom_op(
         f'mmvideomamba::{name}',
         getattr(cpu, name),
@@ -113,33 +113,36 @@ def _wants_gradient(*inputs: Any) -> bool:
 
 
 @causal_conv1d.register_fake
-def _(x, weight, *others):
+def _(x: Tensor, weight: Tensor, *others: Any) -> Tensor:
     return x.new_empty(weight.shape[0], *x.shape)
 
 
 @_scan.register_fake
-def _(save, u, delta, A, *others):
+def _(
+    save: bool, u: Tensor, delta: Tensor, A: Tensor, *others: Any
+) -> Tuple[Tensor, Tensor]:
     states = u.new_empty(saved_shape(save, u, A), dtype=torch.float32)
     return u.new_empty(u.shape[1:]), states
 
 
 @_inner.register_fake
-def _(save, xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, *others):
-    batch, length, _ = xz.shape
-    out = xz.new_empty(batch, length, A.shape[1])
-    projected = (len(A), batch, length, x_proj.shape[1]) if save else (0,)
-    states = saved_shape(save, out.expand(len(A), *out.shape), A)
+def _(save: bool, xz: Tensor, *others: Any) -> Tuple[Tensor, Tensor, Tensor]:
+    x_proj, A = others[2], others[5]
+    out = xz.new_empty(*xz.shape[:2], A.shape[1])
+    u = out.expand(len(A), *out.shape)
+    projected = (*u.shape[:3], x_proj.shape[1]) if save else (0,)
+    states = saved_shape(save, u, A)
     return (
         out,
-        *(
-            xz.new_empty(shape, dtype=torch.float32)
-            for shape in (projected, states)
-        ),
+        xz.new_empty(projected, dtype=torch.float32),
+        xz.new_empty(states, dtype=torch.float32),
     )
 
 
 @_norm.register_fake
-def _(x, weight, eps, dtype):
+def _(
+    x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
+) -> Tuple[Tensor, Tensor]:
     return x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape[:-1])
 
 
@@ -156,7 +159,7 @@ def _fake_gradients(num_extra: int) -> Callable:
     The order, of integers, has none.
     """
 
-    def fake(*args):
+    def fake(*args: Any) -> List[Tensor]:
         return [
             t.new_empty(t.shape)
             for t in args[num_extra:]
@@ -172,30 +175,30 @@ _inner_backward.register_fake(_fake_gradients(3))
 
 
 @_norm_backward.register_fake
-def _(grad, x, weight, scale):
+def _(grad: Tensor, x: Tensor, weight: Tensor, scale: Tensor) -> List[Tensor]:
     return [x.new_empty(x.shape), weight.new_empty(weight.shape)]
 
 
 # Autograd.
 
 
-def _save_conv(ctx, inputs, output) -> None:
+def _save_conv(ctx: Any, inputs: tuple, output: Any) -> None:
     *tensors, ctx.activation = inputs
     ctx.save_for_backward(*tensors)
 
 
-def _differentiate_conv(ctx, grad):
+def _differentiate_conv(ctx: Any, grad: Tensor) -> tuple:
     *tensors, order = ctx.saved_tensors
     gradients = _conv_backward(grad, *tensors, order, ctx.activation)
     return (*_spread(gradients, *tensors), None, None)
 
 
-def _save_scan(ctx, inputs, output) -> None:
+def _save_scan(ctx: Any, inputs: tuple, output: Any) -> None:
     ctx.saved, *tensors, ctx.delta_softplus, order = inputs
     _keep(ctx, output, *tensors, order)
 
 
-def _differentiate_scan(ctx, grad, *_):
+def _differentiate_scan(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
     if grad is None:
         return (None,) * len(ctx.needs_input_grad)
     _require_saved(ctx)
@@ -206,32 +209,34 @@ def _differentiate_scan(ctx, grad, *_):
     return (None, *_spread(gradients, *tensors), None, None)
 
 
-def _save_inner(ctx, inputs, output) -> None:
+def _save_inner(ctx: Any, inputs: tuple, output: Any) -> None:
     ctx.saved, *tensors = inputs
     _keep(ctx, output, *tensors)
 
 
-def _differentiate_inner(ctx, grad, *_):
+def _differentiate_inner(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
     if grad is None:
         return (None,) * len(ctx.needs_input_grad)
     _require_saved(ctx)
     return (None, *_inner_backward(grad, *ctx.saved_tensors), None)
 
 
-def _save_norm(ctx, inputs, output) -> None:
+def _save_norm(ctx: Any, inputs: tuple, output: Any) -> None:
     x, weight, *_ = inputs
     _, scale = output
     _keep(ctx, output[:1], x, weight, scale)
     ctx.mark_non_differentiable(scale)
 
 
-def _differentiate_norm(ctx, grad, *_):
+def _differentiate_norm(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
     if grad is None:
         return (None,) * len(ctx.needs_input_grad)
     return (*_norm_backward(grad, *ctx.saved_tensors), None, None)
 
 
-def _keep(ctx, output: Tuple[Tensor, ...], *tensors) -> None:
+def _keep(
+    ctx: Any, output: Tuple[Tensor, ...], *tensors: Optional[Tensor]
+) -> None:
     """Keep tensors, after what the operator returned beside its result."""
     _, *beside = output
     ctx.mark_non_differentiable(*beside)
@@ -239,7 +244,7 @@ def _keep(ctx, output: Tuple[Tensor, ...], *tensors) -> None:
     ctx.save_for_backward(*beside, *tensors)
 
 
-def _require_saved(ctx) -> None:
+def _require_saved(ctx: Any) -> None:
     if not ctx.saved:
         raise RuntimeError(
             'nothing was kept for a backward pass: the model was exported '
@@ -253,7 +258,7 @@ def _spread(gradients: List[Tensor], *inputs: Optional[Tensor]) -> list:
     return [None if t is None else next(remaining) for t in inputs]
 
 
-def _refuse_second_derivative(ctx, *grads):
+def _refuse_second_derivative(ctx: Any, *grads: Any) -> None:
     raise RuntimeError(
         'second derivatives are not implemented by this scan backend; '
         "use backend='reference'"
@@ -284,31 +289,27 @@ _ours = torch.ops.mmvideomamba
 
 
 @register_flop_formula(_ours.causal_conv1d)
-def _conv_flops(x, weight, *args, **kwargs) -> int:
+def _conv_flops(
+    x: Sequence[int], weight: Sequence[int], *args: Any, **kwargs: Any
+) -> int:
     num_directions, _, width = weight
     return 2 * num_directions * width * math.prod(x)
 
 
 @register_flop_formula(_ours.selective_scan)
-def _scan_flops(save, u, delta, A, B, C, D, z, *args, **kwargs) -> int:
+def _scan_flops(
+    save: bool, u: Sequence[int], *args: Any, **kwargs: Any
+) -> int:
+    _, A, _, _, D, z, *_ = args
     per_element = 9 * A[-1] + (D is not None) + (z is not None)
     return 2 * per_element * math.prod(u)
 
 
 @register_flop_formula(_ours.mamba_inner)
 def _inner_flops(
-    save,
-    xz,
-    conv_weight,
-    conv_bias,
-    x_proj,
-    dt_proj,
-    dt_bias,
-    A,
-    D,
-    *args,
-    **kwargs,
+    save: bool, xz: Sequence[int], *args: Any, **kwargs: Any
 ) -> int:
+    conv_weight, _, x_proj, dt_proj, _, A, D, *_ = args
     batch, length, _ = xz
     num_directions, num_projected, channels = x_proj
     x = batch, length, channels
@@ -319,15 +320,19 @@ def _inner_flops(
 
 
 @register_flop_formula(_ours.causal_conv1d_backward)
-def _conv_backward_flops(grad, *inputs, **kwargs) -> int:
+def _conv_backward_flops(grad: Any, *inputs: Any, **kwargs: Any) -> int:
     return 2 * _conv_flops(*inputs)
 
 
 @register_flop_formula(_ours.selective_scan_backward)
-def _scan_backward_flops(grad, states, *inputs, **kwargs) -> int:
+def _scan_backward_flops(
+    grad: Any, states: Any, *inputs: Any, **kwargs: Any
+) -> int:
     return 2 * _scan_flops(True, *inputs)
 
 
 @register_flop_formula(_ours.mamba_inner_backward)
-def _inner_backward_flops(grad, projected, states, *inputs, **kwargs) -> int:
+def _inner_backward_flops(
+    grad: Any, projected: Any, states: Any, *inputs: Any, **kwargs: Any
+) -> int:
     return 2 * _inner_flops(True, *inputs)
