@@ -1,0 +1,187 @@
+"""Steps of `gpu_first.py` about a block, and its matrix products."""
+
+import time
+from typing import Callable, Dict, Iterator
+
+import torch
+import torch.nn.functional as F
+from bench import Bench
+from torch import Tensor
+
+from mmvideomamba.ops import mamba_inner
+
+BF16 = torch.bfloat16
+
+
+class Block:
+    """RMSNorm, projections, `mamba_inner` and the sum with the input.
+
+    By hand, so that it needs nothing but torch.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        K, D, N, dt_rank, L, _ = bench.sizes
+        self.device = bench.device
+        self.channels = D // 2
+        tokens = torch.arange(L, device=bench.device)
+        self.order = torch.stack([tokens, tokens.flip(0)])
+        weights = dict(
+            norm=torch.ones(self.channels, device=bench.device),
+            in_proj=bench.randn(2 * D, self.channels) * 0.02,
+            conv_weight=bench.randn(K, D, 4) * 0.02,
+            conv_bias=bench.randn(K, D) * 0.02,
+            x_proj=bench.randn(K, dt_rank + 2 * N, D) * 0.02,
+            dt_proj=bench.randn(K, D, dt_rank) * 0.02,
+            dt_bias=bench.randn(K, D) * 0.02,
+            A_log=torch.zeros(K, D, N, device=bench.device),
+            D=bench.randn(K, D) * 0.02,
+            out_proj=bench.randn(self.channels, D) * 0.02,
+        )
+        self.weights = {n: t.requires_grad_() for n, t in weights.items()}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, L, D / 2) float32, as it came."""
+        w = self.weights
+        with torch.autocast(self.device, BF16):
+            normed = F.rms_norm(x, (self.channels,), w['norm'], 1e-5)
+            y = mamba_inner(
+                F.linear(normed, w['in_proj']),
+                w['conv_weight'],
+                w['conv_bias'],
+                w['x_proj'],
+                w['dt_proj'],
+                w['dt_bias'],
+                -torch.exp(w['A_log']),
+                w['D'],
+                order=self.order,
+                backend='triton',
+            )
+            # As stochastic depth scales the branch.
+            scale = x.new_ones(len(x), 1, 1)
+            return torch.addcmul(x, F.linear(y, w['out_proj']), scale)
+
+
+def measure_block(bench: Bench) -> Iterator[dict]:
+    """Time, memory and kernels; one clip also from a CUDA graph."""
+    block = Block(bench)
+    for batch in (2,) if bench.dry else bench.batches:
+        x = bench.randn(batch, bench.sizes.L, block.channels).requires_grad_()
+        yield dict(B=batch, **measure_batch(bench, block, x))
+    yield {}
+
+
+def measure_batch(bench: Bench, block: Block, x: Tensor) -> dict:
+    grad = bench.randn(*x.shape)
+    inputs = [x, *block.weights.values()]
+
+    def step() -> None:
+        torch.autograd.grad(block(x), inputs, grad)
+
+    with torch.no_grad():
+        forward = bench.median_ms(lambda: block(x), 10)
+    record = dict(forward_ms=forward, both_ms=bench.median_ms(step, 10))
+    if not bench.dry:
+        record.update(measure_memory(block, x, grad, inputs))
+        record['kernels'] = bench.kernel_times(step, 3)
+        if len(x) == 1:
+            record.update(measure_graph(bench, block, x))
+    return record
+
+
+def measure_memory(
+    block: Block, x: Tensor, grad: Tensor, inputs: list
+) -> Dict[str, float]:
+    """What is kept for the gradients, and the most while they are taken."""
+    before = torch.cuda.memory_allocated()
+    out = block(x)
+    kept = torch.cuda.memory_allocated() - before
+    torch.cuda.reset_peak_memory_stats()
+    torch.autograd.grad(out, inputs, grad)
+    peak = torch.cuda.max_memory_allocated() - before
+    return dict(kept_MB=kept / 1e6, peak_MB=peak / 1e6)
+
+
+@torch.no_grad()
+def measure_graph(bench: Bench, block: Block, x: Tensor) -> dict:
+    """Wall time of a call, and device time of its graph."""
+    calls = 50
+    start = time.perf_counter()
+    for _ in range(calls):
+        block(x)
+    bench.synchronize()
+    eager = time.perf_counter() - start
+    graph = torch.cuda.CUDAGraph()
+    expected = block(x)
+    with torch.cuda.graph(graph):
+        actual = block(x)
+    graph.replay()
+    bench.synchronize()
+    return dict(
+        eager_wall_ms=eager / calls * 1e3,
+        graph_equals_eager=torch.equal(actual, expected),
+        graph_ms=bench.median_ms(graph.replay, 30),
+    )
+
+
+def measure_products(bench: Bench) -> Iterator[dict]:
+    """The matrix products of a block, forwards and backwards."""
+    products = {**outer_products(bench), **inner_products(bench)}
+    yield {
+        name: round(bench.median_ms(product, 10), 4)
+        for name, product in products.items()
+    }
+
+
+def outer_products(bench: Bench) -> Dict[str, Callable]:
+    _, D, _, _, L, batch = bench.sizes
+    tokens, channels = batch * L, D // 2
+    x = bench.randn(tokens, channels, dtype=BF16)
+    in_proj = bench.randn(2 * D, channels, dtype=BF16)
+    xz = bench.randn(tokens, 2 * D, dtype=BF16)
+    y = bench.randn(tokens, D, dtype=BF16)
+    out_proj = bench.randn(channels, D, dtype=BF16)
+    return dict(
+        in_proj=lambda: x @ in_proj.t(),
+        out_proj=lambda: y @ out_proj.t(),
+        in_dW=lambda: xz.t() @ x,
+        in_dX=lambda: xz @ in_proj,
+        out_dW=lambda: x.t() @ y,
+        out_dX=lambda: x @ out_proj,
+    )
+
+
+def inner_products(bench: Bench) -> Dict[str, Callable]:
+    """Those of each direction, between the convolution and the scan.
+
+    The gradients of the weights a second time, split over the batch: many
+    programs instead of a few.
+    """
+    K, D, N, dt_rank, L, batch = bench.sizes
+    tokens = batch * L
+    u = bench.randn(K, tokens, D, dtype=BF16)
+    x_proj = bench.randn(K, dt_rank + 2 * N, D, dtype=BF16)
+    projected = bench.randn(K, tokens, dt_rank + 2 * N, dtype=BF16)
+    dt_proj = bench.randn(K, D, dt_rank, dtype=BF16)
+    dt = projected[..., :dt_rank]
+    u_clips = u.view(K * batch, L, D)
+    clips = projected.view(K * batch, L, -1)
+    dt_clips = clips[..., :dt_rank]
+
+    def split_x() -> Tensor:
+        parts = torch.bmm(clips.transpose(1, 2), u_clips)
+        return parts.view(K, batch, -1, D).sum(1)
+
+    def split_dt() -> Tensor:
+        parts = torch.bmm(u_clips.transpose(1, 2), dt_clips)
+        return parts.view(K, batch, D, dt_rank).sum(1)
+
+    return dict(
+        x_proj=lambda: torch.bmm(u, x_proj.transpose(1, 2)),
+        dt_proj=lambda: torch.bmm(dt, dt_proj.transpose(1, 2)),
+        x_dW=lambda: torch.bmm(projected.transpose(1, 2), u),
+        x_dX=lambda: torch.bmm(projected, x_proj),
+        dt_dW=lambda: torch.bmm(u.transpose(1, 2), dt),
+        dt_dX=lambda: torch.bmm(u, dt_proj),
+        x_dW_split=split_x,
+        dt_dW_split=split_dt,
+    )

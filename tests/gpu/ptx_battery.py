@@ -1,0 +1,244 @@
+"""The cases that tests/ops has for a GPU, run from PTX on a CPU.
+
+    python tests/gpu/ptx_battery.py 90 small
+
+The first argument is the compute capability to compile for, ten times; the
+second one of
+
+    quick   a scan and a convolution at a few steps
+    small   sizes that divide nothing, a scan cut into segments or not,
+            strided and absent arguments
+    real    VideoMamba-S: one clip of 16 frames in segments, a batch of 64
+    ex2     exponentials that are off by two units in the last place
+
+One JSON line per case: whether values and all gradients are within the
+tolerances of a GPU, whether they repeat bit for bit, the largest errors, the
+kernels, bytes that replicas wrote differently (see `ptxrun/runtime.h`),
+instructions in millions, seconds. Fails if a case does not agree.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
+
+import ptxrun
+import torch
+import triton
+from torch import Tensor
+from without_a_gpu import (
+    MULTIPROCESSORS,
+    imagine_multiprocessors,
+    run_operators_from_ptx,
+)
+
+TESTS = Path(__file__).parents[1]
+
+
+class Case(NamedTuple):
+    """One call, forwards and backwards.
+
+    Attributes:
+        name (str): To be printed.
+        operator (str): 'selective_scan' or 'causal_conv1d'.
+        inputs (dict[str, Tensor]): The operator's.
+        options (dict): Its other arguments.
+        multiprocessors (int): Of the GPU that is imagined.
+        exp2_error (int): See `ptxrun.options`.
+    """
+
+    name: str
+    operator: str
+    inputs: Dict[str, Tensor]
+    options: dict
+    multiprocessors: int = MULTIPROCESSORS
+    exp2_error: int = 0
+
+
+def import_tests() -> Tuple[ModuleType, ModuleType]:
+    """tests/conftest.py and tests/ops/test_triton.py.
+
+    The first asks for Triton's interpreter, which must be revoked before a
+    kernel is imported.
+    """
+    sys.path[:0] = [str(TESTS / 'ops'), str(TESTS)]
+    import conftest
+
+    os.environ.pop('TRITON_INTERPRET', None)
+    import test_triton
+
+    return conftest, test_triton
+
+
+conftest, ops_tests = import_tests()
+
+
+def as_a_mixer_leaves_them(inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """B, C and z as the views of projections that they are in a model."""
+    dt_rank = 3
+    in_B, in_C, z = (inputs[name] for name in ('B', 'C', 'z'))
+    dt = torch.zeros(*in_B.shape[:-1], dt_rank).to(in_B)
+    projected = torch.cat([dt, in_B, in_C], dim=-1)
+    _, in_B, in_C = projected.split([dt_rank, *[in_B.shape[-1]] * 2], dim=-1)
+    _, z = torch.cat([z, z], dim=-1).chunk(2, dim=-1)
+    return dict(inputs, B=in_B, C=in_C, z=z)
+
+
+def first_half(x: Tensor) -> Tensor:
+    """x as the view of a projection that it is in a model."""
+    return torch.cat([x, x], dim=-1).chunk(2, dim=-1)[0]
+
+
+def scan_case(
+    name: str, inputs: Dict[str, Tensor], order: Tensor, **fields: int
+) -> Case:
+    options = dict(delta_softplus=True, order=order)
+    inputs = as_a_mixer_leaves_them(inputs)
+    return Case(name, 'selective_scan', inputs, options, **fields)
+
+
+def conv_case(name: str, inputs: Dict[str, Tensor], order: Tensor) -> Case:
+    inputs = dict(inputs, x=first_half(inputs['x']))
+    return Case(name, 'causal_conv1d', inputs, dict(order=order))
+
+
+def quick_cases() -> Iterator[Case]:
+    sizes = dict(B=1, L=5, D=3, dtype=torch.float32)
+    scan = ops_tests.scan_inputs(K=2, N=2, **sizes)
+    yield scan_case('scan', scan, ops_tests.make_order(2, 5))
+    # Backwards alone: what a kernel does K or W times takes as long to build.
+    order = torch.arange(5).flip(0)[None]
+    conv = ops_tests.conv_inputs(K=1, W=2, **sizes)
+    yield conv_case('conv', conv, order)
+
+
+def small_cases() -> Iterator[Case]:
+    for sizes in ops_tests.SCAN_SIZES:
+        order = ops_tests.make_order(sizes['K'], sizes['L'])
+        inputs = ops_tests.scan_inputs(**sizes, dtype=torch.float32)
+        for count in (1, MULTIPROCESSORS):
+            name = f'scan {sizes} mp{count}'
+            yield scan_case(name, inputs, order, multiprocessors=count)
+        conv_sizes = {name: sizes[name] for name in 'KBLD'}
+        conv = ops_tests.conv_inputs(**conv_sizes, dtype=torch.float32)
+        yield conv_case(f'conv {sizes}', conv, order)
+
+    sizes = dict(K=2, B=2, L=70, D=40)
+    order = ops_tests.make_order(2, 70)
+    inputs = ops_tests.scan_inputs(**sizes, dtype=torch.float32)
+    inputs = as_a_mixer_leaves_them(inputs)
+    for name in ('D', 'z', 'delta_bias'):
+        del inputs[name]
+    inputs['delta'] = inputs['delta'].abs()
+    yield Case('nothing optional', 'selective_scan', inputs, {})
+    half = ops_tests.scan_inputs(**sizes, dtype=torch.bfloat16)
+    yield scan_case('bf16 strided', half, order)
+    conv = ops_tests.conv_inputs(**sizes, W=7, dtype=torch.bfloat16)
+    del conv['bias']
+    conv['x'] = first_half(conv['x'])
+    options = dict(order=order, activation=None)
+    yield Case('conv W7 no bias', 'causal_conv1d', conv, options)
+
+
+def real_cases() -> Iterator[Case]:
+    sizes = dict(K=2, L=1569, D=768)
+    tokens = torch.arange(1569)
+    both_ways = torch.stack([tokens, tokens.flip(0)])
+    for dtype in (torch.bfloat16, torch.float32, torch.float16):
+        slow = ops_tests.slow_decays(1569, 768)
+        for name in ('u', 'delta', 'B', 'C', 'z'):
+            slow[name] = slow[name].to(dtype)
+        yield scan_case(f'VideoMamba-S B=1 {dtype}', slow, both_ways)
+        order = ops_tests.make_order(2, 9)
+        batch = dict(sizes, B=64, L=9)
+        inputs = ops_tests.scan_inputs(**batch, N=16, dtype=dtype)
+        yield scan_case(f'B=64 L=9 {dtype}', inputs, order)
+        order = ops_tests.make_order(2, 1569)
+        conv = ops_tests.conv_inputs(**sizes, B=1, dtype=dtype)
+        yield conv_case(f'conv B=1 {dtype}', conv, order)
+
+
+def inexact_cases() -> Iterator[Case]:
+    order = ops_tests.make_order(2, 1569)
+    for mode in (1, 2, 3):
+        inputs = ops_tests.slow_decays(1569, 64)
+        name = f'slow decays, ex2 off by {mode}'
+        yield scan_case(name, inputs, order, exp2_error=mode)
+
+
+CASES: Dict[str, Callable[[], Iterator[Case]]] = dict(
+    quick=quick_cases,
+    small=small_cases,
+    real=real_cases,
+    ex2=inexact_cases,
+)
+
+
+def run_case(case: Case) -> dict:
+    """Run a case twice and compare it with float64."""
+    import mmvideomamba.ops
+
+    imagine_multiprocessors(case.multiprocessors)
+    ptxrun.options.exp2_error = case.exp2_error
+    start = time.time()
+    before = len(ptxrun.launched)
+    operator = getattr(mmvideomamba.ops, case.operator)
+
+    def run(inputs: Dict[str, Tensor], backend: str) -> Dict[str, Tensor]:
+        return ops_tests.gradients(operator, inputs, backend, case.options)
+
+    actual, again = (run(case.inputs, 'triton') for _ in range(2))
+    wide = {name: t.double() for name, t in case.inputs.items()}
+    expected = run(wide, 'reference')
+    errors = {
+        name: relative_error(actual[name], expected[name]) for name in actual
+    }
+    tolerances = conftest.GPU_TOLERANCES[actual['out'].dtype]
+    launched: List[ptxrun.Launched] = ptxrun.launched[before:]
+    instructions = sum(launch.instructions for launch in launched) // 2
+    return dict(
+        case=case.name,
+        # A NaN is not within any tolerance.
+        ok=all(errors[n] <= tolerances[n != 'out'] for n in errors),
+        repeat=all(torch.equal(actual[n], again[n]) for n in actual),
+        worst={name: float(f'{e:.1e}') for name, e in errors.items()},
+        kernels=sorted({launch.kernel for launch in launched}),
+        replicas=sum(launch.replica_bytes_differ for launch in launched),
+        Minstr=round(instructions / 1e6, 2),
+        s=round(time.time() - start, 1),
+    )
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    """The largest error over the largest magnitude expected."""
+    scale = expected.abs().max().item() or 1.0
+    return (actual.double() - expected).abs().max().item() / scale
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('capability', type=int, help='times ten: 90')
+    parser.add_argument('cases', choices=CASES)
+    parser.add_argument(
+        '--fast-build', action='store_true', help='with g++ -O0'
+    )
+    args = parser.parse_args()
+    if args.fast_build:
+        ptxrun.options.optimize = '-O0'
+    run_operators_from_ptx(args.capability)
+    header = dict(triton=triton.__version__, cap=args.capability)
+    print(json.dumps(dict(header, what=args.cases)), flush=True)
+    failed = False
+    for case in CASES[args.cases]():
+        result = run_case(case)
+        failed |= not result['ok']
+        print(json.dumps(result), flush=True)
+    sys.exit(failed)
+
+
+if __name__ == '__main__':
+    main()
