@@ -15,19 +15,24 @@ from mmvideomamba.ops import cpu, registration, triton
 
 @contextmanager
 def triton_on_cpu():
-    """Let CPU tensors take the Triton kernels and backend 'triton'."""
+    """Let CPU tensors take the Triton kernels inside the context."""
     before = triton.why_not, registration.FUSED_DEVICES
-    register_on_cpu(triton.kernels())
-    triton.why_not = lambda device_type: None
-    registration.FUSED_DEVICES = ()
+    let_cpu_take_triton()
     try:
         yield
     finally:
-        register_on_cpu(cpu)
+        _register_on_cpu(cpu)
         triton.why_not, registration.FUSED_DEVICES = before
 
 
-def register_on_cpu(kernels):
+def let_cpu_take_triton():
+    """Let CPU tensors take the Triton kernels, by backend 'triton'."""
+    _register_on_cpu(triton.kernels())
+    triton.why_not = lambda device_type: None
+    registration.FUSED_DEVICES = ()
+
+
+def _register_on_cpu(kernels):
     for name in triton.KERNELS:
         torch.library.register_kernel(
             f'mmvideomamba::{name}', 'cpu', getattr(kernels, name)

@@ -11,7 +11,14 @@ import triton
 from bench import Bench, relative_error, two_digits
 from torch import Tensor
 
-from mmvideomamba.ops import library, reference, triton_kernels
+from mmvideomamba.ops import (
+    causal_conv1d,
+    reference,
+    selective_scan,
+)
+from mmvideomamba.ops import (
+    triton as triton_backend,
+)
 
 BF16 = torch.bfloat16
 SCAN_NAMES = ('u', 'delta', 'A', 'B', 'C', 'D', 'z', 'bias')
@@ -30,7 +37,7 @@ def describe_machine(bench: Bench) -> Iterator[dict]:
 
 
 def measure_ceilings(bench: Bench) -> dict:
-    from mmvideomamba.analysis.exp_chain import exps_per_second
+    from mmvideomamba.benchmark.exp_chain import exps_per_second
 
     gpu = torch.cuda.get_device_properties(0)
     return dict(
@@ -79,7 +86,7 @@ def check_scan(bench: Bench, batch: int, dtype: torch.dtype, L: int) -> dict:
     leaves = [t.clone().requires_grad_() for t in inputs]
 
     def scan() -> Tensor:
-        return library.selective_scan('triton', *leaves, True, order)
+        return selective_scan(*leaves, True, order, backend='triton')
 
     first = time.time()
     out = scan()
@@ -107,7 +114,7 @@ def check_conv(bench: Bench) -> dict:
     xz, _, order = bench.scan_inputs(2)
     inputs = xz[..., :D], bench.randn(K, D, 4), bench.randn(K, D)
     leaves = [t.detach().requires_grad_() for t in inputs]
-    out = library.causal_conv1d('triton', *leaves, order, 'silu')
+    out = causal_conv1d(*leaves, order, 'silu', backend='triton')
     weights = bench.randn(*out.shape, dtype=out.dtype)
     gradients = torch.autograd.grad(out, leaves, weights)
     wide = [t.detach().double().requires_grad_() for t in leaves]
@@ -141,14 +148,15 @@ def make_calls(bench: Bench, batch: int) -> Dict[str, Callable]:
     xz, inputs, order = bench.scan_inputs(batch)
     grad = bench.randn(batch, L, D, dtype=BF16)
     grad_conv = bench.randn(K, batch, L, D, dtype=BF16)
-    conv = xz[..., :D], bench.randn(K, D, 4), bench.randn(K, D), order, True
+    conv = xz[..., :D], bench.randn(K, D, 4), bench.randn(K, D), order, 'silu'
     scan = *inputs, True, order
-    _, states = triton_kernels.scan_forward(*scan, True)
+    kernels = triton_backend.kernels()
+    _, states = kernels.selective_scan(True, *scan)
     return dict(
-        forward=lambda: triton_kernels.scan_forward(*scan, False),
-        backward=lambda: triton_kernels.scan_backward(grad, states, *scan),
-        conv=lambda: triton_kernels.conv_forward(*conv),
-        conv_backward=lambda: triton_kernels.conv_backward(grad_conv, *conv),
+        forward=lambda: kernels.selective_scan(False, *scan),
+        backward=lambda: kernels.selective_scan_backward(grad, states, *scan),
+        conv=lambda: kernels.causal_conv1d(*conv),
+        conv_backward=lambda: kernels.causal_conv1d_backward(grad_conv, *conv),
     )
 
 
@@ -160,7 +168,7 @@ def measure_mamba(bench: Bench) -> Iterator[dict]:
     except Exception as error:
         yield dict(skipped=str(error)[:200])
         return
-    from mmvideomamba.analysis.scan_passes import (
+    from mmvideomamba.benchmark.scan_passes import (
         Case,
         candidates,
         make_inputs,

@@ -13,7 +13,7 @@ Four taps, SiLU and a bias; `order` and its inverse are int32.
 import triton
 import triton.language as tl
 
-from mmvideomamba.ops.triton_kernels.forward import sigmoid
+from mmvideomamba.ops.triton.scan_forward import sigmoid
 
 
 @triton.jit

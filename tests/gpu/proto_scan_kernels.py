@@ -19,7 +19,7 @@ input-dependent B and C of a token side by side, and A is (K, N, D).
 import triton
 import triton.language as tl
 
-from mmvideomamba.ops.triton_kernels.forward import LN_2, LOG2_E, step_size
+from mmvideomamba.ops.triton.scan_forward import LN_2, LOG2_E, step_size
 
 
 @triton.jit
