@@ -5,6 +5,7 @@
 // numbers of a column side by side.
 #pragma once
 
+#include "parallel.h"
 #include "product.h"
 
 // g++'s and clang's names of the header.

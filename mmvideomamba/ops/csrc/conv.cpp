@@ -44,13 +44,6 @@ void differentiate_sequence(const ConvArgs& args, const Task& task,
 
 }  // namespace
 
-EXPORT(describe)(int64_t* description) {
-  const int64_t values[] = {CHUNK, UNIT, sizeof(ConvArgs), sizeof(ScanArgs),
-                            sizeof(InnerArgs), sizeof(NormArgs)};
-  std::memcpy(description, values, sizeof(values));
-  return OK;
-}
-
 EXPORT(causal_conv1d)(const ConvArgs* args) {
   return for_each_task<ConvBuffers>(*args, convolve_sequence);
 }

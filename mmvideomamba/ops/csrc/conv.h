@@ -1,6 +1,7 @@
 // What the convolution's forward and backward passes share.
 #pragma once
 
+#include "parallel.h"
 #include "rows.h"
 
 namespace {

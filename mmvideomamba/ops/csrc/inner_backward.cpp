@@ -1,7 +1,7 @@
 // Backward pass of a mixer between its outer projections: everything of a
 // span is computed again from x and the saved projections.
-#include "inner.h"
-#include "scan_backward.h"
+#include "inner_spans.h"
+#include "scan_grad_chunk.h"
 
 namespace {
 

@@ -1,9 +1,132 @@
 // Forward pass of a mixer between its outer projections.
-#include "inner.h"
-#include "projections.h"
-#include "scan_forward.h"
+#include "amx.h"
+#include "inner_spans.h"
+#include "scan_chunk.h"
 
 namespace {
+
+// Both projections, x_proj and dt_proj, as the products read them: in float32,
+// or for bfloat16 on AMX's tiles.
+//
+// `load(k, unit)` brings a unit of channels of direction k into the order that
+// the products read. The products are of a span's steps with a task's channels.
+struct FloatWeights {
+  const InnerArgs& args;
+  const int64_t channels, columns;
+  float *x_proj;   // [direction][channel][column]
+  float *dt_proj;  // [direction][rank][channel]
+
+  // What a task needs for the products.
+  struct Buffers {
+    Buffers(const InnerArgs&, int64_t, Workspace&) {}
+  };
+
+  FloatWeights(const InnerArgs& args, Workspace& workspace)
+      : args(args),
+        channels(round_up(args.conv.D, UNIT)),
+        columns(num_columns(args)) {
+    x_proj = workspace.take(args.conv.K * channels * columns);
+    dt_proj = workspace.take(args.conv.K * args.rank * channels);
+  }
+
+  void load(int64_t k, int64_t unit) const {
+    const int64_t D = args.conv.D, R = args.rank, P = num_projections(args);
+    for (int64_t i = unit * UNIT; i < (unit + 1) * UNIT; ++i) {
+      const bool inside = i < D;
+      float* to = x_proj + (k * channels + i) * columns;
+      for (int64_t p = 0; p < columns; ++p)
+        to[p] = inside && p < P ? args.x_proj[(k * P + p) * D + i] : 0.0f;
+      for (int64_t r = 0; r < R; ++r)
+        dt_proj[(k * R + r) * channels + i] =
+            inside ? args.dt_proj[(k * D + i) * R + r] : 0.0f;
+    }
+  }
+
+  // A task's part of the projections of u; `to` holds zeros.
+  void project(const Task& task, int64_t k, const Matrix<const float>& u,
+               int64_t steps, const Buffers&, float* to) const {
+    const float* weight = x_proj + (k * channels + task.begin) * columns;
+    for (int64_t i = 0; i < task.width(); i += BLOCK)
+      add_product({u.data + i, u.row, 1}, {weight + i * columns, columns},
+                  {to, columns}, steps, min(BLOCK, task.width() - i), columns);
+  }
+
+  // Delta of a task's channels before its bias, from projections.
+  void project_delta(const Task& task, int64_t k, const float* projected,
+                     int64_t steps, const Buffers&,
+                     const Matrix<float>& delta) const {
+    const float* weight = dt_proj + k * args.rank * channels + task.begin;
+    for (int64_t i = 0; i < task.width(); i += BLOCK)
+      set_product({projected, columns, 1}, {weight + i, channels},
+                  {delta.data + i, delta.row}, steps, args.rank,
+                  min(BLOCK, task.width() - i));
+  }
+};
+
+#if defined(HAS_AMX)
+
+struct HalfWeights {
+  const InnerArgs& args;
+  const int64_t channels, columns, ranks;
+  uint16_t *x_proj;   // [direction][channel][column], channels in pairs
+  uint16_t *dt_proj;  // [direction][rank][channel], ranks in pairs
+
+  struct Buffers {
+    HalfMatrix u, dt;
+
+    Buffers(const InnerArgs& args, int64_t width, Workspace& workspace) {
+      u.row = round_up(width, DEPTH);
+      u.data = take_halves(workspace, SPAN * u.row);
+      dt.row = round_up(args.rank, DEPTH);
+      dt.data = take_halves(workspace, SPAN * dt.row);
+    }
+  };
+
+  HalfWeights(const InnerArgs& args, Workspace& workspace)
+      : args(args),
+        channels(round_up(args.conv.D, UNIT)),
+        columns(num_columns(args)),
+        ranks(round_up(args.rank, DEPTH)) {
+    const int64_t numbers = args.conv.K * channels * columns;
+    const int64_t unit = UNIT * columns;
+    x_proj = take_halves(workspace, numbers + unit);
+    dt_proj = take_halves(workspace, args.conv.K * ranks * channels);
+    // A task's last depth may reach one unit beyond its channels.
+    if (x_proj) std::memset(x_proj + numbers, 0, unit * sizeof(uint16_t));
+  }
+
+  void load(int64_t k, int64_t unit) const {
+    const int64_t D = args.conv.D, R = args.rank, P = num_projections(args);
+    const int64_t channel = unit * UNIT, inside = min(UNIT, D - channel);
+    uint16_t* x_to = x_proj + (k * channels + channel) * columns;
+    for (int64_t p = 0; p < columns; ++p)
+      round_pairs(args.x_proj + (k * P + p) * D + channel, p < P ? inside : 0,
+                  UNIT, x_to + 2 * p, 2 * columns);
+    uint16_t* dt_to = dt_proj + k * ranks * channels + 2 * channel;
+    for (int64_t i = 0; i < UNIT; ++i)
+      round_pairs(args.dt_proj + (k * D + channel + i) * R, i < inside ? R : 0,
+                  ranks, dt_to + 2 * i, 2 * channels);
+  }
+
+  void project(const Task& task, int64_t k, const Matrix<const float>& u,
+               int64_t steps, const Buffers& buffers, float* to) const {
+    round_rows(u, steps, task.width(), buffers.u);
+    uint16_t* weight = x_proj + (k * channels + task.begin) * columns;
+    set_product(buffers.u, {weight, columns}, {to, columns}, steps,
+                task.width(), columns);
+  }
+
+  void project_delta(const Task& task, int64_t k, const float* projected,
+                     int64_t steps, const Buffers& buffers,
+                     const Matrix<float>& delta) const {
+    round_rows({projected, columns}, steps, args.rank, buffers.dt);
+    uint16_t* weight = dt_proj + k * ranks * channels + 2 * task.begin;
+    set_product(buffers.dt, {weight, channels}, delta, steps, args.rank,
+                task.width());
+  }
+};
+
+#endif
 
 // A task's convolved channels of a span, and the states of its scan. DEGREE is
 // that of the decay's `EXP2`.

@@ -1,7 +1,7 @@
 // Products of small float32 matrices that lie in the caches.
 #pragma once
 
-#include "rows.h"
+#include "partition.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // Backward pass of the selective scan.
-#include "scan_backward.h"
+#include "scan_grad_chunk.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // Forward pass of the selective scan.
-#include "scan_forward.h"
+#include "scan_chunk.h"
 
 namespace {
 

@@ -13,7 +13,7 @@
 //     d drive_t = g_t . B_t                    d(delta A)_t = g_t decay_t s_{t-1}
 #pragma once
 
-#include "scan.h"
+#include "scan_tile.h"
 
 namespace {
 

@@ -10,11 +10,9 @@
 
 #include "conv.h"
 #include "product.h"
-#include "scan.h"
+#include "scan_tile.h"
 
 namespace {
-
-constexpr int64_t SPAN = 4 * CHUNK;
 
 INLINE int64_t num_projections(const InnerArgs& args) {
   return args.rank + 2 * args.scan.N;

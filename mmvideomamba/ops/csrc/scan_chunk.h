@@ -1,7 +1,7 @@
 // What the forward passes of the scan, alone and inside a mixer, share.
 #pragma once
 
-#include "scan.h"
+#include "scan_tile.h"
 
 namespace {
 

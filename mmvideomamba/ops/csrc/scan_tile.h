@@ -6,19 +6,10 @@
 // its rows, in the order of visits, into float32 buffers in the L1 cache.
 #pragma once
 
+#include "parallel.h"
 #include "rows.h"
 
 namespace {
-
-// States are handled this many at a time; N is padded with zeros to a
-// multiple, which keeps a padded state at zero.
-#if defined(__AVX512F__)
-constexpr int STATES = 16;
-#elif defined(__aarch64__)
-constexpr int STATES = 8;
-#else
-constexpr int STATES = 4;
-#endif
 
 typedef float Block[CHUNK][BLOCK];
 

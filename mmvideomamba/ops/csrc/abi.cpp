@@ -1,0 +1,11 @@
+// The library describes its plain C interface.
+#include <cstring>
+
+#include "abi.h"
+
+EXPORT(describe)(int64_t* description) {
+  const int64_t values[] = {CHUNK, UNIT, sizeof(ConvArgs), sizeof(ScanArgs),
+                            sizeof(InnerArgs), sizeof(NormArgs)};
+  std::memcpy(description, values, sizeof(values));
+  return OK;
+}
