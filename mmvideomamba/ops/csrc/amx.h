@@ -68,15 +68,14 @@ AMX void round_rows(const Matrix<const float>& from, int64_t rows,
                     int64_t columns, const HalfMatrix& to) {
   for (int64_t t = 0; t < rows; ++t)
     for (int64_t i = 0; i < round_up(columns, DEPTH); i += TILE)
-      _mm256_storeu_si256(
-          reinterpret_cast<__m256i*>(to.data + t * to.row + i),
-          round_numbers(from.data + t * from.row, i, columns));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.data + t * to.row + i),
+                          round_numbers(from.data + t * from.row, i, columns));
 }
 
 // A column of a right factor, zeros from `n` to `padded`, a multiple of TILE:
 // pairs of numbers, `step` apart.
-AMX void round_pairs(const float* from, int64_t n, int64_t padded,
-                     uint16_t* to, int64_t step) {
+AMX void round_pairs(const float* from, int64_t n, int64_t padded, uint16_t* to,
+                     int64_t step) {
   for (int64_t i = 0; i < padded; i += TILE) {
     alignas(32) uint16_t rounded[TILE];
     _mm256_store_si256(reinterpret_cast<__m256i*>(rounded),
@@ -89,7 +88,7 @@ AMX void round_pairs(const float* from, int64_t n, int64_t padded,
 // c = a b for two tiles of rows and so many of columns, one or two.
 template <int COLUMNS>
 AMX INLINE void multiply_tiles(const HalfMatrix& a, const HalfMatrix& b,
-                          int64_t depth, const Matrix<float>& c) {
+                               int64_t depth, const Matrix<float>& c) {
   const int64_t a_row = a.row * sizeof(uint16_t);
   const int64_t b_row = b.row * 2 * sizeof(uint16_t);
   const int64_t c_row = c.row * sizeof(float);

@@ -37,11 +37,11 @@ struct Window {
 struct ConvBuffers {
   int64_t width;       // of the rows below
   Window x, grad;      // grad: the gradient of the sums
-  float *weight;       // [tap][channel]
-  float *bias;         // [channel]
-  float *row;          // [channel], a result
-  float *grad_weight;  // [tap][channel]
-  float *grad_bias;    // [channel]
+  float* weight;       // [tap][channel]
+  float* bias;         // [channel]
+  float* row;          // [channel], a result
+  float* grad_weight;  // [tap][channel]
+  float* grad_bias;    // [channel]
 
   ConvBuffers(const ConvArgs& args, int64_t width, Workspace& workspace)
       : width(width), x(args, width, workspace), grad(args, width, workspace) {
@@ -103,9 +103,8 @@ INLINE void convolve_step(const ConvArgs& args, const Task& task, int64_t k,
 // One step, whose taps meet `rows`: from the gradient of its result to that of
 // its sum, and its share of the parameters' gradients.
 INLINE void differentiate_step(const ConvArgs& args, const Task& task,
-                               const float* const* rows,
-                               const float* grad_out, float* grad,
-                               const ConvBuffers& at) {
+                               const float* const* rows, const float* grad_out,
+                               float* grad, const ConvBuffers& at) {
   for (int64_t i = 0; i < task.width(); i += LANES) {
     Vec g = load(grad_out + i);
     if (args.silu) {
@@ -138,8 +137,7 @@ INLINE void store_grad_x(const ConvArgs& args, const Task& task, int64_t k,
     Vec g = load(before + i);
     // Tap w of step t + W - 1 - w met this step.
     for (int64_t w = 0; w < args.W; ++w)
-      g += load(grads[args.W - 1 - w] + i) *
-           load(at.weight + w * at.width + i);
+      g += load(grads[args.W - 1 - w] + i) * load(at.weight + w * at.width + i);
     store(grad_x + i, g);
   }
   finish_row(to, offset, task.width(), grad_x);
@@ -150,8 +148,8 @@ INLINE void clear_gradients(const ConvBuffers& at) {
   std::memset(at.grad_bias, 0, at.width * sizeof(float));
 }
 
-INLINE void store_parameters(const ConvArgs& args, const Task& task,
-                             int64_t k, const ConvBuffers& at) {
+INLINE void store_parameters(const ConvArgs& args, const Task& task, int64_t k,
+                             const ConvBuffers& at) {
   const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
   for (int64_t i = 0; i < task.width(); ++i)
     for (int64_t w = 0; w < args.W; ++w)

@@ -10,9 +10,9 @@ struct Weights {
   const InnerArgs& args;
   int64_t channels, columns;
   int64_t ranks;        // whole vectors
-  float *x_proj;        // [direction][projection][channel]
-  float *dt_proj;       // [direction][rank][channel]
-  float *dt_proj_rows;  // [direction][channel][rank]
+  float* x_proj;        // [direction][projection][channel]
+  float* dt_proj;       // [direction][rank][channel]
+  float* dt_proj_rows;  // [direction][channel][rank]
 
   Weights(const InnerArgs& args, Workspace& workspace)
       : args(args),
@@ -50,14 +50,14 @@ struct Slot {
   Parts parts;                // of the gradients of the projections
   ConvBuffers conv;
   GradBuffers scan;
-  const float **x;     // [step], from `halo` before the span on
-  const float **grads; // [step], rows of `grad` to `halo` behind the span
-  float *x_rows;       // those that need a buffer
-  float *u;            // [step][channel]
-  float *grad;         // [step][channel] of u, then of the convolution's sums
-  float *projected;    // [step][column]
-  float *grad_x_proj;  // [projection][channel]
-  float *grad_dt_proj; // [rank][channel]
+  const float** x;      // [step], from `halo` before the span on
+  const float** grads;  // [step], rows of `grad` to `halo` behind the span
+  float* x_rows;        // those that need a buffer
+  float* u;             // [step][channel]
+  float* grad;          // [step][channel] of u, then of the convolution's sums
+  float* projected;     // [step][column]
+  float* grad_x_proj;   // [projection][channel]
+  float* grad_dt_proj;  // [rank][channel]
 
   Slot(const InnerArgs& args, const Weights& weights, const Task& task,
        int64_t width, Workspace& workspace)
@@ -112,10 +112,10 @@ struct Slot {
       inputs.point(2, args.scan, args.conv.x, k, task.b,
                    chunk < SPAN ? 0 : chunk - SPAN);
       Ahead<2> outputs;
-      outputs.point(0, args.scan, either(args.scan.sum, args.scan.z), k,
-                    task.b, next);
-      outputs.point(1, args.scan, either(args.conv.sum, args.conv.x), k,
-                    task.b, next);
+      outputs.point(0, args.scan, either(args.scan.sum, args.scan.z), k, task.b,
+                    next);
+      outputs.point(1, args.scan, either(args.conv.sum, args.conv.x), k, task.b,
+                    next);
       differentiate_chunk(
           args.scan, task, k, chunk, scan, inputs, outputs,
           [&](const Tile& tile, Working& at, float* grad_skip) {
@@ -203,9 +203,8 @@ struct Slot {
     alignas(64) float bias[BLOCK], skip[BLOCK], buffers[2][BLOCK];
     load_parameter(args.scan, tile, args.scan.delta_bias, bias);
     load_parameter(args.scan, tile, args.scan.skip, skip);
-    const float* dt_proj = weights.dt_proj +
-                           tile.k * args.rank * weights.channels +
-                           tile.channel;
+    const float* dt_proj =
+        weights.dt_proj + tile.k * args.rank * weights.channels + tile.channel;
     set_product({projected + step * weights.columns, weights.columns, 1},
                 {dt_proj, weights.channels}, {at.delta[0], BLOCK}, tile.steps,
                 args.rank, tile.padded());
@@ -213,8 +212,7 @@ struct Slot {
     for (int64_t t = 0; t < tile.steps; ++t) {
       const float* grad_out =
           read_row(args.scan, tile, args.scan.out, t, buffers[0]);
-      const float* gate =
-          read_row(args.scan, tile, args.scan.z, t, buffers[1]);
+      const float* gate = read_row(args.scan, tile, args.scan.z, t, buffers[1]);
       begin_step(args.scan, tile, t, at.delta[t], input + t * width, grad_out,
                  gate, bias, skip, at, grad_skip);
     }
@@ -233,8 +231,7 @@ struct Slot {
                   grad + (step + t) * width + offset, grad_delta[t]);
     const int64_t channel = tile.k * weights.channels + tile.channel;
     add_product({grad_delta[0], BLOCK, 1},
-                {weights.dt_proj_rows + channel * weights.ranks,
-                 weights.ranks},
+                {weights.dt_proj_rows + channel * weights.ranks, weights.ranks},
                 {to, weights.columns}, tile.steps, tile.padded(),
                 weights.ranks);
     add_product({projected + step * weights.columns, 1, weights.columns},

@@ -13,8 +13,8 @@ namespace {
 struct FloatWeights {
   const InnerArgs& args;
   const int64_t channels, columns;
-  float *x_proj;   // [direction][channel][column]
-  float *dt_proj;  // [direction][rank][channel]
+  float* x_proj;   // [direction][channel][column]
+  float* dt_proj;  // [direction][rank][channel]
 
   // What a task needs for the products.
   struct Buffers {
@@ -68,8 +68,8 @@ struct FloatWeights {
 struct HalfWeights {
   const InnerArgs& args;
   const int64_t channels, columns, ranks;
-  uint16_t *x_proj;   // [direction][channel][column], channels in pairs
-  uint16_t *dt_proj;  // [direction][rank][channel], ranks in pairs
+  uint16_t* x_proj;   // [direction][channel][column], channels in pairs
+  uint16_t* dt_proj;  // [direction][rank][channel], ranks in pairs
 
   struct Buffers {
     HalfMatrix u, dt;
@@ -140,7 +140,7 @@ struct Slot {
   ConvBuffers conv;
   ScanBuffers scan;
   typename Weights::Buffers products;
-  float *u, *delta;     // [step of the span][channel]
+  float *u, *delta;  // [step of the span][channel]
 
   Slot(const InnerArgs& args, const Weights& weights, const Task& task,
        int64_t width, Workspace& workspace)
@@ -184,14 +184,13 @@ struct Slot {
       const int64_t next = chunk + CHUNK;
       Ahead<3> ahead;
       ahead.point(0, args.scan, args.conv.x, k, task.b, chunk + SPAN);
-      ahead.point(1, args.scan, either(args.scan.sum, args.scan.out), k,
-                  task.b, next);
+      ahead.point(1, args.scan, either(args.scan.sum, args.scan.out), k, task.b,
+                  next);
       ahead.point(2, args.scan, gated ? args.scan.z : args.scan.out, k, task.b,
                   next);
-      scan_chunk<DEGREE>(args.scan, task, k, chunk, scan, ahead,
-                         [&](const Tile& tile, Recurrence& at) {
-                           load_tile(tile, step, at);
-                         });
+      scan_chunk<DEGREE>(
+          args.scan, task, k, chunk, scan, ahead,
+          [&](const Tile& tile, Recurrence& at) { load_tile(tile, step, at); });
     }
   }
 

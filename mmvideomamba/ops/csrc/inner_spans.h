@@ -102,10 +102,11 @@ int for_each_span(const InnerArgs& args) {
             if (span == 0) slot.begin(k);
             slot.contribute(k, begin, part);
           }
-          // No barrier behind: the loops are alike, so a thread keeps its slots,
-          // and of a slot others read nothing but the part of this parity.
 #pragma omp for schedule(static) nowait
           for (int64_t i = 0; i < count; ++i) {
+            // No barrier behind: the loops are alike, so a thread keeps its
+            // slots, and of a slot others read nothing but the part of this
+            // parity.
             Slot slot = slot_at(first, i);
             std::memset(slot.parts.total, 0, numbers * sizeof(float));
             for (int64_t split = 0; split < conv.splits; ++split) {
@@ -119,8 +120,7 @@ int for_each_span(const InnerArgs& args) {
             if (span == spans - 1) slot.end(k);
           }
         }
-        // The next wave may be divided otherwise.
-#pragma omp barrier
+#pragma omp barrier  // the next wave may be divided otherwise
     }
   }
   std::free(memory);

@@ -64,10 +64,10 @@ int differentiate(const NormArgs& args) {
 
 EXPORT(rms_norm)(const NormArgs* args) {
   return args->out.dtype == FLOAT32 ? normalize<float>(*args)
-                                : normalize<uint16_t>(*args);
+                                    : normalize<uint16_t>(*args);
 }
 
 EXPORT(rms_norm_backward)(const NormArgs* args) {
   return args->out.dtype == FLOAT32 ? differentiate<float>(*args)
-                                : differentiate<uint16_t>(*args);
+                                    : differentiate<uint16_t>(*args);
 }

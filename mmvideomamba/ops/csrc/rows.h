@@ -6,8 +6,7 @@
 
 namespace {
 
-INLINE int64_t token_at(const int64_t* order, int64_t L, int64_t k,
-                        int64_t t) {
+INLINE int64_t token_at(const int64_t* order, int64_t L, int64_t k, int64_t t) {
   return order ? order[k * L + t] : t;
 }
 
@@ -24,8 +23,8 @@ INLINE float from_bfloat16(uint16_t half) {
 
 // Read `n` numbers from `offset`; fill up to `width`, a multiple of LANES,
 // with zeros.
-INLINE void load_row(const Rows& rows, int64_t offset, int64_t n,
-                     int64_t width, float* to) {
+INLINE void load_row(const Rows& rows, int64_t offset, int64_t n, int64_t width,
+                     float* to) {
   if (rows.dtype == FLOAT32) {
     const float* from = static_cast<const float*>(rows.data) + offset;
     std::memcpy(to, from, n * sizeof(float));

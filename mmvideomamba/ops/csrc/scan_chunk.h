@@ -42,8 +42,7 @@ INLINE void advance(int64_t steps, int64_t padded, const float* delta,
     Vec even = load(y + t * BLOCK), odd = {};
 #pragma GCC unroll 16
     for (int n = 0; n < STATES; ++n) {
-      const Vec decay =
-          exp2_product<DEGREE>(delta_t, load(rates + n * LANES));
+      const Vec decay = exp2_product<DEGREE>(delta_t, load(rates + n * LANES));
       s[n] = decay * s[n] + drive_t * b[t * padded + n];
       if (n % 2)
         odd += s[n] * c[t * padded + n];
@@ -130,9 +129,9 @@ INLINE void scan_chunk(const ScanArgs& args, const Task& task, int64_t k,
 INLINE void begin_direction(const ScanArgs& args, const Task& task, int64_t k,
                             const ScanBuffers& buffers) {
   load_rates(args, task, k, buffers.rates);
-  std::memset(buffers.states, 0,
-              round_up(task.width(), UNIT) * round_up(args.N, STATES) *
-                  sizeof(float));
+  std::memset(
+      buffers.states, 0,
+      round_up(task.width(), UNIT) * round_up(args.N, STATES) * sizeof(float));
 }
 
 }  // namespace

@@ -3,8 +3,7 @@
 
 namespace {
 
-INLINE void load_tile(const ScanArgs& args, const Tile& tile,
-                      Recurrence& at) {
+INLINE void load_tile(const ScanArgs& args, const Tile& tile, Recurrence& at) {
   alignas(64) float bias[BLOCK], skip[BLOCK], buffers[2][BLOCK];
   load_parameter(args, tile, args.delta_bias, bias);
   load_parameter(args, tile, args.skip, skip);
@@ -29,10 +28,9 @@ void scan(const ScanArgs& args, const Task& task, const ScanBuffers& buffers) {
       ahead.point(1, args, args.delta, k, task.b, next);
       ahead.point(2, args, either(args.sum, args.out), k, task.b, next);
       ahead.point(3, args, gated ? args.z : args.u, k, task.b, next);
-      scan_chunk<EXACT>(args, task, k, begin, buffers, ahead,
-                        [&](const Tile& tile, Recurrence& at) {
-                          load_tile(args, tile, at);
-                        });
+      scan_chunk<EXACT>(
+          args, task, k, begin, buffers, ahead,
+          [&](const Tile& tile, Recurrence& at) { load_tile(args, tile, at); });
     }
   }
 }

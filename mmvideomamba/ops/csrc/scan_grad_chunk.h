@@ -4,13 +4,13 @@
 // state saved before it, keeping the decays and states of its steps, then
 // walked backwards with the adjoint, the gradient of the state. With
 //
-//     s_t = decay_t s_{t-1} + drive_t B_t      decay = exp(delta A)
-//     y_t = s_t . C_t + D u_t                  drive = delta u
+//     s_t = decay_t s_{t-1} + drive_t B_t     decay = exp(delta A)
+//     y_t = s_t . C_t + D u_t                 drive = delta u
 //
 // the adjoint g_t = C_t dy_t + decay_{t+1} g_{t+1} gives every gradient:
 //
-//     dC_t = sum_channels dy_t s_t             dB_t = sum_channels g_t drive_t
-//     d drive_t = g_t . B_t                    d(delta A)_t = g_t decay_t s_{t-1}
+//     dC_t = sum_channels dy_t s_t       dB_t = sum_channels g_t drive_t
+//     d drive_t = g_t . B_t              d(delta A)_t = g_t decay_t s_{t-1}
 #pragma once
 
 #include "scan_tile.h"
@@ -55,10 +55,10 @@ struct Trace {
 
 // Run the chunk forward again; add to y and to the gradient of C.
 template <int ROWS>
-INLINE void replay(int64_t steps, int64_t padded, const Working& at,
-                   int64_t i, const float* b, const float* c,
-                   const float* rates, float* y, float* grad_c,
-                   const Ahead<ROWS>& ahead, int64_t channel, Trace& trace) {
+INLINE void replay(int64_t steps, int64_t padded, const Working& at, int64_t i,
+                   const float* b, const float* c, const float* rates, float* y,
+                   float* grad_c, const Ahead<ROWS>& ahead, int64_t channel,
+                   Trace& trace) {
   Vec s[GROUP];
 #pragma GCC unroll 16
   for (int n = 0; n < GROUP; ++n) s[n] = load(trace.state[0][n]);
@@ -156,13 +156,13 @@ INLINE void begin_step(const ScanArgs& args, const Tile& tile, int64_t t,
 
 // From the gradients of delta * u and of delta * A to those of u and delta.
 INLINE void finish_step(const ScanArgs& args, const Tile& tile, int64_t t,
-                        const float* skip, const Working& at,
-                        float* grad_bias, float* grad_u, float* grad_delta) {
+                        const float* skip, const Working& at, float* grad_bias,
+                        float* grad_u, float* grad_delta) {
   for (int64_t i = 0; i < tile.padded(); i += LANES) {
     const Vec grad_drive = load(at.grad_drive[t] + i);
     // The exponent's gradient was summed with A * log2(e) for A.
-    Vec grad = grad_drive * load(at.u[t] + i) +
-               load(at.grad_exponent[t] + i) * LN_2;
+    Vec grad =
+        grad_drive * load(at.u[t] + i) + load(at.grad_exponent[t] + i) * LN_2;
     if (args.softplus) grad *= load(at.slope[t] + i);
     store(grad_bias + i, load(grad_bias + i) + grad);
     store(grad_delta + i, grad);
@@ -173,8 +173,7 @@ INLINE void finish_step(const ScanArgs& args, const Tile& tile, int64_t t,
 
 // The gate's gradient needs the sum of the directions: add y to it; the last
 // direction stores.
-INLINE void merge(const ScanArgs& args, const Tile& tile,
-                  const Working& at) {
+INLINE void merge(const ScanArgs& args, const Tile& tile, const Working& at) {
   const Rows& sum = args.sum;
   const bool last = tile.k == args.K - 1;
   const Rows& to = last ? args.grad_z : sum;
@@ -212,10 +211,10 @@ INLINE void load_trace(const ScanArgs& args, const Tile& tile, int64_t i,
   const int64_t chunk = tile.begin / CHUNK;
   for (int64_t j = 0; j < GROUP; ++j) {
     const bool saved = chunk > 0 && n + j < args.N;
-    store(trace.state[0][j],
-          saved ? load(saved_state(args, tile.k, tile.b, chunk,
-                                   tile.channel + i, n + j))
-                : Vec{});
+    store(trace.state[0][j], saved
+                                 ? load(saved_state(args, tile.k, tile.b, chunk,
+                                                    tile.channel + i, n + j))
+                                 : Vec{});
   }
 }
 

@@ -33,9 +33,9 @@ INLINE void load_rates(const ScanArgs& args, const Task& task, int64_t k,
 }
 
 // Rows of B or C of a chunk, [step][padded N].
-INLINE void load_projections(const ScanArgs& args, const Rows& rows,
-                             int64_t k, int64_t b, int64_t begin,
-                             int64_t steps, float* to) {
+INLINE void load_projections(const ScanArgs& args, const Rows& rows, int64_t k,
+                             int64_t b, int64_t begin, int64_t steps,
+                             float* to) {
   const int64_t padded = round_up(args.N, STATES);
   for (int64_t t = 0; t < steps; ++t) {
     const int64_t token = token_at(args.order, args.L, k, begin + t);
@@ -49,18 +49,16 @@ INLINE void load_projections(const ScanArgs& args, const Rows& rows,
 INLINE float* saved_state(const ScanArgs& args, int64_t k, int64_t b,
                           int64_t chunk, int64_t channel, int64_t n) {
   const int64_t units = round_up(args.D, UNIT) / UNIT;
-  const int64_t index =
-      (k * args.B + b) * (num_chunks(args) - 1) + chunk - 1;
-  return args.states +
-         ((index * units + channel / UNIT) * args.N + n) * UNIT +
+  const int64_t index = (k * args.B + b) * (num_chunks(args) - 1) + chunk - 1;
+  return args.states + ((index * units + channel / UNIT) * args.N + n) * UNIT +
          channel % UNIT;
 }
 
 // One chunk of one block of channels of direction k of a task.
 struct Tile {
   int64_t k, b;
-  int64_t begin, steps;     // of the chunk
-  int64_t channel, width;   // of the block
+  int64_t begin, steps;    // of the chunk
+  int64_t channel, width;  // of the block
   int64_t padded() const { return round_up(width, LANES); }
 };
 
@@ -115,8 +113,8 @@ INLINE float* begin_row(const ScanArgs& args, const Tile& tile,
   return begin_row(rows, offset_at(args, tile, rows, t), tile.width, buffer);
 }
 
-INLINE void finish_row(const ScanArgs& args, const Tile& tile,
-                       const Rows& rows, int64_t t, const float* row) {
+INLINE void finish_row(const ScanArgs& args, const Tile& tile, const Rows& rows,
+                       int64_t t, const float* row) {
   finish_row(rows, offset_at(args, tile, rows, t), tile.width, row);
 }
 
