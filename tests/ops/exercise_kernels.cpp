@@ -25,7 +25,7 @@ class Tensor {
       if (dtype_ == FLOAT32)
         floats()[i] = value;
       else
-        halves()[i] = reinterpret_cast<const uint32_t&>(value) >> 16;
+        bfloat16s()[i] = reinterpret_cast<const uint32_t&>(value) >> 16;
     }
     return *this;
   }
@@ -35,13 +35,13 @@ class Tensor {
       if (dtype_ == FLOAT32)
         wide = reinterpret_cast<const uint32_t&>(floats()[i]);
       else
-        wide = static_cast<uint32_t>(halves()[i]) << 16;
+        wide = static_cast<uint32_t>(bfloat16s()[i]) << 16;
       if ((wide & 0x7f800000) == 0x7f800000) return false;
     }
     return true;
   }
   float* floats() const { return static_cast<float*>(data_.get()); }
-  uint16_t* halves() const { return static_cast<uint16_t*>(data_.get()); }
+  uint16_t* bfloat16s() const { return static_cast<uint16_t*>(data_.get()); }
   // As (k, b, l, columns), or (b, l, columns) if it is no larger, from
   // `column` on.
   Rows rows(int64_t b, int64_t l, int64_t columns, int64_t column = 0) const {

@@ -24,7 +24,7 @@ struct ConvArgs {
   int64_t silu;          // apply SiLU to the sums
   int64_t threads;       // OpenMP threads
   int64_t splits;        // each batch element's channels go to so many tasks
-  const int64_t* order;  // (K, L), or null: as they are
+  const int64_t* order;  // (K, L), the scan orders; null: token order
   Rows x;                // (B, L, D)
   const float* weight;   // (K, D, W)
   const float* bias;     // (K, D) or null
@@ -40,7 +40,7 @@ struct ScanArgs {
   int64_t softplus;         // delta = softplus(delta + delta_bias)
   int64_t threads;          // OpenMP threads
   int64_t splits;           // each batch element's channels go to so many tasks
-  const int64_t* order;     // (K, L), or null: as they are
+  const int64_t* order;     // (K, L), the scan orders; null: token order
   Rows u, delta;            // (K, B, L, D)
   Rows b, c;                // (K, B, L, N)
   Rows z;                   // (B, L, D); null data: no gate

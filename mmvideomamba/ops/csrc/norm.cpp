@@ -13,7 +13,7 @@ INLINE void put(float* to, float value) { *to = value; }
 INLINE void put(uint16_t* to, float value) { *to = to_bfloat16(value); }
 
 template <typename Number>
-int normalize(const NormArgs& args) {
+int norm_rows(const NormArgs& args) {
   const int64_t C = args.columns;
 #pragma omp parallel for num_threads(args.threads)
   for (int64_t row = 0; row < args.rows; ++row) {
@@ -32,7 +32,7 @@ int normalize(const NormArgs& args) {
 }
 
 template <typename Number>
-int differentiate(const NormArgs& args) {
+int norm_grad_rows(const NormArgs& args) {
   const int64_t C = args.columns;
 #pragma omp parallel for num_threads(args.threads)
   for (int64_t task = 0; task < args.threads; ++task) {
@@ -63,11 +63,11 @@ int differentiate(const NormArgs& args) {
 }  // namespace
 
 EXPORT(rms_norm)(const NormArgs* args) {
-  return args->out.dtype == FLOAT32 ? normalize<float>(*args)
-                                    : normalize<uint16_t>(*args);
+  return args->out.dtype == FLOAT32 ? norm_rows<float>(*args)
+                                    : norm_rows<uint16_t>(*args);
 }
 
 EXPORT(rms_norm_backward)(const NormArgs* args) {
-  return args->out.dtype == FLOAT32 ? differentiate<float>(*args)
-                                    : differentiate<uint16_t>(*args);
+  return args->out.dtype == FLOAT32 ? norm_grad_rows<float>(*args)
+                                    : norm_grad_rows<uint16_t>(*args);
 }

@@ -14,8 +14,8 @@ INLINE int64_t row_offset(const Rows& rows, int64_t k, int64_t b, int64_t l) {
   return k * rows.stride_k + b * rows.stride_b + l * rows.stride_l;
 }
 
-INLINE float from_bfloat16(uint16_t half) {
-  const uint32_t wide = static_cast<uint32_t>(half) << 16;
+INLINE float from_bfloat16(uint16_t narrow) {
+  const uint32_t wide = static_cast<uint32_t>(narrow) << 16;
   float value;
   std::memcpy(&value, &wide, 4);
   return value;

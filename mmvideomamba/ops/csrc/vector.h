@@ -37,8 +37,9 @@ INLINE Vec load(const float* p) {
 
 INLINE void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
 
-// Past the caches, for what is read much later; p is aligned to a vector.
-INLINE void store_late(float* p, Vec v) {
+// A non-temporal store bypasses the caches, for what is read much later; p is
+// aligned to a vector.
+INLINE void store_non_temporal(float* p, Vec v) {
 #if defined(__AVX512F__)
   _mm512_stream_ps(p, (__m512)v);
 #elif defined(__AVX2__)
