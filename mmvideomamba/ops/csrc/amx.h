@@ -122,8 +122,8 @@ AMX INLINE void amx_micro_product(const Bfloat16Matrix& a,
 }
 
 // c = a b. `rows` is rounded up to 2 AMX_TILE, `depth` to AMX_DEPTH and
-// `columns` to AMX_TILE, and memory must be there; both factors hold zeros
-// beyond the depth.
+// `columns` to AMX_TILE, and memory must be there. Beyond the depth the left
+// factor holds zeros, and the right one finite numbers.
 AMX void set_product_amx(const Bfloat16Matrix& a, const Bfloat16Matrix& b,
                          const Matrix<float>& c, int64_t rows, int64_t depth,
                          int64_t columns) {

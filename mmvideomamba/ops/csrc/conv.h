@@ -96,7 +96,7 @@ INLINE void conv_step(const ConvArgs& args, const Task& task, int64_t k,
   at.x.push(conv_row(args, args.x, task, k, t, at.x));
   for (int64_t i = 0; i < task.width(); i += LANES) {
     const Vec y = conv_sum(at, at.x.rows, i);
-    store(out + i, args.silu ? y * sigmoid(y) : y);
+    store(out + i, args.silu ? silu(y) : y);
   }
 }
 
@@ -108,7 +108,7 @@ INLINE void conv_grad_step(const ConvArgs& args, const Task& task,
   for (int64_t i = 0; i < task.width(); i += LANES) {
     Vec g = load(grad_out + i);
     if (args.silu) {
-      const Vec y = conv_sum(at, rows, i), s = sigmoid(y);
+      const Vec y = conv_sum(at, rows, i), s = sigmoid(y, exp_negative(y));
       g *= s * (1.0f + y * (1.0f - s));
     }
     store(grad + i, g);

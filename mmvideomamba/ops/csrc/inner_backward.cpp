@@ -183,8 +183,7 @@ struct InnerGradTask {
     }
     for (int64_t t = 0; t < end - begin; ++t)
       for (int64_t i = 0; i < task.width(); i += LANES) {
-        const Vec y = conv_sum(conv, x + t, i);
-        store(u + t * width + i, y * sigmoid(y));
+        store(u + t * width + i, silu(conv_sum(conv, x + t, i)));
       }
   }
 

@@ -62,8 +62,7 @@ int for_each_span(const InnerArgs& args) {
   const int status = check_order(conv);
   if (status != OK) return status;
 
-  const int64_t units = round_up(conv.D, UNIT) / UNIT;
-  const int64_t width = min(units / conv.splits + 1, units) * UNIT;
+  const int64_t units = ceil_div(conv.D, UNIT), width = max_task_width(conv);
   Workspace shared{nullptr}, own{nullptr};
   const Weights sizes(args, shared);
   SpanTask(args, sizes, Task{}, width, own);
@@ -80,7 +79,7 @@ int for_each_span(const InnerArgs& args) {
     return SpanTask(args, weights, task_at(conv, first + i), width, workspace);
   };
   const int64_t numbers = SPAN * num_columns(args);
-  const int64_t spans = (conv.L + SPAN - 1) / SPAN;
+  const int64_t spans = ceil_div(conv.L, SPAN);
 
 #pragma omp parallel num_threads(conv.threads)
   {

@@ -6,6 +6,7 @@
 
 namespace {
 
+// One function each for the two types of the result: an overload.
 INLINE float get(const float* from) { return *from; }
 INLINE float get(const uint16_t* from) { return from_bfloat16(*from); }
 

@@ -19,13 +19,20 @@ struct Task {
 
 template <typename Args>
 INLINE Task task_at(const Args& args, int64_t index) {
-  const int64_t units = round_up(args.D, UNIT) / UNIT;
+  const int64_t units = ceil_div(args.D, UNIT);
   Task task;
   task.b = index / args.splits;
   task.split = index % args.splits;
   task.begin = units * task.split / args.splits * UNIT;
   task.end = min(units * (task.split + 1) / args.splits * UNIT, args.D);
   return task;
+}
+
+// Channels that a buffer of any of these tasks has room for.
+template <typename Args>
+INLINE int64_t max_task_width(const Args& args) {
+  const int64_t units = ceil_div(args.D, UNIT);
+  return min(units / args.splits + 1, units) * UNIT;
 }
 
 // A stack of float buffers, each aligned to a cache line, cut from one
@@ -93,8 +100,8 @@ int for_each_task(const Args& args, Body body) {
   if (status != OK) return status;
 
   Workspace counter{nullptr};
-  const int64_t widest = round_up(args.D, UNIT) / args.splits + UNIT;
-  Buffers(args, min(widest, round_up(args.D, UNIT)), counter);
+  const int64_t width = max_task_width(args);
+  Buffers(args, width, counter);
   void* memory = nullptr;
   if (posix_memalign(&memory, 64, args.threads * counter.used * 4))
     return OUT_OF_MEMORY;
@@ -108,7 +115,7 @@ int for_each_task(const Args& args, Body body) {
     const int64_t thread = 0;
 #endif
     Workspace workspace{static_cast<float*>(memory) + thread * counter.used};
-    Buffers buffers(args, min(widest, round_up(args.D, UNIT)), workspace);
+    Buffers buffers(args, width, workspace);
     const FlushDenormals flush;
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < tasks; ++i) body(args, task_at(args, i), buffers);

@@ -23,8 +23,12 @@ constexpr int STATES = 4;
 // Steps that the inside of a mixer is computed by.
 constexpr int64_t SPAN = 4 * CHUNK;
 
+INLINE int64_t ceil_div(int64_t n, int64_t unit) {
+  return (n + unit - 1) / unit;
+}
+
 INLINE int64_t round_up(int64_t n, int64_t unit) {
-  return (n + unit - 1) / unit * unit;
+  return ceil_div(n, unit) * unit;
 }
 
 INLINE int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }

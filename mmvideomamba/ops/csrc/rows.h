@@ -21,8 +21,7 @@ INLINE float from_bfloat16(uint16_t narrow) {
   return value;
 }
 
-// Read `n` numbers from `offset`; fill up to `width`, a multiple of LANES,
-// with zeros.
+// Read `n` numbers from `offset`; fill up to `width` with zeros.
 INLINE void load_row(const Rows& rows, int64_t offset, int64_t n, int64_t width,
                      float* to) {
   if (rows.dtype == FLOAT32) {

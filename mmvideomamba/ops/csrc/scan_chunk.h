@@ -45,10 +45,7 @@ INLINE void scan_steps(int64_t steps, int64_t padded, const float* delta,
     for (int n = 0; n < STATES; ++n) {
       const Vec decay = exp2_product<DEGREE>(delta_t, load(rates + n * LANES));
       s[n] = decay * s[n] + drive_t * b[t * padded + n];
-      if (n % 2)
-        odd += s[n] * c[t * padded + n];
-      else
-        even += s[n] * c[t * padded + n];
+      (n % 2 ? odd : even) += s[n] * c[t * padded + n];
     }
     store(y + t * BLOCK, even + odd);
   }
@@ -85,7 +82,7 @@ INLINE void scan_merge_directions(const ScanArgs& args, const Tile& tile,
     float* out = begin_tile_row(args, tile, to, t, buffers[2]);
     for (int64_t i = 0; i < tile.padded(); i += LANES) {
       Vec total = load(y[t] + i) + load(before + i);
-      if (gated) total *= load(z + i) * sigmoid(load(z + i));
+      if (gated) total *= silu(load(z + i));
       store(out + i, total);
     }
     finish_tile_row(args, tile, to, t, out);

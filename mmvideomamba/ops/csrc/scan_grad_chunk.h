@@ -143,7 +143,7 @@ INLINE void scan_grad_begin_step(const ScanArgs& args, const Tile& tile,
     }
     Vec grad_y = load(grad_out + i);
     if (gate) {
-      const Vec z = load(gate + i), s = sigmoid(z);
+      const Vec z = load(gate + i), s = sigmoid(z, exp_negative(z));
       store(at.gate[t] + i, grad_y * s * (1.0f + z * (1.0f - s)));
       grad_y *= z * s;
     }

@@ -14,7 +14,7 @@ namespace {
 typedef float Block[CHUNK][BLOCK];
 
 INLINE int64_t num_chunks(const ScanArgs& args) {
-  return (args.L + CHUNK - 1) / CHUNK;
+  return ceil_div(args.L, CHUNK);
 }
 
 // A * log2(e), so that the decay is 2^(delta * rate); [channel vector][state]
@@ -47,7 +47,7 @@ INLINE void scan_load_bc(const ScanArgs& args, const Rows& rows, int64_t k,
 // in its unit.
 INLINE float* saved_state(const ScanArgs& args, int64_t k, int64_t b,
                           int64_t chunk, int64_t channel, int64_t n) {
-  const int64_t units = round_up(args.D, UNIT) / UNIT;
+  const int64_t units = ceil_div(args.D, UNIT);
   const int64_t index = (k * args.B + b) * (num_chunks(args) - 1) + chunk - 1;
   return args.states + ((index * units + channel / UNIT) * args.N + n) * UNIT +
          channel % UNIT;

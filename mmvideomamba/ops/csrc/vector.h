@@ -131,7 +131,7 @@ INLINE Vec sigmoid(Vec x, Vec e) {
   return x < splat(0.0f) ? e * s : s;
 }
 
-INLINE Vec sigmoid(Vec x) { return sigmoid(x, exp_negative(x)); }
+INLINE Vec silu(Vec x) { return x * sigmoid(x, exp_negative(x)); }
 
 // log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), given exp_negative(x); the
 // polynomial is log1p(e) / e on [0, 1], relative error 3e-8.
