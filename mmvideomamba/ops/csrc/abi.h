@@ -1,4 +1,5 @@
-// The plain C interface of the kernels. `kernels.py` mirrors the structs.
+// The plain C interface of the kernels. The ctypes binding mirrors the structs;
+// abi.cpp lists their fields.
 //
 // Axes, as in reference.py: K directions, B batch, L tokens, D channels,
 // N states, W width of the convolution. Parameters and their gradients are
@@ -104,9 +105,17 @@ constexpr int64_t UNIT = 16;
 #define EXPORT(name) \
   extern "C" __attribute__((visibility("default"))) int CONCAT(name, ISA)
 
-// Writes CHUNK, UNIT and the structs' sizes, so that kernels.py notices a
-// library that was built from other sources.
-EXPORT(describe)(int64_t* description);
+// A constant, the size of a struct, or the offset of one of its fields, by
+// name.
+struct AbiEntry {
+  const char* name;
+  int64_t value;
+};
+
+// Points `entries` at the table of this file's constants and structs and
+// returns its length, so that the binding refuses a library built from other
+// sources.
+EXPORT(describe_abi)(const AbiEntry** entries);
 EXPORT(causal_conv1d)(const ConvArgs*);
 EXPORT(causal_conv1d_backward)(const ConvArgs*);
 EXPORT(selective_scan)(const ScanArgs*);
