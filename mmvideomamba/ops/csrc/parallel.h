@@ -48,7 +48,7 @@ struct Workspace {
   }
 };
 
-// Whether each direction visits every token exactly once.
+// Whether each scan order has every token exactly once.
 INLINE bool is_permutation(const int64_t* order, int64_t K, int64_t L,
                            char* seen) {
   for (int64_t k = 0; k < K; ++k, order += L) {
