@@ -25,7 +25,7 @@ class Tensor {
       if (dtype_ == FLOAT32)
         floats()[i] = value;
       else
-        halves()[i] = reinterpret_cast<const uint32_t&>(value) >> 16;
+        bfloat16s()[i] = reinterpret_cast<const uint32_t&>(value) >> 16;
     }
     return *this;
   }
@@ -35,13 +35,13 @@ class Tensor {
       if (dtype_ == FLOAT32)
         wide = reinterpret_cast<const uint32_t&>(floats()[i]);
       else
-        wide = static_cast<uint32_t>(halves()[i]) << 16;
+        wide = static_cast<uint32_t>(bfloat16s()[i]) << 16;
       if ((wide & 0x7f800000) == 0x7f800000) return false;
     }
     return true;
   }
   float* floats() const { return static_cast<float*>(data_.get()); }
-  uint16_t* halves() const { return static_cast<uint16_t*>(data_.get()); }
+  uint16_t* bfloat16s() const { return static_cast<uint16_t*>(data_.get()); }
   // As (k, b, l, columns), or (b, l, columns) if it is no larger, from
   // `column` on.
   Rows rows(int64_t b, int64_t l, int64_t columns, int64_t column = 0) const {
@@ -110,7 +110,8 @@ void exercise_scan(const Sizes& s, Dtype dtype, bool optional) {
   Tensor grad_z(B * L * D, dtype);
   Tensor grad_b(s.splits * K * B * L * N), grad_c(s.splits * K * B * L * N);
   Tensor grad_a(B * K * D * N), grad_skip(B * K * D), grad_bias(B * K * D);
-  args.grad_u = grad_u.rows(B, L, D), args.grad_delta = grad_delta.rows(B, L, D);
+  args.grad_u = grad_u.rows(B, L, D),
+  args.grad_delta = grad_delta.rows(B, L, D);
   args.grad_b = grad_b.floats(), args.grad_c = grad_c.floats();
   args.grad_a = grad_a.floats();
   if (optional) {
@@ -209,9 +210,9 @@ void exercise_inner(const Sizes& s, Dtype dtype, bool ordered) {
   args.grad_x_proj = grad_x_proj.floats();
   args.grad_dt_proj = grad_dt_proj.floats();
   require(CONCAT(mamba_inner_backward, ISA)(&args) == OK, "inner failed");
-  for (const Tensor* t : {&grad_xz, &grad_weight, &grad_bias, &grad_a,
-                          &grad_skip, &grad_dt_bias, &grad_x_proj,
-                          &grad_dt_proj})
+  for (const Tensor* t :
+       {&grad_xz, &grad_weight, &grad_bias, &grad_a, &grad_skip, &grad_dt_bias,
+        &grad_x_proj, &grad_dt_proj})
     require(t->all_numbers(), "inner: NaN in a gradient");
 }
 
@@ -237,10 +238,10 @@ void exercise_norm(int64_t rows, int64_t columns, int64_t threads,
 
 int main() {
   const Sizes all[] = {
-      {1, 1, 1, 1, 1, 1, 1, 1},      {2, 1, 33, 70, 16, 4, 2, 2},
-      {1, 3, 17, 5, 3, 7, 3, 1},     {4, 2, 40, 130, 17, 2, 4, 3},
-      {2, 1, 16, 64, 256, 40, 2, 4}, {3, 1, 5, 16, 16, 4, 5, 1},
-      {2, 3, 150, 70, 5, 90, 2, 2},  {2, 1, 129, 150, 16, 4, 3, 3, 24},
+      {1, 1, 1, 1, 1, 1, 1, 1},       {2, 1, 33, 70, 16, 4, 2, 2},
+      {1, 3, 17, 5, 3, 7, 3, 1},      {4, 2, 40, 130, 17, 2, 4, 3},
+      {2, 1, 16, 64, 256, 40, 2, 4},  {3, 1, 5, 16, 16, 4, 5, 1},
+      {2, 3, 150, 70, 5, 90, 2, 2},   {2, 1, 129, 150, 16, 4, 3, 3, 24},
       {1, 5, 70, 40, 7, 4, 2, 2, 17},
   };
   for (const Sizes& sizes : all)

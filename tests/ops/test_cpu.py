@@ -1,5 +1,6 @@
 """What is particular to the C++ backend: sets, threads, orders, absence."""
 
+import ctypes
 import logging
 
 import pytest
@@ -154,6 +155,23 @@ def test_training_holds_memory_linear_in_the_sequence():
         )
         # Never more than the scan's input itself.
         assert states.numel() <= inputs['u'].numel()
+
+
+@needs_kernels
+@pytest.mark.parametrize('names', [('b', 'c'), ('grad_b', 'grad_c')])
+def test_a_library_whose_fields_lie_elsewhere_is_refused(monkeypatch, names):
+    """Two swapped pointers leave every size as it was."""
+    fields = list(binding.ScanArgs._fields_)
+    first, second = ([f[0] for f in fields].index(name) for name in names)
+    fields[first], fields[second] = fields[second], fields[first]
+    swapped = type('ScanArgs', (binding._Args,), {'_fields_': fields})
+    assert ctypes.sizeof(swapped) == ctypes.sizeof(binding.ScanArgs)
+    monkeypatch.setattr(binding, 'ScanArgs', swapped)
+    binding.library.forget()
+    reason = binding.library.why_not()
+    binding.library.forget()
+    assert 'built from other sources' in reason
+    assert f'ScanArgs.{names[0]} differs' in reason
 
 
 @pytest.fixture

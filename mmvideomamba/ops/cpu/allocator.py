@@ -1,7 +1,10 @@
 """Keep freed memory in the process, as PyTorch does on GPUs."""
 
 import ctypes
+import logging
 import os
+
+logger = logging.getLogger(__name__)
 
 # <malloc.h> of the GNU C library; larger blocks always go back to the system.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -16,16 +19,33 @@ def keep_freed_memory() -> bool:
     Given back, each costs the next one a page fault for every 4 KiB, which
     can take as long as all the arithmetic (docs/performance.md). Blocks of up
     to 1 GiB, 32 MiB in an old library, now stay and are never trimmed: the
-    process remains as large as it has once been. Environment variables
+    process remains as large as it has once been. This concerns the whole
+    process, so a line of the log says it.
+
+    `MMVIDEOMAMBA_KEEP_MEMORY=0` switches it off. Environment variables
     MALLOC_* or GLIBC_TUNABLES set by the user, and other C libraries, are left
     alone.
 
     Returns:
         bool: Whether the setting was made.
     """
-    chosen = [name for name in os.environ if name.startswith('MALLOC_')]
-    if chosen or 'GLIBC_TUNABLES' in os.environ:
+    kept = _allowed() and _set_thresholds()
+    if kept:
+        logger.info(
+            'freed memory stays in this process, for the speed of its CPU '
+            'kernels; MMVIDEOMAMBA_KEEP_MEMORY=0 gives it back to the system'
+        )
+    return kept
+
+
+def _allowed() -> bool:
+    if os.environ.get('MMVIDEOMAMBA_KEEP_MEMORY') == '0':
         return False
+    chosen = [name for name in os.environ if name.startswith('MALLOC_')]
+    return not chosen and 'GLIBC_TUNABLES' not in os.environ
+
+
+def _set_thresholds() -> bool:
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):

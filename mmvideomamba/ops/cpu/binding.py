@@ -1,17 +1,18 @@
-"""The C++ kernels (`csrc/`) behind their plain C interface.
+"""The C++ kernels (`../csrc/`) behind their plain C interface.
 
 `setup.py` builds them with the compiler that is there, once per instruction
 set; this file loads them with ctypes and takes the set that PyTorch itself
 takes, so `ATEN_CPU_CAPABILITY=avx2` rules both. The structures mirror
-`csrc/abi.h`, which says what each field is.
+`../csrc/abi.h`, which says what each field is; a library that places one
+elsewhere is refused.
 """
 
 import ctypes
 import math
-from ctypes import c_double, c_int64, c_void_p
+from ctypes import c_char_p, c_double, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import Optional
+from typing import Any, Dict, Optional, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,24 +26,29 @@ _STATUSES = {
     2: (MemoryError, 'no memory for the workspace of the scan kernels'),
 }
 CHUNK, UNIT = 16, 16
+# An absent tensor stays absent.
+MaybeTensor = TypeVar('MaybeTensor', Tensor, Optional[Tensor])
 
 
-class _Rows(ctypes.Structure):
-    _fields_ = [('data', c_void_p)] + [
-        (name, c_int64)
-        for name in ('stride_k', 'stride_b', 'stride_l', 'dtype')
+class Rows(ctypes.Structure):
+    _fields_ = [
+        ('data', c_void_p),
+        ('stride_k', c_int64),
+        ('stride_b', c_int64),
+        ('stride_l', c_int64),
+        ('dtype', c_int64),
     ]
 
 
 class _Args(ctypes.Structure):
     """Arguments of a kernel; tensors stay alive as long as these do."""
 
-    def __init__(self, **values) -> None:
+    def __init__(self, **values: Any) -> None:
         super().__init__()
         self.values = values
         for name, value in values.items():
             if isinstance(value, Tensor):
-                as_rows = isinstance(getattr(self, name), _Rows)
+                as_rows = isinstance(getattr(self, name), Rows)
                 value = _rows(value) if as_rows else value.data_ptr()
             if value is not None:
                 setattr(self, name, value)
@@ -50,13 +56,21 @@ class _Args(ctypes.Structure):
 
 class ConvArgs(_Args):
     _fields_ = [
-        *[(name, c_int64) for name in ('K', 'B', 'L', 'D', 'W')],
-        *[(name, c_int64) for name in ('silu', 'threads', 'splits')],
+        ('K', c_int64),
+        ('B', c_int64),
+        ('L', c_int64),
+        ('D', c_int64),
+        ('W', c_int64),
+        ('silu', c_int64),
+        ('threads', c_int64),
+        ('splits', c_int64),
         ('order', c_void_p),
-        ('x', _Rows),
+        ('x', Rows),
         ('weight', c_void_p),
         ('bias', c_void_p),
-        *[(name, _Rows) for name in ('out', 'grad_x', 'sum')],
+        ('out', Rows),
+        ('grad_x', Rows),
+        ('sum', Rows),
         ('grad_weight', c_void_p),
         ('grad_bias', c_void_p),
     ]
@@ -64,16 +78,34 @@ class ConvArgs(_Args):
 
 class ScanArgs(_Args):
     _fields_ = [
-        *[(name, c_int64) for name in ('K', 'B', 'L', 'D', 'N')],
-        *[(name, c_int64) for name in ('softplus', 'threads', 'splits')],
+        ('K', c_int64),
+        ('B', c_int64),
+        ('L', c_int64),
+        ('D', c_int64),
+        ('N', c_int64),
+        ('softplus', c_int64),
+        ('threads', c_int64),
+        ('splits', c_int64),
         ('order', c_void_p),
-        *[(name, _Rows) for name in ('u', 'delta', 'b', 'c', 'z')],
-        *[(name, c_void_p) for name in ('a', 'skip', 'delta_bias')],
-        ('out', _Rows),
+        ('u', Rows),
+        ('delta', Rows),
+        ('b', Rows),
+        ('c', Rows),
+        ('z', Rows),
+        ('a', c_void_p),
+        ('skip', c_void_p),
+        ('delta_bias', c_void_p),
+        ('out', Rows),
         ('states', c_void_p),
-        *[(name, _Rows) for name in ('sum', 'grad_u', 'grad_delta', 'grad_z')],
-        *[(name, c_void_p) for name in ('grad_b', 'grad_c', 'grad_a')],
-        *[(name, c_void_p) for name in ('grad_skip', 'grad_delta_bias')],
+        ('sum', Rows),
+        ('grad_u', Rows),
+        ('grad_delta', Rows),
+        ('grad_z', Rows),
+        ('grad_b', c_void_p),
+        ('grad_c', c_void_p),
+        ('grad_a', c_void_p),
+        ('grad_skip', c_void_p),
+        ('grad_delta_bias', c_void_p),
     ]
 
 
@@ -82,18 +114,26 @@ class InnerArgs(_Args):
         ('conv', ConvArgs),
         ('scan', ScanArgs),
         ('rank', c_int64),
-        *[(name, c_void_p) for name in ('x_proj', 'dt_proj', 'projected')],
-        *[(name, c_void_p) for name in ('grad_x_proj', 'grad_dt_proj')],
+        ('x_proj', c_void_p),
+        ('dt_proj', c_void_p),
+        ('projected', c_void_p),
+        ('grad_x_proj', c_void_p),
+        ('grad_dt_proj', c_void_p),
     ]
 
 
 class NormArgs(_Args):
     _fields_ = [
-        *[(name, c_int64) for name in ('rows', 'columns', 'threads')],
+        ('rows', c_int64),
+        ('columns', c_int64),
+        ('threads', c_int64),
         ('eps', c_double),
-        *[(name, c_void_p) for name in ('x', 'weight')],
-        ('out', _Rows),
-        *[(name, c_void_p) for name in ('scale', 'grad_x', 'grad_weight')],
+        ('x', c_void_p),
+        ('weight', c_void_p),
+        ('out', Rows),
+        ('scale', c_void_p),
+        ('grad_x', c_void_p),
+        ('grad_weight', c_void_p),
     ]
 
 
@@ -113,23 +153,55 @@ def library() -> ctypes.CDLL:
         raise Unavailable(
             f'its C++ kernels are missing ({error}): {remedy}'
         ) from error
-    description = (c_int64 * 6)()
-    if hasattr(kernels, 'describe_baseline'):
-        kernels.describe_baseline(description)
-    sizes = map(ctypes.sizeof, (ConvArgs, ScanArgs, InnerArgs, NormArgs))
-    if tuple(description) != (CHUNK, UNIT, *sizes):
+    differing = sorted(
+        name for name, _ in _expected_abi().items() ^ _abi(kernels).items()
+    )
+    if differing:
         raise Unavailable(
-            f'its C++ kernels were built from other sources: {remedy}'
+            'its C++ kernels were built from other sources '
+            f'({differing[0]} differs): {remedy}'
         )
     keep_freed_memory()
     return kernels
+
+
+class _AbiEntry(ctypes.Structure):
+    _fields_ = [
+        ('name', c_char_p),
+        ('value', c_int64),
+    ]
+
+
+def _abi(kernels: ctypes.CDLL) -> Dict[str, int]:
+    """Sizes and offsets as the library describes them, by name."""
+    if not hasattr(kernels, 'describe_abi_baseline'):
+        return {}
+    entries = ctypes.POINTER(_AbiEntry)()
+    count = kernels.describe_abi_baseline(ctypes.byref(entries))
+    return {entry.name.decode(): entry.value for entry in entries[:count]}
+
+
+def _expected_abi() -> Dict[str, int]:
+    """Sizes and offsets as this file has them, by name."""
+    abi = dict(
+        CHUNK=CHUNK,
+        UNIT=UNIT,
+        FLOAT32=_DTYPES[torch.float32],
+        BFLOAT16=_DTYPES[torch.bfloat16],
+    )
+    for struct in (Rows, ConvArgs, ScanArgs, InnerArgs, NormArgs):
+        abi[struct.__name__] = ctypes.sizeof(struct)
+        for name, *_ in struct._fields_:
+            field = getattr(struct, name)
+            abi[f'{struct.__name__}.{name}'] = field.offset
+    return abi
 
 
 @cache
 def instruction_set() -> str:
     """The widest instruction set that both PyTorch and the kernels use."""
     name = torch.backends.cpu.get_cpu_capability().lower()
-    return name if hasattr(library(), f'describe_{name}') else 'baseline'
+    return name if hasattr(library(), f'describe_abi_{name}') else 'baseline'
 
 
 def run(kernel: str, args: ctypes.Structure) -> None:
@@ -149,20 +221,20 @@ def threading(batch: int, channels: int) -> dict:
     return dict(threads=threads, splits=splits)
 
 
-def readable(t: Optional[Tensor]) -> Optional[Tensor]:
+def readable(t: MaybeTensor) -> MaybeTensor:
     """`t` itself if the kernels can read it, else a copy that they can."""
     if t is None:
-        return None
+        return t
     if t.dtype not in _DTYPES:
         t = t.float()
     return t if t.stride(-1) == 1 or t.shape[-1] == 1 else t.contiguous()
 
 
-def parameter(t: Optional[Tensor]) -> Optional[Tensor]:
+def parameter(t: MaybeTensor) -> MaybeTensor:
     """`t` as the kernels read parameters: float32, contiguous."""
-    return None if t is None else t.float().contiguous()
+    return t if t is None else t.float().contiguous()
 
 
-def _rows(t: Tensor) -> _Rows:
+def _rows(t: Tensor) -> Rows:
     stride_k = t.stride(0) if t.ndim == 4 else 0
-    return _Rows(t.data_ptr(), stride_k, *t.stride()[-3:-1], _DTYPES[t.dtype])
+    return Rows(t.data_ptr(), stride_k, *t.stride()[-3:-1], _DTYPES[t.dtype])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from . import binding
-from .binding import parameter, readable, threading
+from .binding import MaybeTensor, parameter, readable, threading
 
 
 def causal_conv1d(
@@ -106,8 +106,8 @@ def selective_scan_backward(
     def partials(*shape: int) -> Tensor:
         return u.new_empty(shape, dtype=torch.float32)
 
-    def like(t: Optional[Tensor]) -> Optional[Tensor]:
-        return None if t is None else readable(t).new_empty(t.shape)
+    def like(t: MaybeTensor) -> MaybeTensor:
+        return t if t is None else readable(t).new_empty(t.shape)
 
     splits = threading(batch, channels)['splits']
     grad_u, grad_delta, grad_z = like(u), like(delta), like(z)
@@ -120,7 +120,7 @@ def selective_scan_backward(
         *inputs,
         out=readable(grad),
         states=states,
-        sum=None if z is None else _sum_memory(grad_z, K),
+        sum=None if grad_z is None else _sum_memory(grad_z, K),
         grad_u=grad_u,
         grad_delta=grad_delta,
         grad_z=grad_z,
@@ -138,7 +138,7 @@ def selective_scan_backward(
         _add_up(grad_B, B),
         _add_up(grad_C, C),
         _add_up(grad_D, D),
-        None if z is None else grad_z.to(z.dtype),
+        None if grad_z is None else grad_z.to(z.dtype),
         _add_up(grad_bias, delta_bias),
     )
 
@@ -356,12 +356,10 @@ def _sum_memory(result: Tensor, num_directions: int) -> Optional[Tensor]:
     return torch.empty_like(result, dtype=torch.float32)
 
 
-def _add_up(
-    partials: Optional[Tensor], like: Optional[Tensor]
-) -> Optional[Tensor]:
+def _add_up(partials: MaybeTensor, like: MaybeTensor) -> MaybeTensor:
     """Sum over the first axis, in the dtype of `like`."""
-    if partials is None:
-        return None
+    if partials is None or like is None:
+        return partials
     total = partials[0] if len(partials) == 1 else partials.sum(0)
     return total.to(like.dtype)
 

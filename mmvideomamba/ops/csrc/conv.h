@@ -1,6 +1,7 @@
 // What the convolution's forward and backward passes share.
 #pragma once
 
+#include "parallel.h"
 #include "rows.h"
 
 namespace {
@@ -36,11 +37,11 @@ struct Window {
 struct ConvBuffers {
   int64_t width;       // of the rows below
   Window x, grad;      // grad: the gradient of the sums
-  float *weight;       // [tap][channel]
-  float *bias;         // [channel]
-  float *row;          // [channel], a result
-  float *grad_weight;  // [tap][channel]
-  float *grad_bias;    // [channel]
+  float* weight;       // [tap][channel]
+  float* bias;         // [channel]
+  float* row;          // [channel], a result
+  float* grad_weight;  // [tap][channel]
+  float* grad_bias;    // [channel]
 
   ConvBuffers(const ConvArgs& args, int64_t width, Workspace& workspace)
       : width(width), x(args, width, workspace), grad(args, width, workspace) {
@@ -52,8 +53,8 @@ struct ConvBuffers {
   }
 };
 
-void load_parameters(const ConvArgs& args, const Task& task, int64_t k,
-                     const ConvBuffers& at) {
+void conv_load_parameters(const ConvArgs& args, const Task& task, int64_t k,
+                          const ConvBuffers& at) {
   const int64_t channel = k * args.D + task.begin;
   for (int64_t i = 0; i < at.width; ++i) {
     const bool inside = i < task.width();
@@ -64,23 +65,23 @@ void load_parameters(const ConvArgs& args, const Task& task, int64_t k,
   }
 }
 
-INLINE int64_t offset_at(const ConvArgs& args, const Rows& rows,
-                         const Task& task, int64_t k, int64_t t) {
+INLINE int64_t conv_offset(const ConvArgs& args, const Rows& rows,
+                           const Task& task, int64_t k, int64_t t) {
   const int64_t token = token_at(args.order, args.L, k, t);
   return row_offset(rows, k, task.b, token) + task.begin;
 }
 
 // The row of step t, zeros beyond the end; `buffer` if it needs one.
-INLINE const float* row_at(const ConvArgs& args, const Rows& rows,
-                           const Task& task, int64_t k, int64_t t,
-                           const Window& window) {
+INLINE const float* conv_row(const ConvArgs& args, const Rows& rows,
+                             const Task& task, int64_t k, int64_t t,
+                             const Window& window) {
   if (t >= args.L) return window.zeros;
-  return read_row(rows, offset_at(args, rows, task, k, t), task.width(),
+  return read_row(rows, conv_offset(args, rows, task, k, t), task.width(),
                   window.width, window.buffer(t));
 }
 
 // bias + sum over the taps' rows, for one vector of channels.
-INLINE Vec convolve(const ConvBuffers& at, const float* const* rows,
+INLINE Vec conv_sum(const ConvBuffers& at, const float* const* rows,
                     int64_t i) {
   Vec sum = load(at.bias + i);
   for (int64_t w = 0; w < at.x.W; ++w)
@@ -90,25 +91,24 @@ INLINE Vec convolve(const ConvBuffers& at, const float* const* rows,
 
 // Go on to step t and convolve there, with the activation; `out` has room for
 // whole vectors.
-INLINE void convolve_step(const ConvArgs& args, const Task& task, int64_t k,
-                          int64_t t, const ConvBuffers& at, float* out) {
-  at.x.push(row_at(args, args.x, task, k, t, at.x));
+INLINE void conv_step(const ConvArgs& args, const Task& task, int64_t k,
+                      int64_t t, const ConvBuffers& at, float* out) {
+  at.x.push(conv_row(args, args.x, task, k, t, at.x));
   for (int64_t i = 0; i < task.width(); i += LANES) {
-    const Vec y = convolve(at, at.x.rows, i);
-    store(out + i, args.silu ? y * sigmoid(y) : y);
+    const Vec y = conv_sum(at, at.x.rows, i);
+    store(out + i, args.silu ? silu(y) : y);
   }
 }
 
 // One step, whose taps meet `rows`: from the gradient of its result to that of
 // its sum, and its share of the parameters' gradients.
-INLINE void differentiate_step(const ConvArgs& args, const Task& task,
-                               const float* const* rows,
-                               const float* grad_out, float* grad,
-                               const ConvBuffers& at) {
+INLINE void conv_grad_step(const ConvArgs& args, const Task& task,
+                           const float* const* rows, const float* grad_out,
+                           float* grad, const ConvBuffers& at) {
   for (int64_t i = 0; i < task.width(); i += LANES) {
     Vec g = load(grad_out + i);
     if (args.silu) {
-      const Vec y = convolve(at, rows, i), s = sigmoid(y);
+      const Vec y = conv_sum(at, rows, i), s = sigmoid(y, exp_negative(y));
       g *= s * (1.0f + y * (1.0f - s));
     }
     store(grad + i, g);
@@ -122,35 +122,34 @@ INLINE void differentiate_step(const ConvArgs& args, const Task& task,
 
 // The gradient of x at step t, given the gradients of the sums at t and the
 // W - 1 steps after it. The directions add up in `sum`; the last stores.
-INLINE void store_grad_x(const ConvArgs& args, const Task& task, int64_t k,
-                         int64_t t, const float* const* grads,
-                         const ConvBuffers& at) {
+INLINE void conv_grad_store_x(const ConvArgs& args, const Task& task, int64_t k,
+                              int64_t t, const float* const* grads,
+                              const ConvBuffers& at) {
   const Rows& sum = args.sum;
   const Rows& to = k < args.K - 1 ? sum : args.grad_x;
-  const int64_t offset = offset_at(args, to, task, k, t);
+  const int64_t offset = conv_offset(args, to, task, k, t);
   float* grad_x = begin_row(to, offset, task.width(), at.row);
   const float* before = at.x.zeros;
   if (k > 0)
-    before = read_row(sum, offset_at(args, sum, task, k, t), task.width(),
+    before = read_row(sum, conv_offset(args, sum, task, k, t), task.width(),
                       at.width, at.row);
   for (int64_t i = 0; i < task.width(); i += LANES) {
     Vec g = load(before + i);
     // Tap w of step t + W - 1 - w met this step.
     for (int64_t w = 0; w < args.W; ++w)
-      g += load(grads[args.W - 1 - w] + i) *
-           load(at.weight + w * at.width + i);
+      g += load(grads[args.W - 1 - w] + i) * load(at.weight + w * at.width + i);
     store(grad_x + i, g);
   }
   finish_row(to, offset, task.width(), grad_x);
 }
 
-INLINE void clear_gradients(const ConvBuffers& at) {
+INLINE void conv_grad_clear(const ConvBuffers& at) {
   std::memset(at.grad_weight, 0, at.x.W * at.width * sizeof(float));
   std::memset(at.grad_bias, 0, at.width * sizeof(float));
 }
 
-INLINE void store_parameters(const ConvArgs& args, const Task& task,
-                             int64_t k, const ConvBuffers& at) {
+INLINE void conv_grad_store_parameters(const ConvArgs& args, const Task& task,
+                                       int64_t k, const ConvBuffers& at) {
   const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
   for (int64_t i = 0; i < task.width(); ++i)
     for (int64_t w = 0; w < args.W; ++w)

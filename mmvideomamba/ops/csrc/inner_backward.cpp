@@ -1,20 +1,20 @@
 // Backward pass of a mixer between its outer projections: everything of a
 // span is computed again from x and the saved projections.
-#include "inner.h"
-#include "scan_backward.h"
+#include "inner_spans.h"
+#include "scan_grad_chunk.h"
 
 namespace {
 
 // Both projections as the products read them.
-struct Weights {
+struct InnerGradWeights {
   const InnerArgs& args;
   int64_t channels, columns;
   int64_t ranks;        // whole vectors
-  float *x_proj;        // [direction][projection][channel]
-  float *dt_proj;       // [direction][rank][channel]
-  float *dt_proj_rows;  // [direction][channel][rank]
+  float* x_proj;        // [direction][projection][channel]
+  float* dt_proj;       // [direction][rank][channel]
+  float* dt_proj_rows;  // [direction][channel][rank]
 
-  Weights(const InnerArgs& args, Workspace& workspace)
+  InnerGradWeights(const InnerArgs& args, Workspace& workspace)
       : args(args),
         channels(round_up(args.conv.D, UNIT)),
         columns(num_columns(args)),
@@ -24,7 +24,7 @@ struct Weights {
     dt_proj_rows = workspace.take(args.conv.K * channels * ranks);
   }
 
-  void load(int64_t k, int64_t unit) const {
+  void load_unit(int64_t k, int64_t unit) const {
     const int64_t D = args.conv.D, R = args.rank, P = num_projections(args);
     for (int64_t i = unit * UNIT; i < (unit + 1) * UNIT; ++i) {
       const bool inside = i < D;
@@ -42,25 +42,25 @@ struct Weights {
 };
 
 // A task's channels of a span, their gradients, and the sums of the direction.
-struct Slot {
+struct InnerGradTask {
   const InnerArgs& args;
-  const Weights& weights;
+  const InnerGradWeights& weights;
   const Task task;
   const int64_t width, halo;  // of the rows below; W - 1
   Parts parts;                // of the gradients of the projections
   ConvBuffers conv;
-  GradBuffers scan;
-  const float **x;     // [step], from `halo` before the span on
-  const float **grads; // [step], rows of `grad` to `halo` behind the span
-  float *x_rows;       // those that need a buffer
-  float *u;            // [step][channel]
-  float *grad;         // [step][channel] of u, then of the convolution's sums
-  float *projected;    // [step][column]
-  float *grad_x_proj;  // [projection][channel]
-  float *grad_dt_proj; // [rank][channel]
+  ScanGradBuffers scan;
+  const float** x;      // [step], from `halo` before the span on
+  const float** grads;  // [step], rows of `grad` to `halo` behind the span
+  float* x_rows;        // those that need a buffer
+  float* u;             // [step][channel]
+  float* grad;          // [step][channel] of u, then of the convolution's sums
+  float* projected;     // [step][column]
+  float* grad_x_proj;   // [projection][channel]
+  float* grad_dt_proj;  // [rank][channel]
 
-  Slot(const InnerArgs& args, const Weights& weights, const Task& task,
-       int64_t width, Workspace& workspace)
+  InnerGradTask(const InnerArgs& args, const InnerGradWeights& weights,
+                const Task& task, int64_t width, Workspace& workspace)
       : args(args),
         weights(weights),
         task(task),
@@ -80,10 +80,10 @@ struct Slot {
   }
 
   void begin(int64_t k) {
-    load_parameters(args.conv, task, k, conv);
-    clear_gradients(conv);
+    conv_load_parameters(args.conv, task, k, conv);
+    conv_grad_clear(conv);
     conv.x.clear();
-    begin_direction(args.scan, task, k, scan);
+    scan_grad_begin_direction(args.scan, task, k, scan);
     for (int64_t t = 0; t < SPAN + halo; ++t) grads[t] = grad + t * width;
     // Beyond the last step too.
     std::memset(grad, 0, (SPAN + halo) * width * sizeof(float));
@@ -93,7 +93,7 @@ struct Slot {
                 gradient_rows(args.rank) * width * sizeof(float));
   }
 
-  // Walk the scan backwards; the gradients of dt, B and C sum over channels.
+  // Gradients of the scan; those of dt, B and C sum over channels.
   void contribute(int64_t k, int64_t begin, float* to) {
     const int64_t N = args.scan.N, columns = weights.columns;
     const int64_t end = min(begin + SPAN, args.scan.L);
@@ -103,26 +103,26 @@ struct Slot {
     for (int64_t chunk = last; chunk >= begin; chunk -= CHUNK) {
       const int64_t step = chunk - begin, steps = min(CHUNK, end - chunk);
       const float* b = projected + step * columns + args.rank;
-      pick(b, columns, steps, N, scan.b);
-      pick(b + N, columns, steps, N, scan.c);
+      pick_bc(b, columns, steps, N, scan.b);
+      pick_bc(b + N, columns, steps, N, scan.c);
       const int64_t next = chunk < CHUNK ? 0 : chunk - CHUNK;
-      Ahead<3> inputs;
+      Prefetch<3> inputs;
       inputs.point(0, args.scan, args.scan.out, k, task.b, next);
       inputs.point(1, args.scan, args.scan.z, k, task.b, next);
       inputs.point(2, args.scan, args.conv.x, k, task.b,
                    chunk < SPAN ? 0 : chunk - SPAN);
-      Ahead<2> outputs;
-      outputs.point(0, args.scan, either(args.scan.sum, args.scan.z), k,
-                    task.b, next);
-      outputs.point(1, args.scan, either(args.conv.sum, args.conv.x), k,
-                    task.b, next);
-      differentiate_chunk(
+      Prefetch<2> outputs;
+      outputs.point(0, args.scan, either(args.scan.sum, args.scan.z), k, task.b,
+                    next);
+      outputs.point(1, args.scan, either(args.conv.sum, args.conv.x), k, task.b,
+                    next);
+      scan_grad_chunk(
           args.scan, task, k, chunk, scan, inputs, outputs,
-          [&](const Tile& tile, Working& at, float* grad_skip) {
-            load_tile(tile, step, at, grad_skip);
+          [&](const Tile& tile, ScanGradArrays& at, float* grad_skip) {
+            load_grad_tile(tile, step, at, grad_skip);
           },
-          [&](const Tile& tile, const Working& at, float* grad_bias) {
-            store_tile(tile, step, at, grad_bias, to + step * columns);
+          [&](const Tile& tile, const ScanGradArrays& at, float* grad_bias) {
+            store_grad_tile(tile, step, at, grad_bias, to + step * columns);
           });
       const int64_t padded = round_up(N, STATES);
       float* grad_b = to + step * columns + args.rank;
@@ -151,17 +151,17 @@ struct Slot {
                   {grad_x_proj + i, width}, P, steps, block);
     }
     for (int64_t t = 0; t < steps; ++t)
-      differentiate_step(args.conv, task, x + t, grad + t * width,
-                         grad + t * width, conv);
+      conv_grad_step(args.conv, task, x + t, grad + t * width, grad + t * width,
+                     conv);
     for (int64_t t = 0; t < steps; ++t)
-      store_grad_x(args.conv, task, k, begin + t, grads + t, conv);
+      conv_grad_store_x(args.conv, task, k, begin + t, grads + t, conv);
     // The span before this one needs them.
     std::memmove(grad + SPAN * width, grad, halo * width * sizeof(float));
   }
 
   void end(int64_t k) {
-    store_parameters(args.scan, task, k, scan);
-    store_parameters(args.conv, task, k, conv);
+    scan_grad_store_parameters(args.scan, task, k, scan);
+    conv_grad_store_parameters(args.conv, task, k, conv);
     const int64_t at = task.b * args.conv.K + k;
     store_weight(grad_x_proj, num_projections(args), at, args.grad_x_proj);
     store_weight(grad_dt_proj, args.rank, at, args.grad_dt_proj);
@@ -170,7 +170,7 @@ struct Slot {
  private:
   // Rows of a weight's gradient: whole tiles of the product.
   static int64_t gradient_rows(int64_t rows) {
-    return round_up(rows, TILE_ROWS);
+    return round_up(rows, MICRO_ROWS);
   }
 
   void replay_convolution(int64_t k, int64_t begin, int64_t end) {
@@ -178,13 +178,12 @@ struct Slot {
       const int64_t row = t - begin + halo;
       x[row] = t < 0 ? conv.x.zeros
                      : read_row(args.conv.x,
-                                offset_at(args.conv, args.conv.x, task, k, t),
+                                conv_offset(args.conv, args.conv.x, task, k, t),
                                 task.width(), width, x_rows + row * width);
     }
     for (int64_t t = 0; t < end - begin; ++t)
       for (int64_t i = 0; i < task.width(); i += LANES) {
-        const Vec y = convolve(conv, x + t, i);
-        store(u + t * width + i, y * sigmoid(y));
+        store(u + t * width + i, silu(conv_sum(conv, x + t, i)));
       }
   }
 
@@ -198,43 +197,41 @@ struct Slot {
   }
 
   // `step` of the span is the tile's first.
-  void load_tile(const Tile& tile, int64_t step, Working& at,
-                 float* grad_skip) const {
+  void load_grad_tile(const Tile& tile, int64_t step, ScanGradArrays& at,
+                      float* grad_skip) const {
     alignas(64) float bias[BLOCK], skip[BLOCK], buffers[2][BLOCK];
-    load_parameter(args.scan, tile, args.scan.delta_bias, bias);
-    load_parameter(args.scan, tile, args.scan.skip, skip);
-    const float* dt_proj = weights.dt_proj +
-                           tile.k * args.rank * weights.channels +
-                           tile.channel;
+    load_tile_parameter(args.scan, tile, args.scan.delta_bias, bias);
+    load_tile_parameter(args.scan, tile, args.scan.skip, skip);
+    const float* dt_proj =
+        weights.dt_proj + tile.k * args.rank * weights.channels + tile.channel;
     set_product({projected + step * weights.columns, weights.columns, 1},
                 {dt_proj, weights.channels}, {at.delta[0], BLOCK}, tile.steps,
                 args.rank, tile.padded());
     const float* input = u + step * width + tile.channel - task.begin;
     for (int64_t t = 0; t < tile.steps; ++t) {
       const float* grad_out =
-          read_row(args.scan, tile, args.scan.out, t, buffers[0]);
+          read_tile_row(args.scan, tile, args.scan.out, t, buffers[0]);
       const float* gate =
-          read_row(args.scan, tile, args.scan.z, t, buffers[1]);
-      begin_step(args.scan, tile, t, at.delta[t], input + t * width, grad_out,
-                 gate, bias, skip, at, grad_skip);
+          read_tile_row(args.scan, tile, args.scan.z, t, buffers[1]);
+      scan_grad_begin_step(args.scan, tile, t, at.delta[t], input + t * width,
+                           grad_out, gate, bias, skip, at, grad_skip);
     }
   }
 
   // Gradients of u to `grad`, those of delta through dt_proj to `to`.
-  void store_tile(const Tile& tile, int64_t step, const Working& at,
-                  float* grad_bias, float* to) const {
+  void store_grad_tile(const Tile& tile, int64_t step, const ScanGradArrays& at,
+                       float* grad_bias, float* to) const {
     alignas(64) float skip[BLOCK];
     // Zeros beyond the last step make zeros of the same rows of `to`.
     alignas(64) Block grad_delta = {};
-    load_parameter(args.scan, tile, args.scan.skip, skip);
+    load_tile_parameter(args.scan, tile, args.scan.skip, skip);
     const int64_t offset = tile.channel - task.begin;
     for (int64_t t = 0; t < tile.steps; ++t)
-      finish_step(args.scan, tile, t, skip, at, grad_bias,
-                  grad + (step + t) * width + offset, grad_delta[t]);
+      scan_grad_finish_step(args.scan, tile, t, skip, at, grad_bias,
+                            grad + (step + t) * width + offset, grad_delta[t]);
     const int64_t channel = tile.k * weights.channels + tile.channel;
     add_product({grad_delta[0], BLOCK, 1},
-                {weights.dt_proj_rows + channel * weights.ranks,
-                 weights.ranks},
+                {weights.dt_proj_rows + channel * weights.ranks, weights.ranks},
                 {to, weights.columns}, tile.steps, tile.padded(),
                 weights.ranks);
     add_product({projected + step * weights.columns, 1, weights.columns},
@@ -254,5 +251,5 @@ struct Slot {
 }  // namespace
 
 EXPORT(mamba_inner_backward)(const InnerArgs* args) {
-  return for_each_span<true, Weights, Slot>(*args);
+  return for_each_span<true, InnerGradWeights, InnerGradTask>(*args);
 }

@@ -6,6 +6,7 @@
 
 namespace {
 
+// One function each for the two types of the result: an overload.
 INLINE float get(const float* from) { return *from; }
 INLINE float get(const uint16_t* from) { return from_bfloat16(*from); }
 
@@ -13,7 +14,7 @@ INLINE void put(float* to, float value) { *to = value; }
 INLINE void put(uint16_t* to, float value) { *to = to_bfloat16(value); }
 
 template <typename Number>
-int normalize(const NormArgs& args) {
+int norm_rows(const NormArgs& args) {
   const int64_t C = args.columns;
 #pragma omp parallel for num_threads(args.threads)
   for (int64_t row = 0; row < args.rows; ++row) {
@@ -32,7 +33,7 @@ int normalize(const NormArgs& args) {
 }
 
 template <typename Number>
-int differentiate(const NormArgs& args) {
+int norm_grad_rows(const NormArgs& args) {
   const int64_t C = args.columns;
 #pragma omp parallel for num_threads(args.threads)
   for (int64_t task = 0; task < args.threads; ++task) {
@@ -63,11 +64,11 @@ int differentiate(const NormArgs& args) {
 }  // namespace
 
 EXPORT(rms_norm)(const NormArgs* args) {
-  return args->out.dtype == FLOAT32 ? normalize<float>(*args)
-                                : normalize<uint16_t>(*args);
+  return args->out.dtype == FLOAT32 ? norm_rows<float>(*args)
+                                    : norm_rows<uint16_t>(*args);
 }
 
 EXPORT(rms_norm_backward)(const NormArgs* args) {
-  return args->out.dtype == FLOAT32 ? differentiate<float>(*args)
-                                : differentiate<uint16_t>(*args);
+  return args->out.dtype == FLOAT32 ? norm_grad_rows<float>(*args)
+                                    : norm_grad_rows<uint16_t>(*args);
 }

@@ -1,13 +1,13 @@
 // Products of small float32 matrices that lie in the caches.
 #pragma once
 
-#include "rows.h"
+#include "partition.h"
 
 namespace {
 
-// The registers hold a tile of so many rows and vectors of columns.
-constexpr int64_t TILE_ROWS = 4;
-constexpr int TILE_VECTORS = LANES == 16 ? 4 : 2;
+// The micro-kernel keeps so many rows and vectors of columns in registers.
+constexpr int64_t MICRO_ROWS = 4;
+constexpr int MICRO_VECTORS = LANES == 16 ? 4 : 2;
 
 // A left factor, element (i, k) at data[i * row + k * step].
 struct Left {
@@ -23,12 +23,12 @@ struct Matrix {
 };
 
 template <bool ADD, int VECTORS>
-INLINE void multiply_tile(const Left& a, const Matrix<const float>& b,
+INLINE void micro_product(const Left& a, const Matrix<const float>& b,
                           const Matrix<float>& c, int64_t depth) {
-  Vec sum[TILE_ROWS][VECTORS] = {};
+  Vec sum[MICRO_ROWS][VECTORS] = {};
   if (ADD) {
 #pragma GCC unroll 4
-    for (int i = 0; i < TILE_ROWS; ++i)
+    for (int i = 0; i < MICRO_ROWS; ++i)
 #pragma GCC unroll 4
       for (int j = 0; j < VECTORS; ++j)
         sum[i][j] = load(c.data + i * c.row + j * LANES);
@@ -39,13 +39,13 @@ INLINE void multiply_tile(const Left& a, const Matrix<const float>& b,
     for (int j = 0; j < VECTORS; ++j)
       right[j] = load(b.data + k * b.row + j * LANES);
 #pragma GCC unroll 4
-    for (int i = 0; i < TILE_ROWS; ++i)
+    for (int i = 0; i < MICRO_ROWS; ++i)
 #pragma GCC unroll 4
       for (int j = 0; j < VECTORS; ++j)
         sum[i][j] += a.data[i * a.row + k * a.step] * right[j];
   }
 #pragma GCC unroll 4
-  for (int i = 0; i < TILE_ROWS; ++i)
+  for (int i = 0; i < MICRO_ROWS; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < VECTORS; ++j)
       store(c.data + i * c.row + j * LANES, sum[i][j]);
@@ -57,16 +57,16 @@ template <bool ADD>
 INLINE void multiply(const Left& a, const Matrix<const float>& b,
                      const Matrix<float>& c, int64_t rows, int64_t depth,
                      int64_t columns) {
-  constexpr int64_t WIDTH = TILE_VECTORS * LANES;
-  for (int64_t i = 0; i < rows; i += TILE_ROWS) {
+  constexpr int64_t WIDTH = MICRO_VECTORS * LANES;
+  for (int64_t i = 0; i < rows; i += MICRO_ROWS) {
     const Left left = {a.data + i * a.row, a.row, a.step};
     float* to = c.data + i * c.row;
     int64_t j = 0;
     for (; j + WIDTH <= columns; j += WIDTH)
-      multiply_tile<ADD, TILE_VECTORS>(left, {b.data + j, b.row},
-                                       {to + j, c.row}, depth);
+      micro_product<ADD, MICRO_VECTORS>(left, {b.data + j, b.row},
+                                        {to + j, c.row}, depth);
     for (; j < columns; j += LANES)
-      multiply_tile<ADD, 1>(left, {b.data + j, b.row}, {to + j, c.row}, depth);
+      micro_product<ADD, 1>(left, {b.data + j, b.row}, {to + j, c.row}, depth);
   }
 }
 

@@ -1,37 +1,38 @@
 // Forward pass of the selective scan.
-#include "scan_forward.h"
+#include "scan_chunk.h"
 
 namespace {
 
-INLINE void load_tile(const ScanArgs& args, const Tile& tile,
-                      Recurrence& at) {
+INLINE void scan_load_tile(const ScanArgs& args, const Tile& tile,
+                           ScanArrays& at) {
   alignas(64) float bias[BLOCK], skip[BLOCK], buffers[2][BLOCK];
-  load_parameter(args, tile, args.delta_bias, bias);
-  load_parameter(args, tile, args.skip, skip);
+  load_tile_parameter(args, tile, args.delta_bias, bias);
+  load_tile_parameter(args, tile, args.skip, skip);
   for (int64_t t = 0; t < tile.steps; ++t) {
-    const float* raw = read_row(args, tile, args.delta, t, buffers[0]);
-    const float* u = read_row(args, tile, args.u, t, buffers[1]);
-    begin_step(args, tile, t, raw, u, bias, skip, at);
+    const float* raw = read_tile_row(args, tile, args.delta, t, buffers[0]);
+    const float* u = read_tile_row(args, tile, args.u, t, buffers[1]);
+    scan_begin_step(args, tile, t, raw, u, bias, skip, at);
   }
 }
 
-void scan(const ScanArgs& args, const Task& task, const ScanBuffers& buffers) {
+void scan_task(const ScanArgs& args, const Task& task,
+               const ScanBuffers& buffers) {
   for (int64_t k = 0; k < args.K; ++k) {
-    begin_direction(args, task, k, buffers);
+    scan_begin_direction(args, task, k, buffers);
     const bool gated = k == args.K - 1 && args.z.data;
     for (int64_t begin = 0; begin < args.L; begin += CHUNK) {
       const int64_t steps = min(CHUNK, args.L - begin);
-      load_projections(args, args.b, k, task.b, begin, steps, buffers.b);
-      load_projections(args, args.c, k, task.b, begin, steps, buffers.c);
+      scan_load_bc(args, args.b, k, task.b, begin, steps, buffers.b);
+      scan_load_bc(args, args.c, k, task.b, begin, steps, buffers.c);
       const int64_t next = begin + CHUNK;
-      Ahead<4> ahead;
-      ahead.point(0, args, args.u, k, task.b, next);
-      ahead.point(1, args, args.delta, k, task.b, next);
-      ahead.point(2, args, either(args.sum, args.out), k, task.b, next);
-      ahead.point(3, args, gated ? args.z : args.u, k, task.b, next);
-      scan_chunk<EXACT>(args, task, k, begin, buffers, ahead,
-                        [&](const Tile& tile, Recurrence& at) {
-                          load_tile(args, tile, at);
+      Prefetch<4> prefetch;
+      prefetch.point(0, args, args.u, k, task.b, next);
+      prefetch.point(1, args, args.delta, k, task.b, next);
+      prefetch.point(2, args, either(args.sum, args.out), k, task.b, next);
+      prefetch.point(3, args, gated ? args.z : args.u, k, task.b, next);
+      scan_chunk<EXACT>(args, task, k, begin, buffers, prefetch,
+                        [&](const Tile& tile, ScanArrays& at) {
+                          scan_load_tile(args, tile, at);
                         });
     }
   }
@@ -40,5 +41,5 @@ void scan(const ScanArgs& args, const Task& task, const ScanBuffers& buffers) {
 }  // namespace
 
 EXPORT(selective_scan)(const ScanArgs* args) {
-  return for_each_task<ScanBuffers>(*args, scan);
+  return for_each_task<ScanBuffers>(*args, scan_task);
 }

@@ -37,8 +37,9 @@ INLINE Vec load(const float* p) {
 
 INLINE void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
 
-// Past the caches, for what is read much later; p is aligned to a vector.
-INLINE void store_late(float* p, Vec v) {
+// A non-temporal store bypasses the caches, for what is read much later; p is
+// aligned to a vector.
+INLINE void store_non_temporal(float* p, Vec v) {
 #if defined(__AVX512F__)
   _mm512_stream_ps(p, (__m512)v);
 #elif defined(__AVX2__)
@@ -130,7 +131,7 @@ INLINE Vec sigmoid(Vec x, Vec e) {
   return x < splat(0.0f) ? e * s : s;
 }
 
-INLINE Vec sigmoid(Vec x) { return sigmoid(x, exp_negative(x)); }
+INLINE Vec silu(Vec x) { return x * sigmoid(x, exp_negative(x)); }
 
 // log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), given exp_negative(x); the
 // polynomial is log1p(e) / e on [0, 1], relative error 3e-8.

@@ -72,7 +72,7 @@ def selective_scan_backward(
     return [
         g.to(t.dtype).contiguous()
         for t, g in zip(inputs, gradients)
-        if t is not None
+        if t is not None and g is not None
     ]
 
 
@@ -139,7 +139,7 @@ class _Scan:
         args = (*self.z_strides, *self.sizes, self.blocks.steps)
         options = dict(**self.state_args, **self.softplus, num_warps=1)
 
-        def grid(block):
+        def grid(block: int) -> Tuple[int, int, int]:
             blocks = triton.cdiv(channels, block)
             return self.rows, blocks, self.blocks.segments
 
@@ -322,7 +322,7 @@ def multiprocessors(device: torch.device) -> int:
 
 
 @triton.jit
-def idle_kernel(number):
+def idle_kernel(number):  # type: ignore[no-untyped-def]  # Triton's
     """Do nothing."""
 
 

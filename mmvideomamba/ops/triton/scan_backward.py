@@ -1,10 +1,14 @@
 """The gradients of the scan in Triton; layouts as in `scan_forward.py`.
 
 Nothing was saved but the inputs. `replay_kernel` scans forwards once more and
-leaves the state before each CHUNK steps; `backward_kernel` walks from the end
-and rebuilds each chunk from there. Sums over channels are written per channel
-block and added afterwards, always in the same order: no atomics.
+leaves the state before each CHUNK steps; `backward_kernel` starts from the
+end and rebuilds each chunk from there. Sums over channels are written per
+channel block and added afterwards, always in the same order: no atomics.
 """
+
+# Triton compiles the kernels: their arguments have no types of Python, and
+# their tuples grow.
+# mypy: disable-error-code="no-untyped-def, assignment"
 
 import triton
 import triton.language as tl
@@ -18,7 +22,7 @@ from .scan_forward import (
     load_or_zero,
     sigmoid,
     step_size,
-    visited,
+    token_at,
 )
 
 
@@ -91,7 +95,7 @@ def replay_kernel(
         if t % CHUNK == 0:
             place = (kb * chunks + t // CHUNK) * N * D + tile
             tl.store(states_ptr + place, state, mask=tile_mask)
-        token = visited(order_ptr, k, t, L)
+        token = token_at(order_ptr, k, t, L)
         row = kb * L + token
         u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
         u = u.to(tl.float32)
@@ -161,7 +165,7 @@ def adjoint_ends_kernel(
     first = segment * segment_steps
     last = tl.minimum(first + segment_steps, L) - 1
     for i in range(last - first + 1):
-        token = visited(order_ptr, k, last - i, L)
+        token = token_at(order_ptr, k, last - i, L)
         row = kb * L + token
         raw = tl.load(delta_ptr + row * D + d, mask=mask, other=0)
         C = load_C(BC_ptr, row, n, N)
@@ -203,7 +207,7 @@ def backward_kernel(
     CHUNK: tl.constexpr,
     SOFTPLUS: tl.constexpr,
 ):
-    """Walk one segment from its last step to its first.
+    """Differentiate one segment from its last step to its first.
 
     Each chunk is scanned again from its saved state, its CHUNK states held in
     registers. Per step, with w = dstate * exp(delta A) * the state before:
@@ -247,7 +251,7 @@ def backward_kernel(
             # Steps past the end have delta = 0: they change no state.
             valid = chunk * CHUNK + i < L
             t = tl.minimum(chunk * CHUNK + i, L - 1)
-            token = visited(order_ptr, k, t, L)
+            token = token_at(order_ptr, k, t, L)
             row = kb * L + token
             u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
             u = u.to(tl.float32)

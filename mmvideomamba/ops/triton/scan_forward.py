@@ -20,9 +20,12 @@ Layout of the arguments, all contiguous but z:
         that every channel block reads them as aligned vectors
     ends, starts (K, batch, segments, N, D), totals (K, batch, segments, D)
 
-A segment is a stretch of steps that one program walks. Absent arguments are
+A segment is the steps that one program computes. Absent arguments are
 None and cost nothing. Glossary: see `reference.py`.
 """
+
+# Triton compiles the kernels: their arguments have no types of Python.
+# mypy: disable-error-code="no-untyped-def"
 
 import triton
 import triton.language as tl
@@ -78,7 +81,7 @@ def load_or_zero(ptr, offsets, mask):
 
 
 @triton.jit
-def visited(order_ptr, k, t, L):
+def token_at(order_ptr, k, t, L):
     """The token that step t visits; int64, as offsets are."""
     if order_ptr is None:
         token = tl.full([], t, tl.int64)
@@ -146,17 +149,17 @@ def forward_kernel(
 
     first = segment * segment_steps
     last = tl.minimum(first + segment_steps, L) - 1
-    row = kb * L + visited(order_ptr, k, first, L)
+    row = kb * L + token_at(order_ptr, k, first, L)
     u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
     C = load_C(BC_ptr, row, n, N)
-    next_row = kb * L + visited(order_ptr, k, tl.minimum(first + 1, last), L)
+    next_row = kb * L + token_at(order_ptr, k, tl.minimum(first + 1, last), L)
     for t in range(first, last + 1):
         # Loads run one step ahead of the arithmetic, the order two steps.
         row_t, u_t, raw_t, B_t, C_t = row, u.to(tl.float32), raw, B, C
         row = next_row
         u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
         C = load_C(BC_ptr, row, n, N)
-        following = visited(order_ptr, k, tl.minimum(t + 2, last), L)
+        following = token_at(order_ptr, k, tl.minimum(t + 2, last), L)
         next_row = kb * L + following
 
         delta, _ = step_size(raw_t, bias, SOFTPLUS)
@@ -187,7 +190,7 @@ def chain_kernel(
 ):
     """Where each segment starts, from where each would end if started at 0.
 
-    start of the next = exp(A * sum of delta) * start + end. REVERSE walks
+    start of the next = exp(A * sum of delta) * start + end. REVERSE goes
     from the last segment to the first, as gradients of the states do.
     """
     kb = tl.program_id(0).to(tl.int64)

@@ -1,7 +1,8 @@
-// What the forward passes of the scan, alone and inside a mixer, share.
+// The scan of one chunk, forward: what the scan alone (scan_forward.cpp) and a
+// mixer's inside (inner_forward.cpp) share.
 #pragma once
 
-#include "scan.h"
+#include "scan_tile.h"
 
 namespace {
 
@@ -17,8 +18,8 @@ struct ScanBuffers {
   }
 };
 
-// What the recurrence over a block of channels of a chunk takes and gives.
-struct Recurrence {
+// What the recurrence over a tile takes and gives.
+struct ScanArrays {
   Block delta;  // after its softplus
   Block drive;  // delta * u
   Block y;
@@ -27,28 +28,24 @@ struct Recurrence {
 // Advance STATES states of one vector of channels by the steps of a chunk
 // and add what they contribute to y. DEGREE is that of the decay's `EXP2`.
 template <int DEGREE, int ROWS>
-INLINE void advance(int64_t steps, int64_t padded, const float* delta,
-                    const float* drive, const float* b, const float* c,
-                    const float* rates, float* states, float* y,
-                    const Ahead<ROWS>& ahead, int64_t channel) {
+INLINE void scan_steps(int64_t steps, int64_t padded, const float* delta,
+                       const float* drive, const float* b, const float* c,
+                       const float* rates, float* states, float* y,
+                       const Prefetch<ROWS>& prefetch, int64_t channel) {
   Vec s[STATES];
 #pragma GCC unroll 16
   for (int n = 0; n < STATES; ++n) s[n] = load(states + n * LANES);
   for (int64_t t = 0; t < steps; ++t) {
-    ahead.fetch(t, channel);
+    prefetch.fetch(t, channel);
     const Vec delta_t = load(delta + t * BLOCK);
     const Vec drive_t = load(drive + t * BLOCK);
     // Two sums: half the latency of one.
     Vec even = load(y + t * BLOCK), odd = {};
 #pragma GCC unroll 16
     for (int n = 0; n < STATES; ++n) {
-      const Vec decay =
-          exp2_product<DEGREE>(delta_t, load(rates + n * LANES));
+      const Vec decay = exp2_product<DEGREE>(delta_t, load(rates + n * LANES));
       s[n] = decay * s[n] + drive_t * b[t * padded + n];
-      if (n % 2)
-        odd += s[n] * c[t * padded + n];
-      else
-        even += s[n] * c[t * padded + n];
+      (n % 2 ? odd : even) += s[n] * c[t * padded + n];
     }
     store(y + t * BLOCK, even + odd);
   }
@@ -58,9 +55,9 @@ INLINE void advance(int64_t steps, int64_t padded, const float* delta,
 
 // Prepare a step of a tile, given delta before its bias and softplus; y begins
 // with the skip connection.
-INLINE void begin_step(const ScanArgs& args, const Tile& tile, int64_t t,
-                       const float* raw, const float* u, const float* bias,
-                       const float* skip, Recurrence& at) {
+INLINE void scan_begin_step(const ScanArgs& args, const Tile& tile, int64_t t,
+                            const float* raw, const float* u, const float* bias,
+                            const float* skip, ScanArrays& at) {
   for (int64_t i = 0; i < tile.padded(); i += LANES) {
     Vec delta = load(raw + i) + load(bias + i);
     if (args.softplus) delta = softplus(delta, exp_negative(delta));
@@ -71,68 +68,70 @@ INLINE void begin_step(const ScanArgs& args, const Tile& tile, int64_t t,
 }
 
 // Add y to the sum of the directions; the last direction gates and stores.
-INLINE void merge(const ScanArgs& args, const Tile& tile, const Block& y) {
+INLINE void scan_merge_directions(const ScanArgs& args, const Tile& tile,
+                                  const Block& y) {
   const Rows& sum = args.sum;
   const bool last = tile.k == args.K - 1, gated = last && args.z.data;
   const Rows& to = last ? args.out : sum;
   alignas(64) float buffers[3][BLOCK] = {};
   for (int64_t t = 0; t < tile.steps; ++t) {
     const float* before =
-        tile.k > 0 ? read_row(args, tile, sum, t, buffers[0]) : buffers[0];
+        tile.k > 0 ? read_tile_row(args, tile, sum, t, buffers[0]) : buffers[0];
     const float* z =
-        gated ? read_row(args, tile, args.z, t, buffers[1]) : nullptr;
-    float* out = begin_row(args, tile, to, t, buffers[2]);
+        gated ? read_tile_row(args, tile, args.z, t, buffers[1]) : nullptr;
+    float* out = begin_tile_row(args, tile, to, t, buffers[2]);
     for (int64_t i = 0; i < tile.padded(); i += LANES) {
       Vec total = load(y[t] + i) + load(before + i);
-      if (gated) total *= load(z + i) * sigmoid(load(z + i));
+      if (gated) total *= silu(load(z + i));
       store(out + i, total);
     }
-    finish_row(args, tile, to, t, out);
+    finish_tile_row(args, tile, to, t, out);
   }
 }
 
-void save_states(const ScanArgs& args, const Task& task, int64_t k,
-                 int64_t chunk, const float* states) {
+void scan_save_states(const ScanArgs& args, const Task& task, int64_t k,
+                      int64_t chunk, const float* states) {
   const int64_t padded = round_up(args.N, STATES);
   for (int64_t i = 0; i < round_up(task.width(), UNIT); i += LANES)
     for (int64_t n = 0; n < args.N; ++n)
-      store_late(saved_state(args, k, task.b, chunk, task.begin + i, n),
-                 load(states + (i / LANES * padded + n) * LANES));
+      store_non_temporal(saved_state(args, k, task.b, chunk, task.begin + i, n),
+                         load(states + (i / LANES * padded + n) * LANES));
 }
 
-// Scan a chunk, whose B and C are in the buffers. `load_tile(tile, at)` begins
-// every step of a tile; `ahead` are rows of the chunk to come.
-template <int DEGREE, int ROWS, typename LoadTile>
+// Scan a chunk, whose B and C are in the buffers. `begin_tile(tile, at)` begins
+// every step of a tile; `prefetch` has rows of the chunk to come.
+template <int DEGREE, int ROWS, typename BeginTile>
 INLINE void scan_chunk(const ScanArgs& args, const Task& task, int64_t k,
                        int64_t begin, const ScanBuffers& buffers,
-                       const Ahead<ROWS>& ahead, LoadTile load_tile) {
+                       const Prefetch<ROWS>& prefetch, BeginTile begin_tile) {
   const int64_t padded = round_up(args.N, STATES);
   const int64_t steps = min(CHUNK, args.L - begin);
   if (args.states && begin > 0)
-    save_states(args, task, k, begin / CHUNK, buffers.states);
+    scan_save_states(args, task, k, begin / CHUNK, buffers.states);
   for (int64_t channel = task.begin; channel < task.end; channel += BLOCK) {
     const Tile tile = {k,     task.b,  begin,
                        steps, channel, min(BLOCK, task.end - channel)};
-    alignas(64) Recurrence at;
-    load_tile(tile, at);
+    alignas(64) ScanArrays at;
+    begin_tile(tile, at);
     for (int64_t i = 0; i < tile.padded(); i += LANES)
       for (int64_t n = 0; n < padded; n += STATES) {
         const int64_t v = (channel - task.begin + i) * padded + n * LANES;
-        advance<DEGREE>(steps, padded, at.delta[0] + i, at.drive[0] + i,
-                        buffers.b + n, buffers.c + n, buffers.rates + v,
-                        buffers.states + v, at.y[0] + i, ahead, channel + i);
+        scan_steps<DEGREE>(steps, padded, at.delta[0] + i, at.drive[0] + i,
+                           buffers.b + n, buffers.c + n, buffers.rates + v,
+                           buffers.states + v, at.y[0] + i, prefetch,
+                           channel + i);
       }
-    merge(args, tile, at.y);
+    scan_merge_directions(args, tile, at.y);
   }
 }
 
 // Before the first step of direction k.
-INLINE void begin_direction(const ScanArgs& args, const Task& task, int64_t k,
-                            const ScanBuffers& buffers) {
-  load_rates(args, task, k, buffers.rates);
-  std::memset(buffers.states, 0,
-              round_up(task.width(), UNIT) * round_up(args.N, STATES) *
-                  sizeof(float));
+INLINE void scan_begin_direction(const ScanArgs& args, const Task& task,
+                                 int64_t k, const ScanBuffers& buffers) {
+  scan_load_rates(args, task, k, buffers.rates);
+  std::memset(
+      buffers.states, 0,
+      round_up(task.width(), UNIT) * round_up(args.N, STATES) * sizeof(float));
 }
 
 }  // namespace

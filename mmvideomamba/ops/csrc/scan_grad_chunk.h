@@ -1,32 +1,33 @@
-// What the backward passes of the scan, alone and inside a mixer, share.
+// Gradients of the scan of one chunk: what the scan alone (scan_backward.cpp)
+// and a mixer's inside (inner_backward.cpp) share.
 //
-// Chunks are walked from the last to the first. Each is replayed from the
-// state saved before it, keeping the decays and states of its steps, then
-// walked backwards with the adjoint, the gradient of the state. With
+// Chunks are taken from the last to the first. Each is replayed from the state
+// saved before it, keeping the decays and states of its steps; then the
+// adjoint, the gradient of the state, runs backward in time. With
 //
-//     s_t = decay_t s_{t-1} + drive_t B_t      decay = exp(delta A)
-//     y_t = s_t . C_t + D u_t                  drive = delta u
+//     s_t = decay_t s_{t-1} + drive_t B_t     decay = exp(delta A)
+//     y_t = s_t . C_t + D u_t                 drive = delta u
 //
 // the adjoint g_t = C_t dy_t + decay_{t+1} g_{t+1} gives every gradient:
 //
-//     dC_t = sum_channels dy_t s_t             dB_t = sum_channels g_t drive_t
-//     d drive_t = g_t . B_t                    d(delta A)_t = g_t decay_t s_{t-1}
+//     dC_t = sum_channels dy_t s_t       dB_t = sum_channels g_t drive_t
+//     d drive_t = g_t . B_t              d(delta A)_t = g_t decay_t s_{t-1}
 #pragma once
 
-#include "scan.h"
+#include "scan_tile.h"
 
 namespace {
 
 // States handled at a time: what is kept of a chunk stays in the L1 cache.
 constexpr int GROUP = STATES < 8 ? STATES : 8;
 
-struct GradBuffers {
+struct ScanGradBuffers {
   float *rates, *grad_rates, *adjoint;  // [channel vector][state][lane]
   float *b, *c;                         // [step][state]
   float *grad_b, *grad_c;               // [step][state][lane]
   float *grad_skip, *grad_bias;         // [channel]
 
-  GradBuffers(const ScanArgs& args, int64_t width, Workspace& workspace) {
+  ScanGradBuffers(const ScanArgs& args, int64_t width, Workspace& workspace) {
     const int64_t padded = round_up(args.N, STATES);
     rates = workspace.take(width * padded);
     grad_rates = workspace.take(width * padded);
@@ -40,30 +41,32 @@ struct GradBuffers {
   }
 };
 
-// What a block of channels of one chunk holds.
-struct Working {
+// What a tile holds.
+struct ScanGradArrays {
   Block delta, slope, u, drive, grad_y;
   Block y, gate;  // gate: the factor from y to the gradient of z
   Block grad_drive, grad_exponent;
 };
 
 // What the replay of a chunk keeps, for one vector of channels.
-struct Trace {
+struct Replay {
   float decay[CHUNK][GROUP][LANES];
   float state[CHUNK + 1][GROUP][LANES];  // before each step; then the last
 };
 
 // Run the chunk forward again; add to y and to the gradient of C.
 template <int ROWS>
-INLINE void replay(int64_t steps, int64_t padded, const Working& at,
-                   int64_t i, const float* b, const float* c,
-                   const float* rates, float* y, float* grad_c,
-                   const Ahead<ROWS>& ahead, int64_t channel, Trace& trace) {
+INLINE void scan_grad_replay(int64_t steps, int64_t padded,
+                             const ScanGradArrays& at, int64_t i,
+                             const float* b, const float* c, const float* rates,
+                             float* y, float* grad_c,
+                             const Prefetch<ROWS>& prefetch, int64_t channel,
+                             Replay& replay) {
   Vec s[GROUP];
 #pragma GCC unroll 16
-  for (int n = 0; n < GROUP; ++n) s[n] = load(trace.state[0][n]);
+  for (int n = 0; n < GROUP; ++n) s[n] = load(replay.state[0][n]);
   for (int64_t t = 0; t < steps; ++t) {
-    ahead.fetch(t, channel);
+    prefetch.fetch(t, channel);
     const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
     const Vec grad_y = load(at.grad_y[t] + i);
     Vec even = load(y + t * BLOCK), odd = {};
@@ -71,8 +74,8 @@ INLINE void replay(int64_t steps, int64_t padded, const Working& at,
     for (int n = 0; n < GROUP; ++n) {
       const Vec decay = exp2_product(delta, load(rates + n * LANES));
       s[n] = decay * s[n] + drive * b[t * padded + n];
-      store(trace.decay[t][n], decay);
-      store(trace.state[t + 1][n], s[n]);
+      store(replay.decay[t][n], decay);
+      store(replay.state[t + 1][n], s[n]);
       (n % 2 ? odd : even) += s[n] * c[t * padded + n];
       float* sum = grad_c + (t * padded + n) * LANES;
       store(sum, load(sum) + grad_y * s[n]);
@@ -81,13 +84,14 @@ INLINE void replay(int64_t steps, int64_t padded, const Working& at,
   }
 }
 
-// Walk the chunk backwards.
+// Run the adjoint backward in time.
 template <int ROWS>
-INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
-                    const float* b, const float* c, const float* rates,
-                    const Trace& trace, const Ahead<ROWS>& ahead,
-                    int64_t channel, float* grad_b, float* grad_rates,
-                    float* adjoint) {
+INLINE void scan_grad_adjoint(int64_t steps, int64_t padded, ScanGradArrays& at,
+                              int64_t i, const float* b, const float* c,
+                              const float* rates, const Replay& replay,
+                              const Prefetch<ROWS>& prefetch, int64_t channel,
+                              float* grad_b, float* grad_rates,
+                              float* adjoint) {
   Vec g[GROUP], grad_rate[GROUP];
 #pragma GCC unroll 16
   for (int n = 0; n < GROUP; ++n) {
@@ -95,7 +99,7 @@ INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
     grad_rate[n] = load(grad_rates + n * LANES);
   }
   for (int64_t t = steps - 1; t >= 0; --t) {
-    ahead.fetch(t, channel);
+    prefetch.fetch(t, channel);
     const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
     const Vec grad_y = load(at.grad_y[t] + i);
     // Two sums each: half the latency of one.
@@ -107,8 +111,8 @@ INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
       grad_drive[n % 2] += g[n] * b[t * padded + n];
       float* sum = grad_b + (t * padded + n) * LANES;
       store(sum, load(sum) + g[n] * drive);
-      g[n] *= load(trace.decay[t][n]);
-      const Vec grad = g[n] * load(trace.state[t][n]);
+      g[n] *= load(replay.decay[t][n]);
+      const Vec grad = g[n] * load(replay.state[t][n]);
       grad_exponent[n % 2] += grad * load(rates + n * LANES);
       grad_rate[n] += grad * delta;
     }
@@ -124,11 +128,12 @@ INLINE void reverse(int64_t steps, int64_t padded, Working& at, int64_t i,
 
 // Prepare a step of a tile: the gate turns the gradient of the result into
 // that of y. `raw` is delta before its bias and softplus, `gate` may be null.
-INLINE void begin_step(const ScanArgs& args, const Tile& tile, int64_t t,
-                       const float* raw, const float* input,
-                       const float* grad_out, const float* gate,
-                       const float* bias, const float* skip, Working& at,
-                       float* grad_skip) {
+INLINE void scan_grad_begin_step(const ScanArgs& args, const Tile& tile,
+                                 int64_t t, const float* raw,
+                                 const float* input, const float* grad_out,
+                                 const float* gate, const float* bias,
+                                 const float* skip, ScanGradArrays& at,
+                                 float* grad_skip) {
   for (int64_t i = 0; i < tile.padded(); i += LANES) {
     Vec delta = load(raw + i) + load(bias + i);
     if (args.softplus) {
@@ -138,7 +143,7 @@ INLINE void begin_step(const ScanArgs& args, const Tile& tile, int64_t t,
     }
     Vec grad_y = load(grad_out + i);
     if (gate) {
-      const Vec z = load(gate + i), s = sigmoid(z);
+      const Vec z = load(gate + i), s = sigmoid(z, exp_negative(z));
       store(at.gate[t] + i, grad_y * s * (1.0f + z * (1.0f - s)));
       grad_y *= z * s;
     }
@@ -155,14 +160,15 @@ INLINE void begin_step(const ScanArgs& args, const Tile& tile, int64_t t,
 }
 
 // From the gradients of delta * u and of delta * A to those of u and delta.
-INLINE void finish_step(const ScanArgs& args, const Tile& tile, int64_t t,
-                        const float* skip, const Working& at,
-                        float* grad_bias, float* grad_u, float* grad_delta) {
+INLINE void scan_grad_finish_step(const ScanArgs& args, const Tile& tile,
+                                  int64_t t, const float* skip,
+                                  const ScanGradArrays& at, float* grad_bias,
+                                  float* grad_u, float* grad_delta) {
   for (int64_t i = 0; i < tile.padded(); i += LANES) {
     const Vec grad_drive = load(at.grad_drive[t] + i);
     // The exponent's gradient was summed with A * log2(e) for A.
-    Vec grad = grad_drive * load(at.u[t] + i) +
-               load(at.grad_exponent[t] + i) * LN_2;
+    Vec grad =
+        grad_drive * load(at.u[t] + i) + load(at.grad_exponent[t] + i) * LN_2;
     if (args.softplus) grad *= load(at.slope[t] + i);
     store(grad_bias + i, load(grad_bias + i) + grad);
     store(grad_delta + i, grad);
@@ -173,26 +179,26 @@ INLINE void finish_step(const ScanArgs& args, const Tile& tile, int64_t t,
 
 // The gate's gradient needs the sum of the directions: add y to it; the last
 // direction stores.
-INLINE void merge(const ScanArgs& args, const Tile& tile,
-                  const Working& at) {
+INLINE void scan_grad_merge_directions(const ScanArgs& args, const Tile& tile,
+                                       const ScanGradArrays& at) {
   const Rows& sum = args.sum;
   const bool last = tile.k == args.K - 1;
   const Rows& to = last ? args.grad_z : sum;
   alignas(64) float buffers[2][BLOCK] = {};
   for (int64_t t = 0; t < tile.steps; ++t) {
     const float* before =
-        tile.k > 0 ? read_row(args, tile, sum, t, buffers[0]) : buffers[0];
-    float* out = begin_row(args, tile, to, t, buffers[1]);
+        tile.k > 0 ? read_tile_row(args, tile, sum, t, buffers[0]) : buffers[0];
+    float* out = begin_tile_row(args, tile, to, t, buffers[1]);
     for (int64_t i = 0; i < tile.padded(); i += LANES) {
       const Vec total = load(at.y[t] + i) + load(before + i);
       store(out + i, last ? total * load(at.gate[t] + i) : total);
     }
-    finish_row(args, tile, to, t, out);
+    finish_tile_row(args, tile, to, t, out);
   }
 }
 
-void store_parameters(const ScanArgs& args, const Task& task, int64_t k,
-                      const GradBuffers& buffers) {
+void scan_grad_store_parameters(const ScanArgs& args, const Task& task,
+                                int64_t k, const ScanGradBuffers& buffers) {
   const int64_t padded = round_up(args.N, STATES);
   const int64_t channel = (task.b * args.K + k) * args.D + task.begin;
   for (int64_t i = 0; i < task.width(); ++i)
@@ -207,29 +213,28 @@ void store_parameters(const ScanArgs& args, const Task& task, int64_t k,
                 task.width() * sizeof(float));
 }
 
-INLINE void load_trace(const ScanArgs& args, const Tile& tile, int64_t i,
-                       int64_t n, Trace& trace) {
+INLINE void scan_grad_load_replay(const ScanArgs& args, const Tile& tile,
+                                  int64_t i, int64_t n, Replay& replay) {
   const int64_t chunk = tile.begin / CHUNK;
   for (int64_t j = 0; j < GROUP; ++j) {
     const bool saved = chunk > 0 && n + j < args.N;
-    store(trace.state[0][j],
+    store(replay.state[0][j],
           saved ? load(saved_state(args, tile.k, tile.b, chunk,
                                    tile.channel + i, n + j))
                 : Vec{});
   }
 }
 
-// Walk a chunk backwards, whose B and C are in the buffers, where it leaves
-// the lanes of their gradients. `load_tile(tile, at, grad_skip)` begins every
-// step of a tile, `store_tile(tile, at, grad_bias)` finishes them; the rows
-// ahead are those of the chunk to come.
-template <int INPUTS, int OUTPUTS, typename LoadTile, typename StoreTile>
-INLINE void differentiate_chunk(const ScanArgs& args, const Task& task,
-                                int64_t k, int64_t begin,
-                                const GradBuffers& buffers,
-                                const Ahead<INPUTS>& inputs,
-                                const Ahead<OUTPUTS>& outputs,
-                                LoadTile load_tile, StoreTile store_tile) {
+// Gradients of a chunk, whose B and C are in the buffers; it leaves the lanes
+// of their gradients there. `begin_tile(tile, at, grad_skip)` begins every step
+// of a tile, `finish_tile(tile, at, grad_bias)` finishes them; `inputs` and
+// `outputs` prefetch rows of the chunk to come.
+template <int INPUTS, int OUTPUTS, typename BeginTile, typename FinishTile>
+INLINE void scan_grad_chunk(const ScanArgs& args, const Task& task, int64_t k,
+                            int64_t begin, const ScanGradBuffers& buffers,
+                            const Prefetch<INPUTS>& inputs,
+                            const Prefetch<OUTPUTS>& outputs,
+                            BeginTile begin_tile, FinishTile finish_tile) {
   const int64_t padded = round_up(args.N, STATES);
   const int64_t steps = min(CHUNK, args.L - begin);
   std::memset(buffers.grad_b, 0, steps * padded * LANES * sizeof(float));
@@ -238,32 +243,34 @@ INLINE void differentiate_chunk(const ScanArgs& args, const Task& task,
     const Tile tile = {k,     task.b,  begin,
                        steps, channel, min(BLOCK, task.end - channel)};
     const int64_t offset = channel - task.begin;
-    alignas(64) Working at;
-    alignas(64) Trace trace;
-    load_tile(tile, at, buffers.grad_skip + offset);
+    alignas(64) ScanGradArrays at;
+    alignas(64) Replay replay;
+    begin_tile(tile, at, buffers.grad_skip + offset);
     for (int64_t i = 0; i < tile.padded(); i += LANES)
       for (int64_t n = 0; n < padded; n += GROUP) {
         const int64_t v = (offset + i) * padded + n * LANES;
-        load_trace(args, tile, i, n, trace);
-        replay(steps, padded, at, i, buffers.b + n, buffers.c + n,
-               buffers.rates + v, at.y[0] + i, buffers.grad_c + n * LANES,
-               inputs, channel + i, trace);
-        reverse(steps, padded, at, i, buffers.b + n, buffers.c + n,
-                buffers.rates + v, trace, outputs, channel + i,
-                buffers.grad_b + n * LANES, buffers.grad_rates + v,
-                buffers.adjoint + v);
+        scan_grad_load_replay(args, tile, i, n, replay);
+        scan_grad_replay(steps, padded, at, i, buffers.b + n, buffers.c + n,
+                         buffers.rates + v, at.y[0] + i,
+                         buffers.grad_c + n * LANES, inputs, channel + i,
+                         replay);
+        scan_grad_adjoint(steps, padded, at, i, buffers.b + n, buffers.c + n,
+                          buffers.rates + v, replay, outputs, channel + i,
+                          buffers.grad_b + n * LANES, buffers.grad_rates + v,
+                          buffers.adjoint + v);
       }
-    if (args.z.data) merge(args, tile, at);
-    store_tile(tile, at, buffers.grad_bias + offset);
+    if (args.z.data) scan_grad_merge_directions(args, tile, at);
+    finish_tile(tile, at, buffers.grad_bias + offset);
   }
 }
 
 // Before the last step of direction k.
-INLINE void begin_direction(const ScanArgs& args, const Task& task, int64_t k,
-                            const GradBuffers& buffers) {
+INLINE void scan_grad_begin_direction(const ScanArgs& args, const Task& task,
+                                      int64_t k,
+                                      const ScanGradBuffers& buffers) {
   const int64_t width = round_up(task.width(), UNIT);
   const int64_t numbers = width * round_up(args.N, STATES);
-  load_rates(args, task, k, buffers.rates);
+  scan_load_rates(args, task, k, buffers.rates);
   std::memset(buffers.grad_rates, 0, numbers * sizeof(float));
   std::memset(buffers.adjoint, 0, numbers * sizeof(float));
   std::memset(buffers.grad_skip, 0, width * sizeof(float));

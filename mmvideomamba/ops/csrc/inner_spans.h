@@ -1,20 +1,19 @@
-// What the forward and backward passes of a mixer's inside share.
+// A mixer's inside by spans of SPAN steps: what its forward and backward passes
+// share.
 //
 // The convolved tokens and their delta, the widest tensors of a mixer, never
-// leave the caches: directions are walked by spans of SPAN steps, and nothing
-// of a span but its results goes to memory. Each span needs one sum over all
-// channels, also those of other tasks: the projections (forward) or their
-// gradients (backward). Every task contributes its own channels' part, and
-// after a barrier adds up the parts of all.
+// leave the caches: nothing of a span but its results goes to memory. Each span
+// needs one sum over all channels, also those of other tasks: the
+// input-dependent SSM parameters dt, B, C (forward) or their gradients
+// (backward). Every task contributes its own channels' part, and after a
+// barrier adds up the parts of all.
 #pragma once
 
 #include "conv.h"
 #include "product.h"
-#include "scan.h"
+#include "scan_tile.h"
 
 namespace {
-
-constexpr int64_t SPAN = 4 * CHUNK;
 
 INLINE int64_t num_projections(const InnerArgs& args) {
   return args.rank + 2 * args.scan.N;
@@ -26,8 +25,8 @@ INLINE int64_t num_columns(const InnerArgs& args) {
 }
 
 // Rows of B or C among projections, padded with zeros: [step][padded N].
-INLINE void pick(const float* from, int64_t columns, int64_t steps, int64_t N,
-                 float* to) {
+INLINE void pick_bc(const float* from, int64_t columns, int64_t steps,
+                    int64_t N, float* to) {
   const int64_t padded = round_up(N, STATES);
   std::memset(to, 0, steps * padded * sizeof(float));
   for (int64_t t = 0; t < steps; ++t)
@@ -47,27 +46,26 @@ struct Parts {
   }
 };
 
-// Walk every direction of every batch element by spans, in parallel, the last
-// span first if `BACKWARDS`. `Weights(args, workspace)` is shared by all, with
-// load(k, unit) for each unit of channels; `Slot(args, weights, task,
-// width, workspace)` belongs to a task and has
+// Compute every direction of every batch element by spans, in parallel;
+// `REVERSE`: backward in time, the last span first. `Weights(args, workspace)`
+// is shared by all, with load_unit(k, unit) for each unit of channels;
+// `SpanTask(args, weights, task, width, workspace)` belongs to a task and has
 //
 //     parts                      its Parts
 //     begin(k)                   called before the first span of a direction
 //     contribute(k, begin, to)   adds the task's part of a span's sum
 //     finish(k, begin)           when parts.total is complete
 //     end(k)                     called after the last span
-template <bool BACKWARDS, typename Weights, typename Slot>
+template <bool REVERSE, typename Weights, typename SpanTask>
 int for_each_span(const InnerArgs& args) {
   const ConvArgs& conv = args.conv;
   const int status = check_order(conv);
   if (status != OK) return status;
 
-  const int64_t units = round_up(conv.D, UNIT) / UNIT;
-  const int64_t width = min(units / conv.splits + 1, units) * UNIT;
+  const int64_t units = ceil_div(conv.D, UNIT), width = max_task_width(conv);
   Workspace shared{nullptr}, own{nullptr};
   const Weights sizes(args, shared);
-  Slot(args, sizes, Task{}, width, own);
+  SpanTask(args, sizes, Task{}, width, own);
   // Tasks of one batch element run at the same time.
   const int64_t tasks = conv.B * conv.splits;
   const int64_t wave = min(tasks, round_up(conv.threads, conv.splits));
@@ -76,53 +74,53 @@ int for_each_span(const InnerArgs& args) {
     return OUT_OF_MEMORY;
   Workspace all{static_cast<float*>(memory)};
   const Weights weights(args, all);
-  const auto slot_at = [&](int64_t first, int64_t i) {
+  const auto span_task_at = [&](int64_t first, int64_t i) {
     Workspace workspace{all.base + shared.used + i * own.used};
-    return Slot(args, weights, task_at(conv, first + i), width, workspace);
+    return SpanTask(args, weights, task_at(conv, first + i), width, workspace);
   };
   const int64_t numbers = SPAN * num_columns(args);
-  const int64_t spans = (conv.L + SPAN - 1) / SPAN;
+  const int64_t spans = ceil_div(conv.L, SPAN);
 
 #pragma omp parallel num_threads(conv.threads)
   {
     const FlushDenormals flush;
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < conv.K * units; ++i)
-      weights.load(i / units, i % units);
+      weights.load_unit(i / units, i % units);
     int64_t parity = 0;
     for (int64_t first = 0; first < tasks; first += wave) {
       const int64_t count = min(wave, tasks - first);
       for (int64_t k = 0; k < conv.K; ++k)
         for (int64_t span = 0; span < spans; ++span) {
-          const int64_t begin = (BACKWARDS ? spans - 1 - span : span) * SPAN;
+          const int64_t begin = (REVERSE ? spans - 1 - span : span) * SPAN;
           parity = 1 - parity;
 #pragma omp for schedule(static)
           for (int64_t i = 0; i < count; ++i) {
-            Slot slot = slot_at(first, i);
-            float* part = slot.parts.part[parity];
+            SpanTask task = span_task_at(first, i);
+            float* part = task.parts.part[parity];
             std::memset(part, 0, numbers * sizeof(float));
-            if (span == 0) slot.begin(k);
-            slot.contribute(k, begin, part);
+            if (span == 0) task.begin(k);
+            task.contribute(k, begin, part);
           }
-          // No barrier behind: the loops are alike, so a thread keeps its slots,
-          // and of a slot others read nothing but the part of this parity.
 #pragma omp for schedule(static) nowait
           for (int64_t i = 0; i < count; ++i) {
-            Slot slot = slot_at(first, i);
-            std::memset(slot.parts.total, 0, numbers * sizeof(float));
+            // No barrier behind: the loops are alike, so a thread keeps its
+            // tasks, and of a task others read nothing but the part of this
+            // parity.
+            SpanTask task = span_task_at(first, i);
+            std::memset(task.parts.total, 0, numbers * sizeof(float));
             for (int64_t split = 0; split < conv.splits; ++split) {
-              const int64_t other = i - slot.task.split + split;
-              const float* part = slot_at(first, other).parts.part[parity];
+              const int64_t other = i - task.task.split + split;
+              const float* part = span_task_at(first, other).parts.part[parity];
               for (int64_t j = 0; j < numbers; j += LANES)
-                store(slot.parts.total + j,
-                      load(slot.parts.total + j) + load(part + j));
+                store(task.parts.total + j,
+                      load(task.parts.total + j) + load(part + j));
             }
-            slot.finish(k, begin);
-            if (span == spans - 1) slot.end(k);
+            task.finish(k, begin);
+            if (span == spans - 1) task.end(k);
           }
         }
-        // The next wave may be divided otherwise.
-#pragma omp barrier
+#pragma omp barrier  // the next wave may be divided otherwise
     }
   }
   std::free(memory);

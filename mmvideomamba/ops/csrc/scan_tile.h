@@ -1,35 +1,26 @@
 // What the scan's forward and backward passes share.
 //
-// Both walk chunks of CHUNK steps, inside a chunk blocks of BLOCK channels,
-// and inside a block vectors of LANES channels whose states stay in
-// registers over the steps of the chunk. A pass over a block first brings
-// its rows, in the order of visits, into float32 buffers in the L1 cache.
+// Both go through chunks of CHUNK steps, inside a chunk through blocks of BLOCK
+// channels, and inside a block through vectors of LANES channels, whose states
+// stay in registers over the steps of the chunk. A tile is one block of one
+// chunk; its rows first come, in scan order, as float32 into the L1 cache.
 #pragma once
 
+#include "parallel.h"
 #include "rows.h"
 
 namespace {
 
-// States are handled this many at a time; N is padded with zeros to a
-// multiple, which keeps a padded state at zero.
-#if defined(__AVX512F__)
-constexpr int STATES = 16;
-#elif defined(__aarch64__)
-constexpr int STATES = 8;
-#else
-constexpr int STATES = 4;
-#endif
-
 typedef float Block[CHUNK][BLOCK];
 
 INLINE int64_t num_chunks(const ScanArgs& args) {
-  return (args.L + CHUNK - 1) / CHUNK;
+  return ceil_div(args.L, CHUNK);
 }
 
 // A * log2(e), so that the decay is 2^(delta * rate); [channel vector][state]
 // [lane], zero beyond N and beyond the task's channels.
-INLINE void load_rates(const ScanArgs& args, const Task& task, int64_t k,
-                       float* rates) {
+INLINE void scan_load_rates(const ScanArgs& args, const Task& task, int64_t k,
+                            float* rates) {
   const int64_t padded = round_up(args.N, STATES);
   const int64_t width = round_up(task.width(), UNIT);
   for (int64_t i = 0; i < width; ++i) {
@@ -42,9 +33,8 @@ INLINE void load_rates(const ScanArgs& args, const Task& task, int64_t k,
 }
 
 // Rows of B or C of a chunk, [step][padded N].
-INLINE void load_projections(const ScanArgs& args, const Rows& rows,
-                             int64_t k, int64_t b, int64_t begin,
-                             int64_t steps, float* to) {
+INLINE void scan_load_bc(const ScanArgs& args, const Rows& rows, int64_t k,
+                         int64_t b, int64_t begin, int64_t steps, float* to) {
   const int64_t padded = round_up(args.N, STATES);
   for (int64_t t = 0; t < steps; ++t) {
     const int64_t token = token_at(args.order, args.L, k, begin + t);
@@ -57,28 +47,27 @@ INLINE void load_projections(const ScanArgs& args, const Rows& rows,
 // in its unit.
 INLINE float* saved_state(const ScanArgs& args, int64_t k, int64_t b,
                           int64_t chunk, int64_t channel, int64_t n) {
-  const int64_t units = round_up(args.D, UNIT) / UNIT;
-  const int64_t index =
-      (k * args.B + b) * (num_chunks(args) - 1) + chunk - 1;
-  return args.states +
-         ((index * units + channel / UNIT) * args.N + n) * UNIT +
+  const int64_t units = ceil_div(args.D, UNIT);
+  const int64_t index = (k * args.B + b) * (num_chunks(args) - 1) + chunk - 1;
+  return args.states + ((index * units + channel / UNIT) * args.N + n) * UNIT +
          channel % UNIT;
 }
 
 // One chunk of one block of channels of direction k of a task.
 struct Tile {
   int64_t k, b;
-  int64_t begin, steps;     // of the chunk
-  int64_t channel, width;   // of the block
+  int64_t begin, steps;    // of the chunk
+  int64_t channel, width;  // of the block
   int64_t padded() const { return round_up(width, LANES); }
 };
 
-// Rows that another chunk will need. The order may lead anywhere, so the
-// processor cannot foresee them; while the recurrence keeps its arithmetic
-// busy, each step of each vector of channels fetches what it will load then,
-// into the L2 cache: the L1 cache is full of this chunk.
+// Software prefetching of the rows that another chunk will need: a scan order
+// may lead anywhere, so the hardware prefetcher cannot predict them. While the
+// recurrence keeps the arithmetic units busy, each step of each vector of
+// channels fetches what it will load then, into the L2 cache: the L1 cache is
+// full of this chunk.
 template <int ROWS>
-struct Ahead {
+struct Prefetch {
   const char* rows[CHUNK][ROWS];
   int64_t item_size[ROWS];
 
@@ -107,31 +96,31 @@ INLINE const Rows& either(const Rows& rows, const Rows& others) {
 }
 
 // Rows of a tile's channels at one of its steps, as in rows.h.
-INLINE int64_t offset_at(const ScanArgs& args, const Tile& tile,
-                         const Rows& rows, int64_t t) {
+INLINE int64_t tile_offset(const ScanArgs& args, const Tile& tile,
+                           const Rows& rows, int64_t t) {
   const int64_t token = token_at(args.order, args.L, tile.k, tile.begin + t);
   return row_offset(rows, tile.k, tile.b, token) + tile.channel;
 }
 
-INLINE const float* read_row(const ScanArgs& args, const Tile& tile,
-                             const Rows& rows, int64_t t, float* buffer) {
-  return read_row(rows, offset_at(args, tile, rows, t), tile.width,
+INLINE const float* read_tile_row(const ScanArgs& args, const Tile& tile,
+                                  const Rows& rows, int64_t t, float* buffer) {
+  return read_row(rows, tile_offset(args, tile, rows, t), tile.width,
                   tile.padded(), buffer);
 }
 
-INLINE float* begin_row(const ScanArgs& args, const Tile& tile,
-                        const Rows& rows, int64_t t, float* buffer) {
-  return begin_row(rows, offset_at(args, tile, rows, t), tile.width, buffer);
+INLINE float* begin_tile_row(const ScanArgs& args, const Tile& tile,
+                             const Rows& rows, int64_t t, float* buffer) {
+  return begin_row(rows, tile_offset(args, tile, rows, t), tile.width, buffer);
 }
 
-INLINE void finish_row(const ScanArgs& args, const Tile& tile,
-                       const Rows& rows, int64_t t, const float* row) {
-  finish_row(rows, offset_at(args, tile, rows, t), tile.width, row);
+INLINE void finish_tile_row(const ScanArgs& args, const Tile& tile,
+                            const Rows& rows, int64_t t, const float* row) {
+  finish_row(rows, tile_offset(args, tile, rows, t), tile.width, row);
 }
 
 // A parameter (K, D) of a tile's channels; zeros where there is none.
-INLINE void load_parameter(const ScanArgs& args, const Tile& tile,
-                           const float* parameter, float* to) {
+INLINE void load_tile_parameter(const ScanArgs& args, const Tile& tile,
+                                const float* parameter, float* to) {
   std::memset(to, 0, BLOCK * sizeof(float));
   if (parameter)
     std::memcpy(to, parameter + tile.k * args.D + tile.channel,
