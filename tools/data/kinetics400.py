@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 from list_files import (
-    fail,
     find_file,
     index_videos,
     match_videos,
@@ -26,33 +25,33 @@ from list_files import (
     write_list,
 )
 
+from mmvideomamba.cli import one_line_errors
+
 COLUMNS = ('label', 'youtube_id', 'time_start', 'time_end')
 
 
+@one_line_errors()
 def main() -> None:
     args = parse_root(__doc__, 'data/kinetics400')
-    try:
-        annotations = args.root / 'annotations'
-        train = read_csv(find_file(annotations, 'train.csv'))
-        val = read_csv(find_file(annotations, 'val.csv'))
-        labels = number_classes(train)
-        for subset, rows in (('train', train), ('val', val)):
-            unknown = {name for _, name in rows} - set(labels)
-            if unknown:
-                raise ValueError(
-                    f'{subset}.csv has classes that train.csv has not: '
-                    f'{", ".join(sorted(unknown))}'
-                )
-            write_list(
-                args.root / f'kinetics400_{subset}_list_videos.txt',
-                *match_videos(
-                    ((video, labels[name]) for video, name in rows),
-                    index_videos(args.root / f'videos_{subset}'),
-                ),
-                args.delimiter,
+    annotations = args.root / 'annotations'
+    train = read_csv(find_file(annotations, 'train.csv'))
+    val = read_csv(find_file(annotations, 'val.csv'))
+    labels = number_classes(train)
+    for subset, rows in (('train', train), ('val', val)):
+        unknown = {name for _, name in rows} - set(labels)
+        if unknown:
+            raise ValueError(
+                f'{subset}.csv has classes that train.csv has not: '
+                f'{", ".join(sorted(unknown))}'
             )
-    except ValueError as error:
-        fail(error)
+        write_list(
+            args.root / f'kinetics400_{subset}_list_videos.txt',
+            *match_videos(
+                ((video, labels[name]) for video, name in rows),
+                index_videos(args.root / f'videos_{subset}'),
+            ),
+            args.delimiter,
+        )
 
 
 def number_classes(rows: List[Tuple[str, str]]) -> Dict[str, int]:
