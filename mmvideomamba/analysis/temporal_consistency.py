@@ -7,7 +7,8 @@ from typing import Dict, Sequence
 from mmengine.config import Config
 from torch import nn
 
-from .evaluation import evaluate, insert_before_decoding
+from ..datasets.pipelines import leaf_datasets, split_at_decoding
+from .evaluation import evaluate
 
 
 def evaluate_frame_orders(
@@ -30,9 +31,9 @@ def evaluate_frame_orders(
     for order in orders:
         print(order, file=sys.stderr)
         reordered = copy.deepcopy(config)
-        dataset = reordered.test_dataloader.dataset
-        dataset.pipeline = insert_before_decoding(
-            dataset.pipeline, dict(type='ReorderFrames', order=order)
-        )
+        reorder = dict(type='ReorderFrames', order=order)
+        for dataset in leaf_datasets(reordered.test_dataloader.dataset):
+            before, decode, after = split_at_decoding(dataset.pipeline)
+            dataset.pipeline = [*before, reorder, decode, *after]
         results[order] = evaluate(model, reordered)
     return results
