@@ -1,4 +1,4 @@
-"""Testing a model that is already in memory, without a runner."""
+"""Testing a model that is in memory, without a runner."""
 
 import copy
 from typing import Dict

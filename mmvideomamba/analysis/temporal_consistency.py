@@ -14,10 +14,10 @@ from .evaluation import evaluate
 def evaluate_frame_orders(
     model: nn.Module, config: Config, orders: Sequence[str]
 ) -> Dict[str, Dict[str, float]]:
-    """Test a model on reordered frames; it is loaded once.
+    """Test a model on reordered frames.
 
-    A model that takes a video for a bundle of pictures scores alike in all
-    orders.
+    A model that does not use the order of the frames scores alike in all of
+    them.
 
     Args:
         model (nn.Module): A recognizer, in evaluation mode.
@@ -26,6 +26,9 @@ def evaluate_frame_orders(
 
     Returns:
         dict: Order -> metrics, such as `acc/top1` in 0..1.
+
+    Raises:
+        ValueError: A test pipeline decodes no video.
     """
     results = {}
     for order in orders:

@@ -58,7 +58,7 @@ def read_annotations(
             raise ValueError(
                 f'{path}, line {number}: expected '
                 f"'VIDEO{delimiter}LABEL', got {line!r}. If names hold "
-                'spaces, use another separator in the list and give it to '
+                'spaces, use another delimiter in the list and give it to '
                 'the dataset as delimiter'
             )
         annotations.append(Annotation(video, tuple(map(int, labels))))

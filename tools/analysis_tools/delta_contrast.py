@@ -4,10 +4,11 @@ Takes the test videos of MotionShapes and divides the mean of delta over the
 tokens of the shape by its mean over the tokens of the background: for each
 block and scan direction, averaged over the videos, with the standard error.
 
-Every shape is brighter than its background, and that alone may set the two
-apart. So each clip is also shown at rest, its middle frame throughout: the
-difference is what motion adds. The same model before its training is the
-control. Prints tables and writes OUT.json and a figure, OUT.pdf and OUT.png.
+Every shape is brighter than its background, which alone may tell them apart.
+So the model also sees each clip at rest, its middle frame throughout: the
+difference is what motion adds. The model before its training is the control.
+
+Prints tables and writes OUT.json and a figure, OUT.pdf and OUT.png.
 
 Example:
     python tools/analysis_tools/delta_contrast.py CONFIG.py CHECKPOINT.pth

@@ -5,9 +5,9 @@ Expects, below the folder of the data set,
     annotations/train.csv, annotations/val.csv
     videos_train/, videos_val/      ID_START_END.mp4, also in class folders
 
-and writes kinetics400_{train,val}_list_videos.txt there. Labels count the
-classes of train.csv in the order of the alphabet. Videos that are not there
-are left out and counted, since many have gone from YouTube.
+and writes kinetics400_{train,val}_list_videos.txt there. Labels number
+the classes of train.csv in alphabetical order. Videos that are missing are
+counted and not listed: many are no longer on YouTube.
 
 Example:
     python tools/data/kinetics400.py data/kinetics400
@@ -41,7 +41,7 @@ def main() -> None:
         unknown = {name for _, name in rows} - set(labels)
         if unknown:
             raise ValueError(
-                f'{subset}.csv has classes that train.csv has not: '
+                f'{subset}.csv has classes that are not in train.csv: '
                 f'{", ".join(sorted(unknown))}'
             )
         write_list(
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def number_classes(rows: List[Tuple[str, str]]) -> Dict[str, int]:
-    """Class name -> label, in the order of the alphabet."""
+    """Class name -> label, in alphabetical order."""
     return {
         name: label
         for label, name in enumerate(sorted({name for _, name in rows}))

@@ -30,9 +30,9 @@ def add_delimiter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--delimiter',
         default=' ',
-        help='what stands between video and label; where file names hold '
-        'spaces take another one, and give it to the dataset of the config '
-        "too: delimiter=';'",
+        help='what stands between video and label (default: a space). Where file '
+        'names hold spaces, take another one and give it to the datasets of '
+        "the config too: delimiter=';'",
     )
 
 
@@ -43,7 +43,7 @@ def find_videos(folder: Path) -> List[Path]:
         ValueError: There is no such folder, or no video in it.
     """
     if not folder.is_dir():
-        raise ValueError(f'no folder {folder}; put the videos there, or link')
+        raise ValueError(f'no folder {folder}: put the videos there, or a link')
     videos = [
         path.relative_to(folder)
         for path in sorted(folder.rglob('*'))

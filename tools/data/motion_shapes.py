@@ -1,6 +1,6 @@
 """Write the MotionShapes sample data set as real video files.
 
-Also draws one clip of each class, ROOT/overview.png.
+Also draws one clip of each class, ROOT/overview.pdf and ROOT/overview.png.
 
 Example:
     python tools/data/motion_shapes.py data/motion_shapes
@@ -22,7 +22,7 @@ from mmvideomamba.visualization import draw_clips, save_figure
 @one_line_errors()
 def main() -> None:
     parser = make_parser(__doc__)
-    parser.add_argument('root', help='folder of the data set')
+    parser.add_argument('root', help='folder to write the data set to')
     parser.add_argument('--num-train', type=int, default=1200)
     parser.add_argument('--num-test', type=int, default=240)
     parser.add_argument('--num-frames', type=int, default=32)
