@@ -106,7 +106,7 @@ def use_bfloat16(cfg: Config) -> None:
     """Train under bfloat16 autocast, which runs on CPUs and GPUs alike."""
     wrapper = cfg.optim_wrapper
     require_choice(
-        'optim_wrapper of --amp',
+        'optim_wrapper.type for --amp',
         wrapper.get('type', 'OptimWrapper'),
         ('OptimWrapper', 'AmpOptimWrapper', 'BF16OptimWrapper'),
     )

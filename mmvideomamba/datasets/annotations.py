@@ -44,8 +44,8 @@ def read_annotations(
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f'no list file {path}. It names one video and its label a line; '
-            'docs/data.md says how to make it'
+            f'no list file {path}. A list file names one video and its label '
+            'a line; docs/data.md says how to make one'
         )
     annotations = []
     for number, line in enumerate(_read_lines(path), 1):

@@ -301,7 +301,8 @@ def test_amp_is_bfloat16_whatever_the_config_had(load_config):
     assert not {'loss_scale', 'dtype'} & set(cfg.optim_wrapper)
     assert cfg.optim_wrapper.clip_grad == dict(max_norm=1.0)
     with pytest.raises(
-        ValueError, match="optim_wrapper of --amp 'ApexOptimWr', expected"
+        ValueError,
+        match="optim_wrapper.type for --amp 'ApexOptimWr', expected",
     ):
         load_config('--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWr')
 

@@ -9,13 +9,12 @@ Example:
         data/hmdb51/hmdb51_train_split_1_videos.txt data/hmdb51/videos
 """
 
-import os
 from functools import partial
 from pathlib import Path
 
 import decord
 from list_files import add_delimiter, write_list
-from parallel import run_parallel
+from parallel import add_workers, run_parallel
 
 from mmvideomamba.cli import make_parser, one_line_errors
 from mmvideomamba.datasets.annotations import read_annotations
@@ -40,7 +39,7 @@ def main() -> None:
         help='shorter videos are left out (default: %(default)s)',
     )
     add_delimiter(parser)
-    parser.add_argument('--workers', type=int, default=os.cpu_count())
+    add_workers(parser)
     args = parser.parse_args()
     if not args.videos.is_dir():
         raise ValueError(f'no folder {args.videos}')

@@ -5,8 +5,8 @@ Expects, below the folder of the data set,
     videos/CLASS/NAME.avi               hmdb51_org.rar, and the .rar in it
     annotations/.../CLASS_test_split{1,2,3}.txt      test_train_splits.rar
 
-and writes hmdb51_{train,val}_split_{1,2,3}_videos.txt there. Labels
-number the classes in alphabetical order.
+and writes hmdb51_{train,val}_split_{1,2,3}_videos.txt there. Labels number
+the classes in alphabetical order.
 
 Example:
     python tools/data/hmdb51.py data/hmdb51

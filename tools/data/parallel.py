@@ -1,13 +1,25 @@
 """Work on many videos at once, and survive the file that kills a decoder."""
 
+import argparse
+import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Callable, Dict, Iterator, Sequence, Tuple, TypeVar
 
+from mmvideomamba.cli import positive_int
 from mmvideomamba.progress import track
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--workers',
+        type=positive_int,
+        default=os.cpu_count(),
+        help='number of processes (default: of CPUs, %(default)s)',
+    )
 
 
 def run_parallel(

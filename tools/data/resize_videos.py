@@ -10,7 +10,6 @@ Example:
         data/kinetics400/videos_train
 """
 
-import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Dict, List
 
 import av
 from list_files import find_videos
-from parallel import run_parallel
+from parallel import add_workers, run_parallel
 
 from mmvideomamba.cli import make_parser, one_line_errors
 from mmvideomamba.files import atomic_write
@@ -37,7 +36,7 @@ def main() -> None:
         default=256,
         help='in pixels, even (default: %(default)s)',
     )
-    parser.add_argument('--workers', type=int, default=os.cpu_count())
+    add_workers(parser)
     args = parser.parse_args()
     if args.short_side < 2 or args.short_side % 2:
         raise ValueError(
