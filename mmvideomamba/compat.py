@@ -1,7 +1,10 @@
 """Repairs of the host: mmaction2 1.2.0 and mmengine 0.10.7 as they are today.
 
-Each repair is one function that does nothing on a sound installation.
-`repair_host` runs them all; importing `mmvideomamba` calls it first.
+Each repair is one function. It does nothing on a sound installation, and its
+docstring links the upstream issue, or the code where no issue is known.
+`repair_host` runs them all when `mmvideomamba` is imported, before anything
+imports mmaction: first what lets it import, then its warnings, reading
+checkpoints, and distributed runs.
 """
 
 import codecs
@@ -23,8 +26,8 @@ def repair_host() -> None:
     require_supported_mmcv()
     alias_importlib_metadata()
     stub_drn_localizer()
-    leave_out_unusable_multimodal()
-    silence_host_warnings()
+    switch_off_unusable_multimodal()
+    silence_import_warnings()
     silence_file_client()
     allow_runner_checkpoints()
     read_checkpoints_safely()
@@ -34,7 +37,8 @@ def repair_host() -> None:
 def require_supported_mmcv() -> None:
     """Fail with the command to run where mmaction2 would fail obscurely.
 
-    mmaction2 1.2.0 asserts mmcv < 2.2.0.
+    It asserts mmcv < 2.2.0:
+    https://github.com/open-mmlab/mmaction2/issues/2852
 
     Raises:
         ImportError: mmcv is missing or of another version.
@@ -59,7 +63,11 @@ def require_supported_mmcv() -> None:
 
 
 def alias_importlib_metadata() -> None:
-    """mmaction2 imports `importlib_metadata` without declaring it."""
+    """Let mmaction2 import without the `importlib_metadata` backport.
+
+    It imports that without declaring it; the standard library has the same:
+    https://github.com/open-mmlab/mmaction2/blob/v1.2.0/mmaction/utils/dependency.py
+    """
     try:
         importlib.import_module('importlib_metadata')
     except ImportError:
@@ -69,9 +77,9 @@ def alias_importlib_metadata() -> None:
 def stub_drn_localizer() -> None:
     """Let mmaction2 import without its DRN localizer.
 
-    The wheel on PyPI lacks `mmaction.models.localizers.drn`
-    (open-mmlab/mmaction2#2714); from source, its loss needs torchvision. A
-    stand-in takes its place, whose use says what is missing.
+    The wheel on PyPI lacks `mmaction.models.localizers.drn`; from source, its
+    loss needs torchvision. A stand-in takes its place, whose use says what is
+    missing: https://github.com/open-mmlab/mmaction2/issues/2714
     """
     name = 'mmaction.models.localizers.drn.drn'
     if name in sys.modules:
@@ -103,13 +111,14 @@ def stub_drn_localizer() -> None:
     sys.modules[name] = module
 
 
-def leave_out_unusable_multimodal() -> None:
+def switch_off_unusable_multimodal() -> None:
     """Let mmaction2 import beside a transformers that it cannot use.
 
     Where transformers is installed, mmaction2 imports its video-language
     models, which also need timm, undeclared, and functions that transformers
-    5 no longer has. Its own placeholders take their place, as they do
-    without transformers.
+    5 no longer has. mmaction2's own placeholders take their place, as they do
+    without transformers:
+    https://github.com/open-mmlab/mmaction2/blob/v1.2.0/mmaction/models/multimodal/__init__.py
     """
     from mmaction.utils import dependency
 
@@ -126,11 +135,13 @@ def leave_out_unusable_multimodal() -> None:
         dependency.WITH_MULTIMODAL = False
 
 
-def silence_host_warnings() -> None:
+def silence_import_warnings() -> None:
     """Silence warnings about the host's own code, which no user can change.
 
-    mmcv-lite says at import that it lacks an operator we never use; mmengine
-    passes DDP an argument that torch 2.13 calls deprecated.
+    mmcv-lite lacks an operator that is not needed here, see
+    https://github.com/open-mmlab/mmaction2/issues/2030, and mmengine passes
+    DDP an argument that torch 2.13 calls deprecated, see `wrap_model` in
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/runner.py
     """
     for message in (
         'Fail to import ``MultiScaleDeformableAttention``',
@@ -140,10 +151,11 @@ def silence_host_warnings() -> None:
 
 
 def silence_file_client() -> None:
-    """mmaction2's video readers make mmengine warn in every process.
+    """Keep mmaction2's video readers from warning in every process.
 
-    They use its `FileClient`, which says on each start that it is deprecated:
-    nothing that a user could change.
+    They use mmengine's `FileClient`, which says at each start that it is
+    deprecated; its successor is `mmengine.fileio.get`:
+    https://github.com/open-mmlab/mmcv/pull/2468
     """
     from mmengine.fileio import file_client
 
@@ -157,7 +169,8 @@ def allow_runner_checkpoints() -> None:
     torch 2.6 made that the default; mmengine's checkpoints also hold the
     message hub: `HistoryBuffer`s, numpy arrays and scalars. These are
     allow-listed by name. `HistoryBuffer` is pickled through `getattr`, which
-    stays closed for every other class.
+    stays closed for every other class:
+    https://github.com/open-mmlab/mmengine/issues/1655
     """
     if not hasattr(torch.serialization, 'add_safe_globals'):
         return
@@ -196,6 +209,7 @@ def read_checkpoints_safely() -> None:
 
     mmengine reads URLs with `weights_only=False` whatever torch's default,
     and every file so under torch before 2.6: opening one runs what is in it.
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/checkpoint.py
     """
     from mmengine.runner import CheckpointLoader
 
@@ -213,7 +227,8 @@ def let_ddp_run_without_cuda() -> None:
     """Let mmengine's launcher run several CPU processes, over gloo.
 
     mmengine calls `torch.cuda.set_device` and hands DDP a device id whatever
-    the machine.
+    the machine, see `_init_dist_pytorch` and `Runner.wrap_model`:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/dist/utils.py
     """
     if torch.cuda.is_available():
         return

@@ -38,3 +38,12 @@ def atomic_write(path: str) -> Iterator[str]:
     finally:
         with suppress(FileNotFoundError):
             os.remove(partial)
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a text file in UTF-8, see `atomic_write`."""
+    with (
+        atomic_write(path) as partial,
+        open(partial, 'w', encoding='utf-8') as file,
+    ):
+        file.write(text)

@@ -1,4 +1,4 @@
-"""How far a long loop is: a bar on a terminal, a few lines in a log."""
+"""Progress of a long loop: a bar on a terminal, a few lines in a log."""
 
 import sys
 import time
@@ -12,14 +12,14 @@ LINES_IN_A_LOG = 10
 
 
 def track(items: Iterable[Item], total: int) -> Iterator[Item]:
-    """Yield the items, and say on the standard error how far they are.
+    """Yield the items, with a progress bar on the standard error.
 
     Args:
         items (Iterable): What to loop over.
         total (int): Their number.
     """
     is_terminal = sys.stderr.isatty()
-    # mmengine's bar moves by writing itself anew. A file keeps every copy.
+    # mmengine's bar overwrites itself; a file would keep every copy.
     bar = ProgressBar(total, file=sys.stderr) if is_terminal else None
     start = time.monotonic()
     for done, item in enumerate(items, 1):

@@ -1,12 +1,57 @@
-"""Writing video files that every player opens."""
+"""Reading videos, and writing files that every player opens."""
 
+from contextlib import contextmanager
 from fractions import Fraction
-from typing import Iterable
+from typing import Iterable, Iterator, Tuple
 
 import av
 import numpy as np
 
 from .files import atomic_write
+
+
+@contextmanager
+def naming_errors(path: str) -> Iterator[None]:
+    """Raise what a reader of videos raises as an error that names the file.
+
+    Raises:
+        ValueError: The video cannot be read: its path and the reason.
+    """
+    try:
+        yield
+    except Exception as error:
+        # By name, as decord need not be installed.
+        known = type(error).__name__ == 'DECORDError'
+        if not known and not isinstance(
+            error, (OSError, RuntimeError, ValueError)
+        ):
+            raise
+        # decord's stack follows the first line.
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise ValueError(f'{path}: {reason}') from error
+
+
+def read_video(path: str) -> Tuple[Iterator[np.ndarray], float]:
+    """Read a video, frame by frame.
+
+    Returns:
+        tuple: Its frames, (H, W, 3) uint8 RGB, and how many a second has.
+
+    Raises:
+        ValueError: The video cannot be read; also in the midst of it.
+    """
+    import decord  # not installed where there is no wheel of it
+
+    with naming_errors(path):
+        reader = decord.VideoReader(path)
+        fps = reader.get_avg_fps()
+
+    def read_frames() -> Iterator[np.ndarray]:
+        with naming_errors(path):
+            for frame in reader:
+                yield frame.asnumpy()
+
+    return read_frames(), fps
 
 
 def write_video(

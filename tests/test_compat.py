@@ -85,9 +85,7 @@ def test_without_mmaction_the_command_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize('has_timm', [True, False])
-def test_multimodal_models_are_left_out_where_they_cannot_be(
-    monkeypatch, has_timm
-):
+def test_multimodal_models_are_off_where_they_cannot_be(monkeypatch, has_timm):
     def install(name, *attributes):
         module = types.ModuleType(name)
         for attribute in attributes:
@@ -107,7 +105,7 @@ def test_multimodal_models_are_left_out_where_they_cannot_be(
         monkeypatch.setitem(sys.modules, 'timm.models.layers', None)
 
     monkeypatch.setattr(dependency, 'WITH_MULTIMODAL', True)
-    compat.leave_out_unusable_multimodal()
+    compat.switch_off_unusable_multimodal()
     assert dependency.WITH_MULTIMODAL is has_timm
 
 

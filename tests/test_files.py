@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from mmvideomamba.files import atomic_write
+from mmvideomamba.files import atomic_write, write_text
 
 
 def test_a_file_appears_complete(tmp_path):
@@ -40,3 +40,9 @@ def test_others_may_read_it_as_the_umask_says(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_text_is_utf8_whatever_the_locale(tmp_path):
+    path = tmp_path / 'names.txt'
+    write_text(str(path), '跑\n')
+    assert path.read_bytes() == '跑\n'.encode()

@@ -1,11 +1,8 @@
 #!/usr/bin/env bash
 # Train on several GPUs, or in several CPU processes where there is no GPU:
 #   bash tools/dist_train.sh CONFIG GPUS [arguments of train.py]
-# Several nodes: see dist_run.sh.
+# Several nodes: see launch_dist in launch.sh.
 set -euo pipefail
-if [ $# -lt 2 ]; then
-    echo "usage: $0 CONFIG GPUS [arguments of train.py]" >&2
-    exit 2
-fi
-exec bash "$(dirname "${BASH_SOURCE[0]}")/dist_run.sh" \
-    "$2" train.py "$1" "${@:3}"
+. "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+[ $# -ge 2 ] || usage 'CONFIG GPUS [arguments of train.py]'
+launch_dist "$2" train.py "$1" "${@:3}"

@@ -5,8 +5,8 @@
 #
 # Makes .venv (unless a virtual environment is active), writes the MotionShapes
 # videos, trains with mmaction2's runner, tests with several views and with
-# reordered frames, recognises one clip and draws pictures. After an
-# interruption, run it again: it goes on where it stopped.
+# reordered frames, recognises one clip and draws pictures. Run again, it skips
+# what is finished and resumes the rest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/setup_env.sh
@@ -23,7 +23,7 @@ once() {
     local name=$1
     shift
     if [ -f "$work/.done-$name" ]; then
-        echo 'done before'
+        echo 'finished before, skipped'
     else
         "$@"
         touch "$work/.done-$name"

@@ -2,11 +2,9 @@
 # Test under Slurm:
 #   bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT \
 #       [arguments of test.py]
-# See slurm_run.sh for the number of GPUs.
+# The number of GPUs and more: see launch_slurm in launch.sh.
 set -euo pipefail
-if [ $# -lt 4 ]; then
-    echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT" \
-        "[arguments of test.py]" >&2
-    exit 2
-fi
-exec bash "$(dirname "${BASH_SOURCE[0]}")/slurm_run.sh" test.py "$@"
+. "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+[ $# -ge 4 ] || usage \
+    'PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]'
+launch_slurm test.py "$@"

@@ -1,10 +1,8 @@
 #!/usr/bin/env bash
 # Train under Slurm:
 #   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of train.py]
-# See slurm_run.sh for the number of GPUs.
+# The number of GPUs and more: see launch_slurm in launch.sh.
 set -euo pipefail
-if [ $# -lt 3 ]; then
-    echo "usage: $0 PARTITION JOB_NAME CONFIG [arguments of train.py]" >&2
-    exit 2
-fi
-exec bash "$(dirname "${BASH_SOURCE[0]}")/slurm_run.sh" train.py "$@"
+. "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+[ $# -ge 3 ] || usage 'PARTITION JOB_NAME CONFIG [arguments of train.py]'
+launch_slurm train.py "$@"

@@ -8,29 +8,30 @@ import argparse
 import os.path as osp
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 
-import mmvideomamba  # noqa: F401  (repairs the host, registers the model)
+from mmvideomamba.checks import require_choice
+from mmvideomamba.cli import (
+    add_run_arguments,
+    file_or_url,
+    make_parser,
+    one_line_errors,
+    read_run_config,
+)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--work-dir',
-        help='folder of logs and checkpoints, by default '
-        'work_dirs/NAME_OF_CONFIG',
-    )
+def parse_args(arguments=None) -> argparse.Namespace:
+    parser = make_parser(__doc__)
+    add_run_arguments(parser, example='train_cfg.max_epochs=10')
     parser.add_argument(
         '--resume',
         nargs='?',
+        type=auto_or_file,
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint, or from the last in the work folder',
+        help='resume from this checkpoint, or from the last in the work '
+        'folder',
     )
     parser.add_argument(
         '--amp',
@@ -56,25 +57,12 @@ def make_parser() -> argparse.ArgumentParser:
         action='store_true',
         help='use deterministic algorithms only',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that replace those of the config, for example '
-        'train_cfg.max_epochs=10',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what has started the processes of a distributed run',
-    )
-    # torch.distributed.launch passes it; the runner reads LOCAL_RANK.
-    parser.add_argument(
-        '--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS
-    )
-    return parser
+    return parser.parse_args(arguments)
+
+
+def auto_or_file(path: str) -> str:
+    """The type of --resume."""
+    return path if path == 'auto' else file_or_url(path)
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -83,24 +71,13 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         ValueError: Arguments that do not fit the config or each other.
     """
-    if not osp.isfile(args.config):
-        raise ValueError(f'no such config: {args.config}')
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    cfg.launcher = args.launcher
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        name = osp.splitext(osp.basename(args.config))[0]
-        cfg.work_dir = osp.join('work_dirs', name)
-
+    cfg = read_run_config(args)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     path = cfg.get('load_from')
     if path is not None and '://' not in path and not osp.isfile(path):
-        raise ValueError(f'no such checkpoint: {path}')
+        raise ValueError(f'load_from: no such checkpoint: {path}')
 
     if args.amp:
         use_bfloat16(cfg)
@@ -128,12 +105,11 @@ def load_config(args: argparse.Namespace) -> Config:
 def use_bfloat16(cfg: Config) -> None:
     """Train under bfloat16 autocast, which runs on CPUs and GPUs alike."""
     wrapper = cfg.optim_wrapper
-    kind = wrapper.get('type', 'OptimWrapper')
-    known = ('OptimWrapper', 'AmpOptimWrapper', 'BF16OptimWrapper')
-    if kind not in known:
-        raise ValueError(
-            f'--amp works with an optim_wrapper of {known}, got {kind!r}'
-        )
+    require_choice(
+        'optim_wrapper.type for --amp',
+        wrapper.get('type', 'OptimWrapper'),
+        ('OptimWrapper', 'AmpOptimWrapper', 'BF16OptimWrapper'),
+    )
     wrapper.type = 'BF16OptimWrapper'
     # Of AmpOptimWrapper; bfloat16 needs no loss scaling.
     wrapper.pop('loss_scale', None)
@@ -141,12 +117,9 @@ def use_bfloat16(cfg: Config) -> None:
 
 
 def main() -> None:
-    parser = make_parser()
-    args = parser.parse_args()
-    try:
+    args = parse_args()
+    with one_line_errors():
         cfg = load_config(args)
-    except ValueError as error:
-        parser.error(str(error))
     Runner.from_cfg(cfg).train()
     # Left to the interpreter's exit, gloo's threads now and then abort.
     if torch.distributed.is_initialized():

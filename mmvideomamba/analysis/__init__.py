@@ -1,1 +1,1 @@
-"""What tools and notebooks ask of a model, a log or a data set."""
+"""Looking into models, their tests and their training logs."""

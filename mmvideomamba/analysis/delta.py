@@ -13,24 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..models import SpatioTemporalSSM, VideoMamba
+from ..apis import find_backbone
+from ..models import SpatioTemporalSSM
 from ..ops import causal_conv1d, scan_inputs
 
 DeltaMaps = Dict[int, Tensor]
-
-
-def find_backbone(model: nn.Module) -> VideoMamba:
-    """The VideoMamba in a model.
-
-    Raises:
-        ValueError: There is none.
-    """
-    for module in model.modules():
-        if isinstance(module, VideoMamba):
-            return module
-    raise ValueError(
-        f'expected a model with a VideoMamba backbone, got {type(model)}'
-    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Testing a model that is already in memory, without a runner."""
+"""Testing a model that is in memory, without a runner."""
 
 import copy
-from typing import Dict, List
+from typing import Dict
 
 import torch
 from mmengine.config import Config
@@ -33,18 +33,3 @@ def evaluate(model: nn.Module, config: Config) -> Dict[str, float]:
             outputs = model.test_step(batch)
         evaluator.process(data_samples=outputs, data_batch=batch)
     return evaluator.evaluate(len(loader.dataset))
-
-
-def insert_before_decoding(pipeline: List[dict], step: dict) -> List[dict]:
-    """A pipeline with `step` between sampling and decoding the frames.
-
-    Raises:
-        ValueError: The pipeline decodes nothing.
-    """
-    for place, other in enumerate(pipeline):
-        if other['type'].endswith('Decode'):
-            return [*pipeline[:place], step, *pipeline[place:]]
-    raise ValueError(
-        'the test pipeline decodes no video: '
-        f'{[step["type"] for step in pipeline]}'
-    )

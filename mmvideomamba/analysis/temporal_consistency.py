@@ -7,16 +7,17 @@ from typing import Dict, Sequence
 from mmengine.config import Config
 from torch import nn
 
-from .evaluation import evaluate, insert_before_decoding
+from ..datasets.pipelines import leaf_datasets, split_at_decoding
+from .evaluation import evaluate
 
 
 def evaluate_frame_orders(
     model: nn.Module, config: Config, orders: Sequence[str]
 ) -> Dict[str, Dict[str, float]]:
-    """Test a model on reordered frames; it is loaded once.
+    """Test a model on reordered frames.
 
-    A model that takes a video for a bundle of pictures scores alike in all
-    orders.
+    A model that does not use the order of the frames scores alike in all of
+    them.
 
     Args:
         model (nn.Module): A recognizer, in evaluation mode.
@@ -25,14 +26,17 @@ def evaluate_frame_orders(
 
     Returns:
         dict: Order -> metrics, such as `acc/top1` in 0..1.
+
+    Raises:
+        ValueError: A test pipeline decodes no video.
     """
     results = {}
     for order in orders:
         print(order, file=sys.stderr)
         reordered = copy.deepcopy(config)
-        dataset = reordered.test_dataloader.dataset
-        dataset.pipeline = insert_before_decoding(
-            dataset.pipeline, dict(type='ReorderFrames', order=order)
-        )
+        reorder = dict(type='ReorderFrames', order=order)
+        for dataset in leaf_datasets(reordered.test_dataloader.dataset):
+            before, decode, after = split_at_decoding(dataset.pipeline)
+            dataset.pipeline = [*before, reorder, decode, *after]
         results[order] = evaluate(model, reordered)
     return results

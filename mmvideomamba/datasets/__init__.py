@@ -1,4 +1,4 @@
-"""Transforms and the MotionShapes sample data set."""
+"""Data sets, their list files and the transforms of their pipelines."""
 
 from .checked_video_dataset import CheckedVideoDataset
 from .transforms import (

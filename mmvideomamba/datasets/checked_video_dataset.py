@@ -6,6 +6,7 @@ from typing import List
 from mmaction.datasets import VideoDataset
 
 from ..registry import DATASETS
+from .annotations import check_labels, read_annotations
 
 
 @DATASETS.register_module()
@@ -24,47 +25,28 @@ class CheckedVideoDataset(VideoDataset):
 
     def load_data_list(self) -> List[dict]:
         """Read the list file; see the class for what is checked."""
-        if not osp.isfile(self.ann_file):
-            raise FileNotFoundError(
-                f'no list file {self.ann_file}. It names one video and its '
-                'label a line; docs/data.md says how to make it'
+        annotations = read_annotations(
+            self.ann_file,
+            self.delimiter,
+            multi_class=self.multi_class,
+            needs_labels=not self.test_mode,
+        )
+        if self.multi_class and self.num_classes is None:
+            raise ValueError('multi_class=True needs num_classes')
+        if self.num_classes is not None:
+            check_labels(annotations, self.num_classes, self.ann_file)
+        folder = self.data_prefix['video'] or ''
+        data_list = []
+        for video, labels in annotations:
+            if self.multi_class:
+                label = list(labels)
+            else:
+                label = labels[0] if labels else -1
+            data_list.append(
+                dict(filename=osp.join(folder, video), label=label)
             )
-        self._check_lines()
-        data_list = super().load_data_list()
-        self._check_labels(data_list)
         self._check_videos([data['filename'] for data in data_list])
         return data_list
-
-    def _check_lines(self) -> None:
-        with open(self.ann_file) as file:
-            lines = file.read().splitlines()
-        if not lines:
-            raise ValueError(f'the list file {self.ann_file} is empty')
-        for number, line in enumerate(lines, 1):
-            video, *labels = line.strip().split(self.delimiter)
-            number_fits = len(labels) == 1 or (
-                self.multi_class if labels else self.test_mode
-            )
-            numeric = all(map(str.isdecimal, labels))
-            if not (video and number_fits and numeric):
-                raise ValueError(
-                    f'{self.ann_file}, line {number}: expected '
-                    f"'VIDEO{self.delimiter}LABEL', got {line!r}. If names "
-                    'hold spaces, use another separator in the list and '
-                    'give it to the dataset as delimiter'
-                )
-
-    def _check_labels(self, data_list: List[dict]) -> None:
-        if self.num_classes is None:
-            return
-        for data in data_list:
-            labels = data['label'] if self.multi_class else [data['label']]
-            if max(labels, default=0) >= self.num_classes:
-                raise ValueError(
-                    f'{self.ann_file}: label {max(labels)} of '
-                    f'{data["filename"]} does not fit num_classes='
-                    f'{self.num_classes}; labels count from 0'
-                )
 
     def _check_videos(self, paths: List[str]) -> None:
         missing = [p for p in paths if '://' not in p and not osp.exists(p)]

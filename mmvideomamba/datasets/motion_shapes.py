@@ -15,6 +15,7 @@ import numpy as np
 
 from ..progress import track
 from ..video import write_video
+from .annotations import Annotation, write_annotations
 
 CLASSES = (
     'move_left',
@@ -156,8 +157,8 @@ def write_motion_shapes(
     """Write the data set in HMDB51's layout.
 
     Videos go to `root/videos/CLASS/SPLIT_NUMBER.mp4`, list files (`CLASS/FILE
-    LABEL` a line) to `root/SPLIT_list.txt`. Videos that exist are kept, so an
-    interrupted call can be repeated.
+    LABEL` a line) to `root/SPLIT_list.txt`. Videos that exist are kept, so the
+    same call resumes one that was interrupted.
 
     Args:
         root (str): Folder of the data set.
@@ -176,8 +177,7 @@ def write_motion_shapes(
             'size must be even and at least 64 and num_frames at least 2, '
             f'got size={size}, num_frames={num_frames}'
         )
-    os.makedirs(root, exist_ok=True)
-    lines: Dict[str, List[str]] = {split: [] for split in SPLITS}
+    lists: Dict[str, List[Annotation]] = {split: [] for split in SPLITS}
     videos = [(SPLITS[0], number) for number in range(num_train)]
     videos += [(SPLITS[1], number) for number in range(num_test)]
     for split, number in track(videos, len(videos)):
@@ -187,7 +187,7 @@ def write_motion_shapes(
         if not os.path.exists(path):
             rng = np.random.default_rng((seed, SPLITS.index(split), number))
             write_video(path, make_clip(label, rng, num_frames, size))
-        lines[split].append(f'{name} {label}\n')
-    for split in SPLITS:
-        with open(os.path.join(root, f'{split}_list.txt'), 'w') as file:
-            file.writelines(lines[split])
+        lists[split].append(Annotation(name, (label,)))
+    for split, annotations in lists.items():
+        path = os.path.join(root, f'{split}_list.txt')
+        write_annotations(path, annotations)

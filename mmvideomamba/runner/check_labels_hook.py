@@ -3,6 +3,8 @@
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from ..datasets.annotations import Annotation, check_labels
+from ..datasets.pipelines import leaf_datasets
 from ..registry import HOOKS
 
 
@@ -31,20 +33,21 @@ class CheckLabelsHook(Hook):
         ):
             # Loops that do not run stay None or configs.
             dataloader = getattr(loop, 'dataloader', None)
-            if hasattr(dataloader, 'dataset'):
-                _check(dataloader.dataset, num_classes)
+            if not hasattr(dataloader, 'dataset'):
+                continue
+            for dataset in leaf_datasets(dataloader.dataset):
+                # Several labels are one vector of the data set's own length.
+                if not getattr(dataset, 'multi_class', False):
+                    check_labels(
+                        _annotations(dataset),
+                        num_classes,
+                        dataset.ann_file,
+                        setting='model.cls_head.num_classes',
+                    )
 
 
-def _check(dataset, num_classes: int) -> None:
-    # Wrappers such as RepeatAugDataset keep the data set inside.
-    dataset = getattr(dataset, 'dataset', dataset)
-    if getattr(dataset, 'multi_class', False):
-        return
+def _annotations(dataset):
     for index in range(len(dataset)):
-        label = dataset.get_data_info(index)['label']
-        if label >= num_classes:
-            raise ValueError(
-                f'{dataset.ann_file} has label {label}, but the head predicts '
-                f'{num_classes} classes, 0 to {num_classes - 1}. Set '
-                'model.cls_head.num_classes, or mend the list'
-            )
+        data = dataset.get_data_info(index)
+        video = data.get('filename', f'sample {index}')
+        yield Annotation(video, (data['label'],))

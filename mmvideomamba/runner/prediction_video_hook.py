@@ -9,24 +9,32 @@ from mmengine.logging import print_log
 
 from ..registry import HOOKS
 from ..video import write_video
-from ..visualization.predictions import annotate_frames, top_scores
+from ..visualization.predictions import (
+    annotate_frames,
+    class_name,
+    top_scores,
+)
 
 
 @HOOKS.register_module()
 class PredictionVideoHook(Hook):
     """Write every `interval`-th sample with its scores while testing.
 
-    Takes the place of mmaction2's `VisualizationHook`, which expects clips
-    without a view axis and never draws the prediction; `test.py --show-dir`
-    switches it on. What is drawn is the first view as the model sees it.
+    Stands in for mmaction2's `VisualizationHook`, which expects clips without
+    a view axis and never draws the prediction; `test.py --show-dir` switches
+    it on. What is drawn is the first view as the model sees it.
 
     Args:
         enable (bool): Whether to write anything.
         interval (int): Samples from one video to the next.
         out_dir (str, optional): Folder of the videos.
         fps (float): Frames per second of the videos.
-        show (bool): Set by `test.py --show`; there is no window to show.
-        wait_time (float): Set by `test.py`; unused without a window.
+        show (bool): Must be False. mmaction2's own test.py sets it, and
+            `wait_time`, with its --show-dir as well.
+        wait_time (float): Not used.
+
+    Raises:
+        ValueError: It is enabled without `out_dir` or with `show`.
     """
 
     def __init__(
@@ -41,7 +49,7 @@ class PredictionVideoHook(Hook):
         if enable and (show or out_dir is None):
             raise ValueError(
                 'predictions are written to files, not shown in a window: '
-                'give --show-dir FOLDER (out_dir) and leave out --show'
+                'give --show-dir FOLDER (out_dir), without --show'
             )
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}')
@@ -57,13 +65,13 @@ class PredictionVideoHook(Hook):
         data_batch: dict,
         outputs: Sequence,
     ) -> None:
-        """Write the samples of this batch whose turn it is."""
+        """Write those samples of this batch that `interval` selects."""
         if not self.enable:
             return
         classes = (runner.test_dataloader.dataset.metainfo or {}).get(
             'classes'
         )
-        # Ranks see the samples in turn; a batch starts where the last ended.
+        # Sample i goes to rank i modulo the number of ranks.
         batch_size = runner.test_dataloader.batch_size
         first = batch_idx * batch_size
         for offset, (clip, sample) in enumerate(
@@ -80,7 +88,7 @@ class PredictionVideoHook(Hook):
         label, truth = sample.gt_label, None
         # Unlabelled samples have -1, multi-label ones several numbers.
         if label.numel() == 1 and label >= 0:
-            truth = top_scores([0.0] * int(label) + [1.0], classes, k=1)[0][0]
+            truth = class_name(int(label), classes)
         path = osp.join(self.out_dir, f'{number:06d}.mp4')
         write_video(path, annotate_frames(frames, scores, truth), self.fps)
         if number == 0:

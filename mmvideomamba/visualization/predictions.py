@@ -1,6 +1,6 @@
 """Predictions drawn on the frames of a video."""
 
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,36 +12,53 @@ TRUE_BAR = (0, 158, 115)
 MIN_WIDTH = 320
 
 
+class ClassScore(NamedTuple):
+    """The score of one class.
+
+    Attributes:
+        name (str): Of the class, or 'class NUMBER'.
+        score (float): A probability if the head averages probabilities.
+    """
+
+    name: str
+    score: float
+
+
+def class_name(label: int, classes: Optional[Sequence[str]]) -> str:
+    """The name of a class, or 'class NUMBER' where it has none."""
+    names = classes or ()
+    return names[label] if label < len(names) else f'class {label}'
+
+
 def top_scores(
-    scores: Sequence[float], classes: Optional[Sequence[str]], k: int = 5
-) -> List[Tuple[str, float]]:
-    """The k best classes as (name, score), best first.
+    scores: Sequence[float],
+    classes: Optional[Sequence[str]],
+    k: Optional[int] = 5,
+) -> List[ClassScore]:
+    """The k best classes, the best first.
 
     Args:
         scores (Sequence[float]): One score per class.
-        classes (Sequence[str], optional): Names; without them, or for a
-            class beyond them, 'class NUMBER'.
-        k (int): How many.
+        classes (Sequence[str], optional): Their names, see `class_name`.
+        k (int, optional): How many; None for all.
     """
-    names = list(classes or ())
     best = np.argsort(-np.asarray(scores), kind='stable')[:k]
     return [
-        (names[i] if i < len(names) else f'class {i}', float(scores[i]))
-        for i in best
+        ClassScore(class_name(label, classes), float(scores[label]))
+        for label in best
     ]
 
 
 def annotate_frames(
     frames: Iterable[np.ndarray],
-    scores: Sequence[Tuple[str, float]],
+    scores: Sequence[ClassScore],
     truth: Optional[str] = None,
 ) -> Iterator[np.ndarray]:
     """Draw a panel with score bars beneath every frame.
 
     Args:
         frames (Iterable[np.ndarray]): (H, W, 3) uint8 RGB.
-        scores (Sequence[tuple[str, float]]): Names and scores in [0, 1],
-            see `top_scores`.
+        scores (Sequence[ClassScore]): Scores in [0, 1], see `top_scores`.
         truth (str, optional): The true class; its bar is green.
 
     Yields:
@@ -63,7 +80,7 @@ def annotate_frames(
 
 
 def _panel(
-    width: int, scores: Sequence[Tuple[str, float]], truth: Optional[str]
+    width: int, scores: Sequence[ClassScore], truth: Optional[str]
 ) -> np.ndarray:
     size = max(12, width // 32)
     font = ImageFont.load_default(size)

@@ -13,6 +13,8 @@ from typing import Tuple, Union
 import matplotlib
 from matplotlib.figure import Figure
 
+from ..files import atomic_write
+
 # Okabe and Ito's palette, distinct for every kind of colour vision.
 COLORS = (
     '#0072B2',  # blue
@@ -69,10 +71,11 @@ def save_figure(
     """
     path = Path(path)
     stem = path.with_suffix('') if path.suffix in ('.pdf', '.png') else path
-    stem.parent.mkdir(parents=True, exist_ok=True)
     pdf, png = (stem.with_name(stem.name + s) for s in ('.pdf', '.png'))
     with matplotlib.rc_context(RC):
-        # No date inside: the same figure gives the same file.
-        figure.savefig(pdf, metadata={'CreationDate': None})
-        figure.savefig(png, dpi=dpi)
+        with atomic_write(str(pdf)) as partial:
+            # No date inside: the same figure gives the same file.
+            figure.savefig(partial, metadata={'CreationDate': None})
+        with atomic_write(str(png)) as partial:
+            figure.savefig(partial, dpi=dpi)
     return pdf, png

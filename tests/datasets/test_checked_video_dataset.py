@@ -48,7 +48,11 @@ def test_names_with_spaces_take_another_delimiter(build, tmp_path):
         ('a.mp4\n', ValueError, r"line 1: .* got 'a.mp4'"),
         ('a.mp4 \u00b2\n', ValueError, r'line 1: .* got'),
         ('a.mp4 cat\n', ValueError, r"line 1: .* got 'a.mp4 cat'"),
-        ('a.mp4 5\n', ValueError, r'label 5 of .*a.mp4 .* num_classes=5'),
+        (
+            'a.mp4 0\na.mp4 5\n',
+            ValueError,
+            r'list.txt has label 5 for a.mp4, but num_classes=5 allows 0 to 4',
+        ),
         (
             'a.mp4 0\nmissing.mp4 0\nlost.mp4 0\n',
             FileNotFoundError,
@@ -62,10 +66,17 @@ def test_what_is_wrong_is_said(build, text, error, message):
 
 
 def test_labels_of_several_classes_fit_too(build):
-    with pytest.raises(ValueError, match=r'label 9 of .* num_classes=4'):
+    with pytest.raises(
+        ValueError, match=r'label 9 for a.mp4, but num_classes=4'
+    ):
         build('a.mp4 1 9\n', num_classes=4, multi_class=True)
 
 
 def test_a_list_to_predict_needs_no_labels(build):
     dataset = build('a.mp4\n', test_mode=True)
     assert dataset.get_data_info(0)['label'] == -1
+
+
+def test_labels_of_several_classes_need_their_number(build):
+    with pytest.raises(ValueError, match='multi_class=True needs num_classes'):
+        build('a.mp4 1 3\n', multi_class=True)

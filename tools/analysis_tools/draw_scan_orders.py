@@ -6,34 +6,33 @@ Example:
 Orders of your own appear when their module is named with --import.
 """
 
-import argparse
 import importlib
 
+from mmvideomamba.cli import (
+    add_out,
+    make_parser,
+    one_line_errors,
+    positive_int,
+)
 from mmvideomamba.models import build_scan_order, sequence_orders
 from mmvideomamba.registry import SCAN_ORDERS
 from mmvideomamba.visualization import draw_scan_orders, save_figure
 
 
+@one_line_errors()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser(__doc__)
     parser.add_argument(
         'orders',
         nargs='*',
         metavar='ORDER',
         help='registered names; all of them when none is given',
     )
-    parser.add_argument(
-        '--out',
-        default='scan_orders',
-        help='path of the figure without suffix (default: %(default)s)',
-    )
+    add_out(parser, 'scan_orders')
     parser.add_argument(
         '--grid',
         nargs=3,
-        type=int,
+        type=positive_int,
         default=(3, 3, 3),
         metavar=('T', 'H', 'W'),
         help='tokens along time, height and width (default: 3 3 3)',
@@ -51,20 +50,19 @@ def main() -> None:
         help='module to import first, which registers orders of your own',
     )
     args = parser.parse_args()
-    grid = tuple(args.grid)
-    if min(grid) < 1:
-        parser.error(f'--grid needs three positive numbers, got {grid}')
-    try:
-        if args.module:
+    if args.module:
+        try:
             importlib.import_module(args.module)
-        names = args.orders or list(SCAN_ORDERS.module_dict)
-        orders = [build_scan_order(dict(type=name)) for name in names]
-    except (ImportError, ValueError) as error:
-        parser.error(str(error))
+        except ImportError as error:
+            raise ValueError(f'--import {args.module}: {error}') from error
+    names = args.orders or list(SCAN_ORDERS.module_dict)
+    orders = [build_scan_order(dict(type=name)) for name in names]
+    grid = tuple(args.grid)
     position = args.cls_token_position
-    position = None if position == 'none' else position
-    walks = sequence_orders(orders, grid, position)
-    figure = draw_scan_orders(dict(zip(names, walks)), grid)
+    sequences = sequence_orders(
+        orders, grid, None if position == 'none' else position
+    )
+    figure = draw_scan_orders(dict(zip(names, sequences)), grid)
     for path in save_figure(figure, args.out):
         print(path)
 

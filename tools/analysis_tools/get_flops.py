@@ -3,16 +3,22 @@
 Example:
     python tools/analysis_tools/get_flops.py CONFIG.py
 
-Prints both protocols: the paper's, which leaves out the inside of the state
-space model (convolution, x_proj, dt_proj and the scan), and the complete one.
+Prints both protocols: the paper's, without the inside of the state space model
+(convolution, x_proj, dt_proj and the scan), and the complete one.
 """
 
-import argparse
 import json
-import os.path as osp
-import sys
 
-from mmengine.config import Config, DictAction
+from mmvideomamba.analysis.flops import count_complexity
+from mmvideomamba.analysis.table import markdown_table
+from mmvideomamba.apis import init_model, input_shape
+from mmvideomamba.cli import (
+    add_cfg_options,
+    existing_file,
+    make_parser,
+    one_line_errors,
+    positive_int,
+)
 
 NOTE = """
 In G = 10^9 multiply-accumulates, for one view of one video. "Paper" is what
@@ -22,53 +28,32 @@ the selective scan as 9 per token, channel and state of each direction and one
 each for the skip D and the gate z."""
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+@one_line_errors()
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        'config',
+        type=existing_file,
+        help='config of any mmaction2 recognizer',
     )
-    parser.add_argument('config', help='config of any mmaction2 recognizer')
     parser.add_argument(
         '--shape',
         nargs=3,
-        type=int,
+        type=positive_int,
         metavar=('T', 'H', 'W'),
         help='frames, height and width of the clip, by default what the '
         'validation pipeline makes',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='changes to the config, as for tools/train.py',
-    )
+    add_cfg_options(parser)
     parser.add_argument(
         '--json', action='store_true', help='print JSON instead of a table'
     )
     args = parser.parse_args()
-    if not osp.isfile(args.config):
-        parser.error(f'no such file: {args.config}')
-    return args
-
-
-def main() -> None:
-    args = parse_args()
-    from mmvideomamba.analysis.flops import count_complexity
-    from mmvideomamba.analysis.inputs import input_shape
-    from mmvideomamba.analysis.table import markdown_table
-    from mmvideomamba.registry import MODELS
-
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
-    try:
-        shape = input_shape(config)
-        if args.shape:
-            shape = (*shape[:-3], *args.shape)
-        cost = count_complexity(MODELS.build(config.model), shape)
-    except (KeyError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    model = init_model(args.config, None, 'cpu', args.cfg_options)
+    shape = input_shape(model.cfg)
+    if args.shape:
+        shape = (*shape[:-3], *args.shape)
+    cost = count_complexity(model, shape)
 
     if args.json:
         print(

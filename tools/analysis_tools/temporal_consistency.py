@@ -10,27 +10,31 @@ Example:
 """
 
 import json
-import sys
-from pathlib import Path
 
-from model_arguments import load_model, make_parser, parse_args
+from mmvideomamba.analysis.table import markdown_table
+from mmvideomamba.analysis.temporal_consistency import evaluate_frame_orders
+from mmvideomamba.apis import init_model
+from mmvideomamba.cli import (
+    add_model_arguments,
+    add_out,
+    make_parser,
+    one_line_errors,
+)
+from mmvideomamba.datasets.transforms.reorder_frames import FRAME_ORDERS
+from mmvideomamba.files import write_text
+from mmvideomamba.visualization import draw_accuracies, save_figure
 
 
+@one_line_errors()
 def main() -> None:
-    args = parse_args(make_parser(__doc__, 'temporal_consistency'))
-    model = load_model(args)
-
-    from mmvideomamba.analysis.table import markdown_table
-    from mmvideomamba.analysis.temporal_consistency import (
-        evaluate_frame_orders,
+    parser = make_parser(__doc__)
+    add_model_arguments(parser)
+    add_out(parser, 'temporal_consistency')
+    args = parser.parse_args()
+    model = init_model(
+        args.config, args.checkpoint, args.device, args.cfg_options
     )
-    from mmvideomamba.datasets.transforms.reorder_frames import FRAME_ORDERS
-    from mmvideomamba.visualization import draw_accuracies, save_figure
-
-    try:
-        results = evaluate_frame_orders(model, model.cfg, FRAME_ORDERS)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    results = evaluate_frame_orders(model, model.cfg, FRAME_ORDERS)
 
     metrics = list(results['sequential'])
     rows = [
@@ -39,15 +43,14 @@ def main() -> None:
     ]
     print(markdown_table(('order', *metrics), rows))
 
-    out = Path(args.out)
     top1 = {order: values['acc/top1'] for order, values in results.items()}
     chance = 1 / model.cfg.model.cls_head.num_classes
-    written = save_figure(draw_accuracies(top1, chance=chance), out)
+    written = save_figure(draw_accuracies(top1, chance=chance), args.out)
     record = dict(
         config=args.config, checkpoint=args.checkpoint, results=results
     )
-    path = out.with_name(f'{out.name}.json')
-    path.write_text(json.dumps(record, indent=2) + '\n')
+    path = f'{args.out}.json'
+    write_text(path, json.dumps(record, indent=2) + '\n')
     print(*written, path, sep='\n')
 
 

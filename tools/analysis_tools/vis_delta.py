@@ -8,13 +8,31 @@ Example:
         CHECKPOINT.pth --blocks 0 8 16 23 --out figures/delta
 """
 
-import sys
+import torch
 
-from model_arguments import load_clip, load_model, make_parser, parse_args
+from mmvideomamba.analysis.delta import record_delta
+from mmvideomamba.apis import find_backbone, init_model, read_clip
+from mmvideomamba.cli import (
+    add_model_arguments,
+    add_out,
+    add_video,
+    make_parser,
+    one_line_errors,
+)
+from mmvideomamba.video import write_video
+from mmvideomamba.visualization import (
+    draw_token_maps,
+    make_overlay_frames,
+    save_figure,
+)
 
 
+@one_line_errors()
 def main() -> None:
-    parser = make_parser(__doc__, 'delta', with_video=True)
+    parser = make_parser(__doc__)
+    add_video(parser)
+    add_model_arguments(parser)
+    add_out(parser, 'delta')
     parser.add_argument(
         '--blocks',
         nargs='+',
@@ -28,40 +46,29 @@ def main() -> None:
         help='number of one scan direction, counted from 0; by default the '
         'mean of all',
     )
-    args = parse_args(parser)
-    model = load_model(args)
-    clip = load_clip(args, model)
-
-    import torch
-
-    from mmvideomamba.analysis.delta import find_backbone, record_delta
-    from mmvideomamba.video import write_video
-    from mmvideomamba.visualization import (
-        draw_token_maps,
-        make_overlay_frames,
-        save_figure,
+    args = parser.parse_args()
+    model = init_model(
+        args.config, args.checkpoint, args.device, args.cfg_options
     )
+    clip = read_clip(model, args.video, args.view)
+    backbone = find_backbone(model)
 
-    try:
-        backbone = find_backbone(model)
-        blocks = args.blocks
-        if blocks is None:
-            last = len(backbone.layers) - 1
-            blocks = sorted({round(last * i / 3) for i in range(4)})
-        with torch.no_grad(), record_delta(model, blocks) as delta:
-            backbone(clip.inputs)
-    except ValueError as error:
-        sys.exit(f'error: {error}')
     num_directions = len(backbone.scan_orders)
     if args.direction is None:
         directions, which = slice(None), 'all directions'
     elif 0 <= args.direction < num_directions:
         directions, which = [args.direction], f'direction {args.direction}'
     else:
-        sys.exit(
-            f'error: the model has {num_directions} directions, there is no '
+        raise ValueError(
+            f'the model has {num_directions} directions, there is no '
             f'direction {args.direction}'
         )
+    blocks = args.blocks
+    if blocks is None:
+        last = len(backbone.layers) - 1
+        blocks = sorted({round(last * i / 3) for i in range(4)})
+    with torch.no_grad(), record_delta(model, blocks) as delta:
+        backbone(clip.inputs)
     maps = {
         f'block {block}': delta[block][directions].mean((0, 1)).cpu().numpy()
         for block in sorted(delta)
@@ -69,11 +76,10 @@ def main() -> None:
 
     title = rf'mean of $\Delta$ over the channels, {which}'
     figure = draw_token_maps(clip.frames, maps, title)
-    print(*save_figure(figure, args.out), sep='\n')
-    write_video(
-        f'{args.out}.mp4', make_overlay_frames(clip.frames, maps), fps=8
-    )
-    print(f'{args.out}.mp4')
+    written = save_figure(figure, args.out)
+    video = f'{args.out}.mp4'
+    write_video(video, make_overlay_frames(clip.frames, maps), fps=8)
+    print(*written, video, sep='\n')
 
 
 if __name__ == '__main__':

@@ -9,41 +9,45 @@ Example:
         CHECKPOINT.pth --out figures/context
 """
 
-import sys
+from mmvideomamba.analysis.effective_context import (
+    context_size,
+    token_influence,
+)
+from mmvideomamba.apis import find_backbone, init_model, read_clip
+from mmvideomamba.cli import (
+    add_model_arguments,
+    add_out,
+    add_video,
+    make_parser,
+    one_line_errors,
+    positive_int,
+)
+from mmvideomamba.video import write_video
+from mmvideomamba.visualization import (
+    draw_token_maps,
+    make_overlay_frames,
+    save_figure,
+)
 
-from model_arguments import load_clip, load_model, make_parser, parse_args
 
-
+@one_line_errors()
 def main() -> None:
-    parser = make_parser(__doc__, 'effective_context', with_video=True)
+    parser = make_parser(__doc__)
+    add_video(parser)
+    add_model_arguments(parser)
+    add_out(parser, 'effective_context')
     parser.add_argument(
         '--num-probes',
-        type=int,
+        type=positive_int,
         default=8,
         help='backward passes; more are more exact (default: %(default)s)',
     )
-    args = parse_args(parser)
-    if args.num_probes < 1:
-        parser.error(f'--num-probes must be positive, got {args.num_probes}')
-    model = load_model(args)
-    clip = load_clip(args, model)
-
-    from mmvideomamba.analysis.delta import find_backbone
-    from mmvideomamba.analysis.effective_context import (
-        context_size,
-        token_influence,
+    args = parser.parse_args()
+    model = init_model(
+        args.config, args.checkpoint, args.device, args.cfg_options
     )
-    from mmvideomamba.video import write_video
-    from mmvideomamba.visualization import (
-        draw_token_maps,
-        make_overlay_frames,
-        save_figure,
-    )
-
-    try:
-        backbone = find_backbone(model)
-    except ValueError as error:
-        sys.exit(f'error: {error}')
+    clip = read_clip(model, args.video, args.view)
+    backbone = find_backbone(model)
     tubelet = backbone.tokenizer.tubelet
     influence = token_influence(
         backbone, clip.inputs, tubelet, args.num_probes
@@ -55,11 +59,10 @@ def main() -> None:
     maps = {'influence': influence[0].cpu().numpy()}
     title = 'norm of the derivative of the feature by the pixels of a token'
     figure = draw_token_maps(clip.frames, maps, title)
-    print(*save_figure(figure, args.out), sep='\n')
-    write_video(
-        f'{args.out}.mp4', make_overlay_frames(clip.frames, maps), fps=8
-    )
-    print(f'{args.out}.mp4')
+    written = save_figure(figure, args.out)
+    video = f'{args.out}.mp4'
+    write_video(video, make_overlay_frames(clip.frames, maps), fps=8)
+    print(*written, video, sep='\n')
 
 
 if __name__ == '__main__':

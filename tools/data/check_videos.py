@@ -9,22 +9,22 @@ Example:
         data/hmdb51/hmdb51_train_split_1_videos.txt data/hmdb51/videos
 """
 
-import argparse
-import os
 from functools import partial
 from pathlib import Path
 
-from list_files import fail, read_list, write_list
-from parallel import run_parallel
+import decord
+from list_files import add_delimiter, write_list
+from parallel import add_workers, run_parallel
+
+from mmvideomamba.cli import make_parser, one_line_errors
+from mmvideomamba.datasets.annotations import read_annotations
 
 OKAY = ''
 
 
+@one_line_errors()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('list', type=Path, help='the list file')
     parser.add_argument('videos', type=Path, help='folder of the videos')
     parser.add_argument(
@@ -38,30 +38,25 @@ def main() -> None:
         default=2,
         help='shorter videos are left out (default: %(default)s)',
     )
-    parser.add_argument('--delimiter', default=' ')
-    parser.add_argument('--workers', type=int, default=os.cpu_count())
+    add_delimiter(parser)
+    add_workers(parser)
     args = parser.parse_args()
+    if not args.videos.is_dir():
+        raise ValueError(f'no folder {args.videos}')
+    annotations = read_annotations(args.list, args.delimiter)
+    faults = run_parallel(
+        partial(check_video, args.videos, args.min_frames),
+        sorted({annotation.video for annotation in annotations}),
+        args.workers,
+        on_crash='kills the decoder',
+    )
+    for name, fault in faults.items():
+        if fault != OKAY:
+            print(f'{name}: {fault}')
+    good = [a for a in annotations if faults[a.video] == OKAY]
+    print(f'{len(annotations) - len(good)} of {len(annotations)} left out')
     out = args.out or args.list.with_name(f'{args.list.stem}_clean.txt')
-    try:
-        if not args.list.is_file():
-            raise ValueError(f'no list file {args.list}')
-        if not args.videos.is_dir():
-            raise ValueError(f'no folder {args.videos}')
-        entries = read_list(args.list, args.delimiter)
-        faults = run_parallel(
-            partial(check_video, args.videos, args.min_frames),
-            sorted({name for name, _ in entries}),
-            args.workers,
-            on_crash='kills the decoder',
-        )
-        for name, fault in faults.items():
-            if fault != OKAY:
-                print(f'{name}: {fault}')
-        good = [entry for entry in entries if faults[entry[0]] == OKAY]
-        print(f'{len(entries) - len(good)} of {len(entries)} left out')
-        write_list(out, good, delimiter=args.delimiter)
-    except ValueError as error:
-        fail(error)
+    write_list(out, good, delimiter=args.delimiter)
 
 
 def check_video(folder: Path, min_frames: int, name: str) -> str:
@@ -71,8 +66,6 @@ def check_video(folder: Path, min_frames: int, name: str) -> str:
         return 'not there'
     if path.stat().st_size == 0:
         return 'empty file'
-    import decord
-
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
         count = len(reader)

@@ -5,8 +5,8 @@ Expects, below the folder of the data set,
     videos/CLASS/NAME.avi               hmdb51_org.rar, and the .rar in it
     annotations/.../CLASS_test_split{1,2,3}.txt      test_train_splits.rar
 
-and writes hmdb51_{train,val}_split_{1,2,3}_videos.txt there. Labels count
-the classes in the order of the alphabet.
+and writes hmdb51_{train,val}_split_{1,2,3}_videos.txt there. Labels number
+the classes in alphabetical order.
 
 Example:
     python tools/data/hmdb51.py data/hmdb51
@@ -17,31 +17,30 @@ from typing import Dict, List
 
 from list_files import (
     Entry,
-    fail,
     index_videos,
     match_videos,
     parse_root,
     write_list,
 )
 
+from mmvideomamba.cli import one_line_errors
+
 # The flags in the split files; 0 is a video that the split leaves out.
 SUBSETS = {'1': 'train', '2': 'val'}
 
 
+@one_line_errors()
 def main() -> None:
     args = parse_root(__doc__, 'data/hmdb51')
-    try:
-        videos = index_videos(args.root / 'videos', by_path=True)
-        for split in (1, 2, 3):
-            subsets = read_split(args.root / 'annotations', split)
-            for subset, wanted in subsets.items():
-                write_list(
-                    args.root / f'hmdb51_{subset}_split_{split}_videos.txt',
-                    *match_videos(wanted, videos),
-                    args.delimiter,
-                )
-    except ValueError as error:
-        fail(error)
+    videos = index_videos(args.root / 'videos', by_path=True)
+    for split in (1, 2, 3):
+        subsets = read_split(args.root / 'annotations', split)
+        for subset, wanted in subsets.items():
+            write_list(
+                args.root / f'hmdb51_{subset}_split_{split}_videos.txt',
+                *match_videos(wanted, videos),
+                args.delimiter,
+            )
 
 
 def read_split(folder: Path, split: int) -> Dict[str, List[Entry]]:

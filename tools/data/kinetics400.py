@@ -5,9 +5,9 @@ Expects, below the folder of the data set,
     annotations/train.csv, annotations/val.csv
     videos_train/, videos_val/      ID_START_END.mp4, also in class folders
 
-and writes kinetics400_{train,val}_list_videos.txt there. Labels count the
-classes of train.csv in the order of the alphabet. Videos that are not there
-are left out and counted, since many have gone from YouTube.
+and writes kinetics400_{train,val}_list_videos.txt there. Labels number
+the classes of train.csv in alphabetical order. Videos that are missing are
+counted and not listed: many are no longer on YouTube.
 
 Example:
     python tools/data/kinetics400.py data/kinetics400
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 from list_files import (
-    fail,
     find_file,
     index_videos,
     match_videos,
@@ -26,37 +25,37 @@ from list_files import (
     write_list,
 )
 
+from mmvideomamba.cli import one_line_errors
+
 COLUMNS = ('label', 'youtube_id', 'time_start', 'time_end')
 
 
+@one_line_errors()
 def main() -> None:
     args = parse_root(__doc__, 'data/kinetics400')
-    try:
-        annotations = args.root / 'annotations'
-        train = read_csv(find_file(annotations, 'train.csv'))
-        val = read_csv(find_file(annotations, 'val.csv'))
-        labels = number_classes(train)
-        for subset, rows in (('train', train), ('val', val)):
-            unknown = {name for _, name in rows} - set(labels)
-            if unknown:
-                raise ValueError(
-                    f'{subset}.csv has classes that train.csv has not: '
-                    f'{", ".join(sorted(unknown))}'
-                )
-            write_list(
-                args.root / f'kinetics400_{subset}_list_videos.txt',
-                *match_videos(
-                    ((video, labels[name]) for video, name in rows),
-                    index_videos(args.root / f'videos_{subset}'),
-                ),
-                args.delimiter,
+    annotations = args.root / 'annotations'
+    train = read_csv(find_file(annotations, 'train.csv'))
+    val = read_csv(find_file(annotations, 'val.csv'))
+    labels = number_classes(train)
+    for subset, rows in (('train', train), ('val', val)):
+        unknown = {name for _, name in rows} - set(labels)
+        if unknown:
+            raise ValueError(
+                f'{subset}.csv has classes that are not in train.csv: '
+                f'{", ".join(sorted(unknown))}'
             )
-    except ValueError as error:
-        fail(error)
+        write_list(
+            args.root / f'kinetics400_{subset}_list_videos.txt',
+            *match_videos(
+                ((video, labels[name]) for video, name in rows),
+                index_videos(args.root / f'videos_{subset}'),
+            ),
+            args.delimiter,
+        )
 
 
 def number_classes(rows: List[Tuple[str, str]]) -> Dict[str, int]:
-    """Class name -> label, in the order of the alphabet."""
+    """Class name -> label, in alphabetical order."""
     return {
         name: label
         for label, name in enumerate(sorted({name for _, name in rows}))

@@ -1,9 +1,11 @@
-"""List files: one video and its label a line, as mmaction2 reads them."""
+"""What the scripts share that make list files."""
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Dict, Iterable, List, Tuple
+from typing import Dict, Iterable, List, Sequence, Tuple
+
+from mmvideomamba.cli import make_parser
+from mmvideomamba.datasets.annotations import Annotation, write_annotations
 
 VIDEO_SUFFIXES = {'.avi', '.flv', '.mkv', '.mov', '.mp4', '.mpg', '.webm'}
 
@@ -12,10 +14,7 @@ Entry = Tuple[str, int]
 
 def parse_root(description: str, root: str) -> argparse.Namespace:
     """The command line that the data sets share."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser(description)
     parser.add_argument(
         'root',
         nargs='?',
@@ -23,14 +22,18 @@ def parse_root(description: str, root: str) -> argparse.Namespace:
         type=Path,
         help='folder of the data set (default: %(default)s)',
     )
+    add_delimiter(parser)
+    return parser.parse_args()
+
+
+def add_delimiter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--delimiter',
         default=' ',
-        help='what stands between video and label; where file names hold '
-        'spaces take another one, and give it to the dataset of the config '
-        "too: delimiter=';'",
+        help='what stands between video and label (default: a space). Where file '
+        'names hold spaces, take another one and give it to the datasets of '
+        "the config too: delimiter=';'",
     )
-    return parser.parse_args()
 
 
 def find_videos(folder: Path) -> List[Path]:
@@ -40,7 +43,7 @@ def find_videos(folder: Path) -> List[Path]:
         ValueError: There is no such folder, or no video in it.
     """
     if not folder.is_dir():
-        raise ValueError(f'no folder {folder}; put the videos there, or link')
+        raise ValueError(f'no folder {folder}: put the videos there, or a link')
     videos = [
         path.relative_to(folder)
         for path in sorted(folder.rglob('*'))
@@ -92,7 +95,7 @@ def find_file(folder: Path, pattern: str) -> Path:
 
 def match_videos(
     wanted: Iterable[Entry], videos: Dict[str, str]
-) -> Tuple[List[Entry], List[str]]:
+) -> Tuple[List[Annotation], List[str]]:
     """Look up annotated videos.
 
     Args:
@@ -101,22 +104,22 @@ def match_videos(
         videos (dict[str, str]): See `index_videos`.
 
     Returns:
-        tuple: (path, label) of those that are there, and the names of those
-        that are not.
+        tuple: Annotations of those that are there, with their paths, and the
+        names of those that are not.
     """
-    entries, missing = [], []
+    found, missing = [], []
     for name, label in wanted:
         if name in videos:
-            entries.append((videos[name], label))
+            found.append(Annotation(videos[name], (label,)))
         else:
             missing.append(name)
-    return entries, missing
+    return found, missing
 
 
 def write_list(
     path: Path,
-    entries: Iterable[Entry],
-    missing: Iterable[str] = (),
+    annotations: List[Annotation],
+    missing: Sequence[str] = (),
     delimiter: str = ' ',
 ) -> None:
     """Write a list file and say what is in it.
@@ -124,46 +127,14 @@ def write_list(
     Raises:
         ValueError: There is nothing to write, or a name holds the delimiter.
     """
-    entries, missing = list(entries), list(missing)
-    if not entries:
+    if not annotations:
         raise ValueError(
             f'none of the {len(missing)} annotated videos was found, for '
             f'example {missing[0]}; are these the right videos?'
             if missing
             else f'no videos for {path.name}'
         )
-    for name, _ in entries:
-        if delimiter in name:
-            raise ValueError(
-                f'the file name {name!r} holds the delimiter {delimiter!r}; '
-                "give another one, such as --delimiter ';', and set "
-                'delimiter of the datasets in the config to the same'
-            )
-    lines = [f'{name}{delimiter}{label}\n' for name, label in entries]
-    path.write_text(''.join(lines))
-    labels = {label for _, label in entries}
+    write_annotations(path, annotations, delimiter)
+    labels = {label for _, labels in annotations for label in labels}
     note = f', {len(missing)} not found' if missing else ''
-    print(f'{path}: {len(entries)} videos, {len(labels)} classes{note}')
-
-
-def read_list(path: Path, delimiter: str = ' ') -> List[Entry]:
-    """Read a list file.
-
-    Raises:
-        ValueError: A line that is not VIDEO, delimiter, LABEL.
-    """
-    entries = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        name, found, label = line.strip().rpartition(delimiter)
-        if not found or not label.isdigit():
-            raise ValueError(
-                f"{path}, line {number}: expected 'VIDEO{delimiter}LABEL', "
-                f'got {line!r}'
-            )
-        entries.append((name, int(label)))
-    return entries
-
-
-def fail(error: Exception) -> None:
-    """End the program with one line."""
-    sys.exit(f'error: {error}')
+    print(f'{path}: {len(annotations)} videos, {len(labels)} classes{note}')

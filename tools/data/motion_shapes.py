@@ -1,16 +1,16 @@
 """Write the MotionShapes sample data set as real video files.
 
-Also draws one clip of each class, ROOT/overview.png.
+Also draws one clip of each class, ROOT/overview.pdf and ROOT/overview.png.
 
 Example:
     python tools/data/motion_shapes.py data/motion_shapes
 """
 
-import argparse
 import os.path as osp
 
 import numpy as np
 
+from mmvideomamba.cli import make_parser, one_line_errors
 from mmvideomamba.datasets.motion_shapes import (
     CLASSES,
     make_clip,
@@ -19,22 +19,17 @@ from mmvideomamba.datasets.motion_shapes import (
 from mmvideomamba.visualization import draw_clips, save_figure
 
 
+@one_line_errors()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('root', help='folder of the data set')
+    parser = make_parser(__doc__)
+    parser.add_argument('root', help='folder to write the data set to')
     parser.add_argument('--num-train', type=int, default=1200)
     parser.add_argument('--num-test', type=int, default=240)
     parser.add_argument('--num-frames', type=int, default=32)
     parser.add_argument('--size', type=int, default=96, help='pixels, even')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
-    try:
-        write_motion_shapes(**vars(args))
-    except ValueError as error:
-        parser.error(str(error))
+    write_motion_shapes(**vars(args))
     clips = {
         name: make_clip(label, np.random.default_rng((args.seed, label)))
         for label, name in enumerate(CLASSES)

@@ -1,11 +1,25 @@
 """Work on many videos at once, and survive the file that kills a decoder."""
 
+import argparse
+import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Callable, Dict, Iterator, Sequence, Tuple, TypeVar
 
+from mmvideomamba.cli import positive_int
+from mmvideomamba.progress import track
+
 Item = TypeVar('Item')
 Result = TypeVar('Result')
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--workers',
+        type=positive_int,
+        default=os.cpu_count(),
+        help='number of processes (default: of CPUs, %(default)s)',
+    )
 
 
 def run_parallel(
@@ -14,7 +28,7 @@ def run_parallel(
     workers: int,
     on_crash: Result,
 ) -> Dict[Item, Result]:
-    """Call a function on every item, and say how far that is.
+    """Call a function on every item, with a progress bar.
 
     Args:
         function (Callable): Runs in another process.
@@ -25,9 +39,6 @@ def run_parallel(
     Returns:
         dict: item -> result, in the order of the items.
     """
-    # Not at the top of the file, which some systems run in every worker.
-    from mmvideomamba.progress import track
-
     finished = _results(function, items, workers, on_crash)
     results = dict(track(finished, len(items)))
     return {item: results[item] for item in items}

@@ -2,32 +2,32 @@
 
 Every video below SOURCE appears in TARGET under the same name as H.264 in
 .mp4, without sound; smaller ones are copied as they are. Two that differ in
-nothing but the suffix are refused. A call that was cut off can be repeated.
-Make the list files afterwards.
+nothing but the suffix are refused. Videos that are in TARGET are skipped, so
+the same call resumes one that was interrupted. Make the list files afterwards.
 
 Example:
     python tools/data/resize_videos.py downloads/k400/train \\
         data/kinetics400/videos_train
 """
 
-import argparse
-import os
 import shutil
 from functools import partial
 from pathlib import Path
 from typing import Dict, List
 
-from list_files import fail, find_videos
-from parallel import run_parallel
+import av
+from list_files import find_videos
+from parallel import add_workers, run_parallel
+
+from mmvideomamba.cli import make_parser, one_line_errors
+from mmvideomamba.files import atomic_write
 
 OKAY = ''
 
 
+@one_line_errors()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('source', type=Path, help='folder of the videos')
     parser.add_argument('target', type=Path, help='folder to write to')
     parser.add_argument(
@@ -36,16 +36,13 @@ def main() -> None:
         default=256,
         help='in pixels, even (default: %(default)s)',
     )
-    parser.add_argument('--workers', type=int, default=os.cpu_count())
+    add_workers(parser)
     args = parser.parse_args()
     if args.short_side < 2 or args.short_side % 2:
-        parser.error(
+        raise ValueError(
             f'--short-side must be even and positive, got {args.short_side}'
         )
-    try:
-        names = name_videos(args.source)
-    except ValueError as error:
-        fail(error)
+    names = name_videos(args.source)
     faults = run_parallel(
         partial(resize_video, args.source, args.target, args.short_side),
         names,
@@ -79,40 +76,32 @@ def resize_video(
     source: Path, target: Path, short_side: int, name: str
 ) -> str:
     """Write one video; returns what went wrong, or nothing."""
-    import av
-
     path = source / name
     resized = (target / name).with_suffix('.mp4')
     copied = target / name
     if resized.exists() or copied.exists():
         return OKAY
-    resized.parent.mkdir(parents=True, exist_ok=True)
-    partial_file = resized.with_name(f'{resized.name}.part')
     try:
         with av.open(str(path)) as container:
             video = container.streams.video[0]
             if min(video.width, video.height) <= short_side:
-                shutil.copyfile(path, partial_file)
-                partial_file.replace(copied)
-                return OKAY
-            write_resized(container, video, short_side, partial_file)
-        partial_file.replace(resized)
+                with atomic_write(str(copied)) as partial_file:
+                    shutil.copyfile(path, partial_file)
+            else:
+                with atomic_write(str(resized)) as partial_file:
+                    write_resized(container, video, short_side, partial_file)
     except (av.FFmpegError, IndexError, ValueError) as error:
         return f'unreadable: {error}'
-    finally:
-        partial_file.unlink(missing_ok=True)
     return OKAY
 
 
-def write_resized(container, video, short_side: int, path: Path) -> None:
-    import av
-
+def write_resized(container, video, short_side: int, path: str) -> None:
     scale = short_side / min(video.width, video.height)
     # H.264 needs even sides.
     width, height = (
         2 * round(side * scale / 2) for side in (video.width, video.height)
     )
-    with av.open(str(path), 'w', format='mp4') as target:
+    with av.open(path, 'w', format='mp4') as target:
         stream = target.add_stream('libx264', rate=video.average_rate or 25)
         stream.width, stream.height = width, height
         stream.pix_fmt = 'yuv420p'

@@ -19,7 +19,6 @@ from typing import Dict, List
 
 from list_files import (
     Entry,
-    fail,
     find_file,
     index_videos,
     match_videos,
@@ -27,24 +26,24 @@ from list_files import (
     write_list,
 )
 
+from mmvideomamba.cli import one_line_errors
 
+
+@one_line_errors()
 def main() -> None:
     args = parse_root(__doc__, 'data/sthv2')
-    try:
-        annotations = args.root / 'annotations'
-        labels = read_json(find_file(annotations, '*labels.json'))
-        videos = index_videos(args.root / 'videos')
-        for subset, name in (('train', 'train'), ('val', 'validation')):
-            wanted = read_entries(
-                find_file(annotations, f'*{name}.json'), labels
-            )
-            write_list(
-                args.root / f'sthv2_{subset}_list_videos.txt',
-                *match_videos(wanted, videos),
-                args.delimiter,
-            )
-    except ValueError as error:
-        fail(error)
+    annotations = args.root / 'annotations'
+    labels = read_json(find_file(annotations, '*labels.json'))
+    videos = index_videos(args.root / 'videos')
+    for subset, name in (('train', 'train'), ('val', 'validation')):
+        wanted = read_entries(
+            find_file(annotations, f'*{name}.json'), labels
+        )
+        write_list(
+            args.root / f'sthv2_{subset}_list_videos.txt',
+            *match_videos(wanted, videos),
+            args.delimiter,
+        )
 
 
 def read_entries(path: Path, labels: Dict[str, str]) -> List[Entry]:
@@ -64,7 +63,7 @@ def read_entries(path: Path, labels: Dict[str, str]) -> List[Entry]:
 
 def read_json(path: Path):
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding='utf-8'))
     except json.JSONDecodeError as error:
         raise ValueError(f'{path} is not JSON: {error}') from error
 

@@ -14,7 +14,6 @@ Example:
 import argparse
 import os
 import os.path as osp
-import sys
 from typing import Tuple
 
 import torch
@@ -210,10 +209,10 @@ def _classes(head: dict) -> str:
 
 def main() -> None:
     args = parse_args()
-    try:
+    from mmvideomamba.cli import one_line_errors
+
+    with one_line_errors():
         convert(args)
-    except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

@@ -12,7 +12,6 @@ Example:
 import argparse
 import hashlib
 import os.path as osp
-import sys
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,10 +60,10 @@ def publish(checkpoint: str, out: str) -> str:
 
 def main() -> None:
     args = parse_args()
-    try:
+    from mmvideomamba.cli import one_line_errors
+
+    with one_line_errors():
         print(publish(args.checkpoint, args.out))
-    except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

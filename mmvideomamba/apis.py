@@ -1,0 +1,236 @@
+"""What tools, notebooks and web pages share: a model, a clip, an answer.
+
+model = init_model('CONFIG.py', 'CHECKPOINT.pth')
+name, score = recognize(model, 'clip.mp4')[0]
+
+clip = read_clip(model, 'clip.mp4')
+feature = find_backbone(model)(clip.inputs)
+"""
+
+import copy
+from typing import (
+    Any,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
+
+import numpy as np
+import torch
+from mmaction.apis import init_recognizer
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from .datasets.pipelines import find_dataset, split_at_decoding
+from .models import VideoMamba
+from .registry import MODELS
+from .video import naming_errors
+from .visualization.predictions import ClassScore, top_scores
+
+
+class Clip(NamedTuple):
+    """One view of a video, as a model sees it.
+
+    Attributes:
+        inputs (Tensor): (1, C, T, H, W) float, normalised, on the model's
+            device.
+        frames (np.ndarray): (T, H, W, 3) uint8 RGB, the same pictures.
+    """
+
+    inputs: Tensor
+    frames: np.ndarray
+
+
+def init_model(
+    config: Union[str, Config],
+    checkpoint: Optional[str] = None,
+    device: Optional[str] = None,
+    cfg_options: Optional[Dict[str, Any]] = None,
+) -> nn.Module:
+    """Build a recognizer and load its weights.
+
+    `mmaction.apis.init_recognizer` with a device that is there, settings that
+    replace those of the config, and no download of an `init_cfg`.
+
+    Args:
+        config (str | Config): A config of any mmaction2 recognizer, or the
+            path of one. It stays as it is.
+        checkpoint (str, optional): A file or URL. None: random weights.
+        device (str, optional): Such as 'cuda:0'. None: a GPU if there is
+            one.
+        cfg_options (dict, optional): Settings such as
+            {'model.test_cfg.max_testing_views': 4}.
+
+    Returns:
+        nn.Module: In evaluation mode, its config in `cfg`.
+
+    Raises:
+        OSError: The config or the checkpoint cannot be read.
+        ValueError: The device cannot be used, the config has a type that
+            nobody registered, or the checkpoint does not fit.
+    """
+    device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(f'{device}: {error}') from error
+
+    if isinstance(config, str):
+        config = Config.fromfile(config)
+    config = copy.deepcopy(config)
+    config.merge_from_dict(cfg_options or {})
+    # The checkpoint brings the weights; nothing else is to be loaded.
+    config.model.get('backbone', {}).pop('init_cfg', None)
+    try:
+        return init_recognizer(config, checkpoint, device=device)
+    except KeyError as error:
+        # The registry's message; str() of a KeyError puts it in quotes.
+        raise ValueError(error.args[0]) from error
+
+
+def find_backbone(model: nn.Module) -> VideoMamba:
+    """The VideoMamba in a model.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for module in model.modules():
+        if isinstance(module, VideoMamba):
+            return module
+    raise ValueError(
+        f'expected a model with a VideoMamba backbone, got {type(model)}'
+    )
+
+
+def read_clip(
+    model: Union[nn.Module, Config], video: str, view: int = 0
+) -> Clip:
+    """Read a view of a video as the test pipeline of a model makes it.
+
+    Args:
+        model (nn.Module | Config): A model of `init_model`, or its config;
+            a config alone gives a clip on the CPU.
+        video (str): A video file.
+        view (int): Which of the pipeline's views, clip after clip; negative
+            numbers count from the last.
+
+    Raises:
+        ValueError: The video cannot be read, the pipeline has no such view
+            or makes no clips, or the config has no test set.
+    """
+    if isinstance(model, Config):
+        config = model
+        init_default_scope(config.get('default_scope', 'mmaction'))
+        preprocessor = MODELS.build(config.model.data_preprocessor)
+    else:
+        config, preprocessor = model.cfg, model.data_preprocessor
+    data = _read_views(config, video)
+    views = data['inputs']
+    if views.ndim != 5:
+        raise ValueError(
+            'expected a pipeline of clips, (views, C, T, H, W), got inputs '
+            f'of shape {tuple(views.shape)}'
+        )
+    if not -len(views) <= view < len(views):
+        raise ValueError(
+            f'the test pipeline makes {len(views)} views, there is no view '
+            f'{view}'
+        )
+    data['inputs'] = views[view][None]
+    frames = data['inputs'][0].permute(1, 2, 3, 0).numpy()
+    data = preprocessor(pseudo_collate([data]), training=False)
+    return Clip(data['inputs'][:, 0], np.ascontiguousarray(frames))
+
+
+def recognize(
+    model: nn.Module, video: str, classes: Optional[Sequence[str]] = None
+) -> List[ClassScore]:
+    """Recognise the action in a video, from all views of the test pipeline.
+
+    Args:
+        model (nn.Module): A model of `init_model`.
+        video (str): A video file.
+        classes (Sequence[str], optional): Names of the classes. None: those
+            that the config names for its test set, or numbers.
+
+    Returns:
+        list[ClassScore]: Name and score of every class, the best first;
+        probabilities if the head has `average_clips='prob'`.
+
+    Raises:
+        ValueError: The video cannot be read, the names are not as many as
+            the classes, or the config has no test set.
+    """
+    data = _read_views(model.cfg, video)
+    with torch.no_grad():
+        sample = model.test_step(pseudo_collate([data]))[0]
+    scores = sample.pred_score.tolist()
+    if classes is None:
+        metainfo = find_dataset(model.cfg, 'test_dataloader').get('metainfo')
+        classes = (metainfo or {}).get('classes')
+    elif len(classes) != len(scores):
+        raise ValueError(
+            f'expected a name for each of the {len(scores)} classes of the '
+            f'model, got {len(classes)} names'
+        )
+    return top_scores(scores, classes, k=None)
+
+
+def input_shape(config: Config) -> Tuple[int, ...]:
+    """The shape of a validation sample of one view, batch axis included.
+
+    Runs the validation pipeline on a blank video, without any file.
+
+    Args:
+        config (Config): A config of a video recognizer.
+
+    Returns:
+        tuple[int, ...]: (1, 1, C, T, H, W) where the pipeline makes clips.
+
+    Raises:
+        ValueError: The config has no pipeline that makes clips of a video.
+    """
+    init_default_scope(config.get('default_scope', 'mmaction'))
+    # Configs that can only be tested have no validation.
+    has_val = config.get('val_dataloader')
+    loader = 'val_dataloader' if has_val else 'test_dataloader'
+    pipeline = find_dataset(config, loader).pipeline
+    before, _, after = split_at_decoding(pipeline)
+    # Nothing is opened either.
+    before = [step for step in before if not step['type'].endswith('Init')]
+    try:
+        inputs = Compose([*before, _blank_frames, *after])(
+            dict(total_frames=300, start_index=0, modality='RGB', label=0)
+        )['inputs']
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'the validation pipeline does not run on a blank video: {error!r}'
+        ) from error
+    if inputs.ndim == 5:
+        inputs = inputs[:1]  # (views, C, T, H, W)
+    return (1, *inputs.shape)
+
+
+def _read_views(config: Config, video: str) -> Dict[str, Any]:
+    """What the test pipeline makes of a video; its views in `inputs`."""
+    init_default_scope(config.get('default_scope', 'mmaction'))
+    pipeline = Compose(find_dataset(config, 'test_dataloader').pipeline)
+    with naming_errors(video):
+        return pipeline(
+            dict(filename=video, label=-1, start_index=0, modality='RGB')
+        )
+
+
+def _blank_frames(results: dict) -> dict:
+    """Stands for the step that decodes."""
+    size = (256, 340)
+    count = np.size(results['frame_inds'])
+    results['imgs'] = [np.zeros((*size, 3), np.uint8)] * count
+    results['original_shape'] = results['img_shape'] = size
+    return results

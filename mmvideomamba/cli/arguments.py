@@ -1,0 +1,129 @@
+"""Arguments that several tools take."""
+
+import argparse
+import os.path as osp
+
+from mmengine.config import Config, DictAction
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """A parser whose --help shows the docstring of a tool as it is."""
+    return argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def existing_file(path: str) -> str:
+    """The type of an argument that names a file."""
+    if not osp.isfile(path):
+        raise argparse.ArgumentTypeError(f'no such file: {path}')
+    return path
+
+
+def file_or_url(path: str) -> str:
+    """The type of an argument that names a file or an address."""
+    return path if '://' in path else existing_file(path)
+
+
+def positive_int(text: str) -> int:
+    """The type of an argument that counts something."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(
+            f'expected a whole number of at least 1, got {text!r}'
+        )
+    return value
+
+
+def add_cfg_options(
+    parser: argparse.ArgumentParser, example: str = 'model.backbone.arch=tiny'
+) -> None:
+    """Add --cfg-options; None where it is not given."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config, for example '
+        f'{example}',
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `mmvideomamba.apis.init_model` takes."""
+    parser.add_argument(
+        'config', type=existing_file, help='config of the model'
+    )
+    parser.add_argument(
+        'checkpoint', type=file_or_url, help='its weights, a file or a URL'
+    )
+    parser.add_argument(
+        '--device', help='for example cuda:0; by default a GPU if there is one'
+    )
+    add_cfg_options(parser)
+
+
+def add_video(parser: argparse.ArgumentParser) -> None:
+    """Add what `mmvideomamba.apis.read_clip` takes."""
+    parser.add_argument('video', type=existing_file, help='the video file')
+    parser.add_argument(
+        '--view',
+        type=int,
+        default=0,
+        help='view of the test pipeline, counted from 0 (default: 0)',
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --out of a tool that writes several files of one name."""
+    parser.add_argument(
+        '--out',
+        default=default,
+        help='path of the results without suffix (default: %(default)s)',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add what every run of mmengine's runner takes.
+
+    Args:
+        parser (ArgumentParser): Of train.py or test.py.
+        example (str): A setting for --cfg-options.
+    """
+    parser.add_argument('config', type=existing_file, help='config file')
+    parser.add_argument(
+        '--work-dir',
+        help='folder of what the run writes, by default '
+        'work_dirs/NAME_OF_CONFIG',
+    )
+    add_cfg_options(parser, example)
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what has started the processes of a distributed run',
+    )
+    # torch.distributed.launch passes it; the runner reads LOCAL_RANK.
+    parser.add_argument(
+        '--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS
+    )
+
+
+def read_run_config(args: argparse.Namespace) -> Config:
+    """Read the config that `add_run_arguments` asks for.
+
+    --cfg-options replaces its settings, --work-dir both.
+    """
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        name = osp.splitext(osp.basename(args.config))[0]
+        cfg.work_dir = osp.join('work_dirs', name)
+    return cfg

@@ -1,0 +1,143 @@
+"""List files, as mmaction2 reads them: one video and its label a line.
+
+    brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi 0
+
+They are text in UTF-8. Labels count from 0; videos of several classes have
+several, and those of a list to predict none.
+"""
+
+import os
+from typing import Iterable, List, NamedTuple, Optional, Tuple
+
+from ..files import write_text
+
+
+class Annotation(NamedTuple):
+    """One line of a list file.
+
+    Attributes:
+        video (str): Path of the video within the folder of the data set.
+        labels (tuple[int, ...]): Its classes.
+    """
+
+    video: str
+    labels: Tuple[int, ...]
+
+
+def read_annotations(
+    path: str,
+    delimiter: str = ' ',
+    multi_class: bool = False,
+    needs_labels: bool = True,
+) -> List[Annotation]:
+    """Read a list file.
+
+    Args:
+        path (str): The file.
+        delimiter (str): What stands between video and label.
+        multi_class (bool): Whether a video may have several labels.
+        needs_labels (bool): Whether a video without any is an error.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is empty or not UTF-8, or a line does not parse.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f'no list file {path}. A list file names one video and its label '
+            'a line; docs/data.md says how to make one'
+        )
+    annotations = []
+    for number, line in enumerate(_read_lines(path), 1):
+        video, *labels = line.strip().split(delimiter)
+        if len(labels) == 1:
+            number_fits = True
+        else:
+            number_fits = multi_class if labels else not needs_labels
+        if not (video and number_fits and all(map(str.isdecimal, labels))):
+            raise ValueError(
+                f'{path}, line {number}: expected '
+                f"'VIDEO{delimiter}LABEL', got {line!r}. If names hold "
+                'spaces, use another delimiter in the list and give it to '
+                'the dataset as delimiter'
+            )
+        annotations.append(Annotation(video, tuple(map(int, labels))))
+    if not annotations:
+        raise ValueError(f'the list file {path} is empty')
+    return annotations
+
+
+def write_annotations(
+    path: str, annotations: Iterable[Annotation], delimiter: str = ' '
+) -> None:
+    """Write a list file; it appears under its name when it is complete.
+
+    Raises:
+        ValueError: The name of a video holds the delimiter.
+    """
+    lines = []
+    for video, labels in annotations:
+        if delimiter in video:
+            raise ValueError(
+                f'the file name {video!r} holds the delimiter {delimiter!r}; '
+                "give another one, such as --delimiter ';', and set "
+                'delimiter of the datasets in the config to the same'
+            )
+        lines.append(delimiter.join([video, *map(str, labels)]) + '\n')
+    write_text(path, ''.join(lines))
+
+
+def check_labels(
+    annotations: Iterable[Annotation],
+    num_classes: int,
+    path: Optional[str],
+    setting: str = 'num_classes',
+) -> None:
+    """Refuse a label that there is no class for.
+
+    Args:
+        annotations (Iterable[Annotation]): What a data set holds.
+        num_classes (int): Number of the classes.
+        path (str, optional): The list file, for the message.
+        setting (str): What sets `num_classes`, for the message.
+
+    Raises:
+        ValueError: A label is `num_classes` or more.
+    """
+    for video, labels in annotations:
+        label = max(labels, default=-1)
+        if label >= num_classes:
+            raise ValueError(
+                f'{path} has label {label} for {video}, but {setting}='
+                f'{num_classes} allows 0 to {num_classes - 1}. Correct the '
+                f'list, or set {setting}'
+            )
+
+
+def read_class_names(
+    path: str, num_classes: Optional[int] = None
+) -> List[str]:
+    """Read the names of the classes from a file, one a line.
+
+    Args:
+        path (str): The file.
+        num_classes (int, optional): How many the model has.
+
+    Raises:
+        ValueError: The file is not UTF-8, or has another number of names.
+    """
+    names = '\n'.join(_read_lines(path)).rstrip().split('\n')
+    if num_classes not in (None, len(names)):
+        raise ValueError(
+            f'{path} has {len(names)} names, the model {num_classes} classes'
+        )
+    return names
+
+
+def _read_lines(path: str) -> List[str]:
+    """The lines of a text file, without their ends."""
+    with open(path, encoding='utf-8') as file:
+        try:
+            return [line.rstrip('\n') for line in file]
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{path}: expected UTF-8, {error}') from error
