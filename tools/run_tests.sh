@@ -7,8 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 setup_env requirements/run.txt requirements/tests.txt
 
 step 'Style'
-ruff check .
-ruff format --check .
+bash tools/check_style.sh
 
 if [ $# -eq 0 ] && [ "$(uname)" = Linux ] && command -v "${CXX:-g++}" >/dev/null
 then
