@@ -14,9 +14,10 @@ import os
 import sys
 import types
 import warnings
-from typing import Optional
+from typing import Any, Callable, Optional
 
 import torch
+from torch import nn
 
 MMCV_INSTALL = 'pip install "mmcv-lite>=2.0.0,<2.2.0"'
 
@@ -86,7 +87,7 @@ def stub_drn_localizer() -> None:
         return
     # Asked without importing mmaction.models, which fails if drn does.
     spec = importlib.util.find_spec('mmaction')
-    if spec is None:
+    if spec is None or spec.submodule_search_locations is None:
         raise ImportError(
             'mmvideomamba needs mmaction2. Run: pip install mmaction2==1.2.0'
         )
@@ -97,7 +98,7 @@ def stub_drn_localizer() -> None:
         return
 
     class DRN:
-        def __init__(self, *args, **kwargs) -> None:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
             raise ImportError(
                 'the DRN localizer is not part of this mmaction2 '
                 'installation; it needs mmaction2 from source and torchvision'
@@ -106,7 +107,7 @@ def stub_drn_localizer() -> None:
     package = types.ModuleType('mmaction.models.localizers.drn')
     package.__path__ = []
     module = types.ModuleType(name)
-    module.DRN = DRN
+    vars(module)['DRN'] = DRN
     sys.modules[package.__name__] = package
     sys.modules[name] = module
 
@@ -177,14 +178,16 @@ def allow_runner_checkpoints() -> None:
     import numpy as np
     from mmengine.logging import HistoryBuffer
 
-    def getattr_of_history_buffer(owner, name):
+    def getattr_of_history_buffer(owner: type, name: str) -> Any:
         if owner is not HistoryBuffer or name.startswith('_'):
             raise ValueError(
                 f'refused getattr({owner!r}, {name!r}) in a checkpoint'
             )
         return getattr(owner, name)
 
-    multiarray = np.core.multiarray if _numpy_1() else np._core.multiarray
+    multiarray = importlib.import_module(
+        f'numpy.{"core" if _numpy_1() else "_core"}.multiarray'
+    )
     torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
@@ -213,7 +216,7 @@ def read_checkpoints_safely() -> None:
     """
     from mmengine.runner import CheckpointLoader
 
-    def load_from_checked_file(filename, map_location=None):
+    def load_from_checked_file(filename: str, map_location: Any = None) -> Any:
         from .checkpoints import read_for_runner  # needs the repaired host
 
         return read_for_runner(filename, map_location)
@@ -240,11 +243,13 @@ def let_ddp_run_without_cuda() -> None:
         return
     wrap_model = Runner.wrap_model
 
-    def init_gloo(backend, **kwargs) -> None:
+    def init_gloo(backend: str, **kwargs: Any) -> None:
         kwargs.pop('init_backend', None)
         torch.distributed.init_process_group('gloo', **kwargs)
 
-    def wrap_model_on_cpu(self, model_wrapper_cfg, model):
+    def wrap_model_on_cpu(
+        self: Runner, model_wrapper_cfg: Optional[dict], model: nn.Module
+    ) -> nn.Module:
         if self.distributed:
             model_wrapper_cfg = dict(
                 dict(
@@ -259,18 +264,18 @@ def let_ddp_run_without_cuda() -> None:
             )
         return wrap_model(self, model_wrapper_cfg, model)
 
-    wrap_model_on_cpu.without_cuda = True
+    vars(wrap_model_on_cpu)['without_cuda'] = True
     utils._init_dist_pytorch = init_gloo
     Runner.wrap_model = wrap_model_on_cpu
 
 
-def _called(path: str, function):
+def _called(path: str, function: Callable) -> Callable:
     """`function` under the name that pickles know it by.
 
     torch before 2.6 does not take (function, path) for that.
     """
 
-    def call(*args):
+    def call(*args: Any) -> Any:
         return function(*args)
 
     call.__module__, call.__name__ = path.rsplit('.', 1)

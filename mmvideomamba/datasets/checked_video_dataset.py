@@ -38,14 +38,14 @@ class CheckedVideoDataset(VideoDataset):
         folder = self.data_prefix['video'] or ''
         data_list = []
         for video, labels in annotations:
-            if self.multi_class:
-                label = list(labels)
-            else:
-                label = labels[0] if labels else -1
+            label = labels[0] if labels else -1
             data_list.append(
-                dict(filename=osp.join(folder, video), label=label)
+                dict(
+                    filename=osp.join(folder, video),
+                    label=list(labels) if self.multi_class else label,
+                )
             )
-        self._check_videos([data['filename'] for data in data_list])
+        self._check_videos([str(data['filename']) for data in data_list])
         return data_list
 
     def _check_videos(self, paths: List[str]) -> None:

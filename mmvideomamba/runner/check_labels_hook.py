@@ -1,7 +1,11 @@
 """Labels that the head has no class for, found before the first iteration."""
 
+from typing import Iterator
+
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 from ..datasets.annotations import Annotation, check_labels
 from ..datasets.pipelines import leaf_datasets
@@ -16,7 +20,7 @@ class CheckLabelsHook(Hook):
         ValueError: A label the head cannot predict.
     """
 
-    def before_run(self, runner) -> None:
+    def before_run(self, runner: Runner) -> None:
         """Check the data sets of the loops that are going to run."""
         model = runner.model
         if is_model_wrapper(model):
@@ -32,10 +36,10 @@ class CheckLabelsHook(Hook):
             runner._test_loop,
         ):
             # Loops that do not run stay None or configs.
-            dataloader = getattr(loop, 'dataloader', None)
-            if not hasattr(dataloader, 'dataset'):
+            loader = getattr(loop, 'dataloader', None)
+            if loader is None or isinstance(loader, dict):
                 continue
-            for dataset in leaf_datasets(dataloader.dataset):
+            for dataset in leaf_datasets(loader.dataset):
                 # Several labels are one vector of the data set's own length.
                 if not getattr(dataset, 'multi_class', False):
                     check_labels(
@@ -46,7 +50,7 @@ class CheckLabelsHook(Hook):
                     )
 
 
-def _annotations(dataset):
+def _annotations(dataset: BaseDataset) -> Iterator[Annotation]:
     for index in range(len(dataset)):
         data = dataset.get_data_info(index)
         video = data.get('filename', f'sample {index}')

@@ -1,10 +1,12 @@
 """bfloat16 training on any device."""
 
 from contextlib import contextmanager
+from typing import Iterator
 
 import torch
 from mmengine.optim import OptimWrapper
 from mmengine.runner.amp import autocast
+from torch import nn
 
 from ..registry import OPTIM_WRAPPERS
 
@@ -22,7 +24,7 @@ class BF16OptimWrapper(OptimWrapper):
     """
 
     @contextmanager
-    def optim_context(self, model):
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Autocast the forward pass of `model`."""
         if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(
             including_emulation=False

@@ -4,8 +4,11 @@ import os.path as osp
 from typing import Optional, Sequence
 
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.runner import Runner
+from torch import Tensor
 
 from ..registry import HOOKS
 from ..video import write_video
@@ -60,7 +63,7 @@ class PredictionVideoHook(Hook):
 
     def after_test_iter(
         self,
-        runner,
+        runner: Runner,
         batch_idx: int,
         data_batch: dict,
         outputs: Sequence,
@@ -81,7 +84,14 @@ class PredictionVideoHook(Hook):
             if number % self.interval == 0:
                 self._write(number, clip, sample, classes)
 
-    def _write(self, number: int, clip, sample, classes) -> None:
+    def _write(
+        self,
+        number: int,
+        clip: Tensor,
+        sample: ActionDataSample,
+        classes: Optional[Sequence[str]],
+    ) -> None:
+        assert self.out_dir is not None  # as __init__ has checked
         # (views, C, T, H, W) -> (T, H, W, C)
         frames = clip[0].permute(1, 2, 3, 0).to(torch.uint8).cpu().numpy()
         scores = top_scores(sample.pred_score.tolist(), classes)
