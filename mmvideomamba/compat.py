@@ -15,6 +15,8 @@ from typing import Optional
 
 import torch
 
+from .checkpoints import load_from_checked_file
+
 MMCV_INSTALL = 'pip install "mmcv-lite>=2.0.0,<2.2.0"'
 
 
@@ -198,11 +200,6 @@ def read_checkpoints_safely() -> None:
     and every file so under torch before 2.6: opening one runs what is in it.
     """
     from mmengine.runner import CheckpointLoader
-
-    def load_from_checked_file(filename, map_location=None):
-        from .checkpoints import read_for_runner  # needs the repaired host
-
-        return read_for_runner(filename, map_location)
 
     CheckpointLoader.register_scheme(
         ('', 'http://', 'https://'), load_from_checked_file, force=True

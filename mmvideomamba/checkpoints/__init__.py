@@ -13,9 +13,9 @@ from .fitting import fit_backbone, head_left_out, make_report
 from .loading import (
     fit_loaded_backbone,
     load_backbone,
+    load_from_checked_file,
     load_head,
     own_pretrained,
-    read_for_runner,
     require_head_fits,
 )
 from .reading import read_checkpoint
@@ -30,11 +30,11 @@ __all__ = [
     'head_left_out',
     'identify',
     'load_backbone',
+    'load_from_checked_file',
     'load_head',
     'make_report',
     'own_pretrained',
     'read_checkpoint',
-    'read_for_runner',
     'require_head_fits',
     'write_new',
 ]

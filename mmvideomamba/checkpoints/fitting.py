@@ -58,7 +58,7 @@ def fit_backbone(
     expected = model.state_dict()
     _require_size(weights, tensors, expected)
     rows: List[Row] = []
-    tensors = _fit_positions(weights, tensors, model, rows)
+    tensors = _fit_positions(weights, tensors, model, expected, rows)
     _fit_class_token(weights, tensors, model, rows)
     _fit_tokenizer(tensors, expected, inflate, rows)
     _fit_merge(weights, tensors, model, rows)
@@ -108,9 +108,12 @@ def _by_layers(rows: List[Row]) -> List[Row]:
 
 
 def _fit_positions(
-    weights: Weights, tensors: dict, model, rows: List[Row]
+    weights: Weights,
+    tensors: dict,
+    model,
+    expected: dict,
+    rows: List[Row],
 ) -> dict:
-    expected = model.state_dict()
     try:
         source = take_positions(tensors, model.grid, 'cls_token' in tensors)
     except ValueError as error:
@@ -129,7 +132,7 @@ def _fit_positions(
                 )
             )
         return tensors
-    fitted, how, faithful = fit_positions(source, model)
+    fitted, how, faithful = fit_positions(source, model, expected)
     status = 'adapted' if fitted else 'left out'
     if FAMILIES[weights.family].cls_token_position == 'middle' and fitted:
         how = f"class token's row from the middle to the front; {how}"

@@ -171,8 +171,13 @@ def require_head_fits(head: nn.Module, state_dict: dict, prefix: str) -> None:
         )
 
 
-def read_for_runner(filename: str, map_location: MapLocation = None) -> Any:
-    """Read a checkpoint for mmengine; also of other models than ours.
+def load_from_checked_file(
+    filename: str, map_location: MapLocation = None
+) -> Any:
+    """Read a checkpoint for mmengine, of any model.
+
+    mmengine's log says 'Loads checkpoint by checked_file backend': the name
+    of this function from its eleventh letter on.
 
     Raises:
         FileNotFoundError, ConnectionError, ValueError: See

@@ -11,14 +11,13 @@ from typing import Dict, NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor
 
-from ..models.position import (
-    FactorizedPosition,
-    LearnablePosition,
+from ..positions import (
+    Grid,
+    add_space_and_time,
     inflate_image_positions,
     resize_positions,
+    split_space_and_time,
 )
-
-Grid = Tuple[int, int, int]
 
 
 class Positions(NamedTuple):
@@ -85,28 +84,31 @@ def take_positions(
 
 
 def fit_positions(
-    source: Positions, model
+    source: Positions, model, expected: Dict[str, Tensor]
 ) -> Tuple[Dict[str, Tensor], str, bool]:
     """Make the `pos_embed.*` of `model` from those of a checkpoint.
 
     Args:
         source (Positions): The checkpoint's.
-        model (VideoMamba): Gives the kind of its positions, its grid and its
-            `pos_embed_init`.
+        model (VideoMamba): Gives its grid and its `pos_embed_init`.
+        expected (dict): The model's state dict, which shows the kind of its
+            positions.
 
     Returns:
         tuple: The tensors, nothing where the model has no use for positions;
         how they were made, in words; and whether a model of the checkpoint's
         grid would compute the same with them.
     """
-    target, grid, how = model.pos_embed, model.grid, []
-    if not isinstance(target, (LearnablePosition, FactorizedPosition)):
-        kind = 'no positions' if target is None else 'fixed positions'
+    grid, how = model.grid, []
+    factorized = 'pos_embed.spatial' in expected
+    first_name = 'pos_embed.spatial' if factorized else 'pos_embed.table'
+    if first_name not in expected:
+        fixed = model.pos_embed is not None
+        kind = 'fixed positions' if fixed else 'no positions'
         return {}, f'the model has {kind}', False
     if source.of_image and model.pos_embed_init == 'random':
         return {}, "pos_embed_init='random'", False
 
-    factorized = isinstance(target, FactorizedPosition)
     faithful = True
     spatial, temporal, table = source.spatial, source.temporal, source.table
     old_t, *old_space = source.grid
@@ -134,32 +136,23 @@ def fit_positions(
     if factorized and table is not None:
         how.append('nearest sum of a spatial and a temporal part')
         faithful = False
-        spatial, temporal = _nearest_sum(table, new_t)
+        spatial, temporal = split_space_and_time(table, new_t)
     elif table is None and not factorized:
         how.append('spatial + temporal part')
-        table = (spatial[:, None] + temporal[:, :, None]).flatten(1, 2)
+        table = add_space_and_time(spatial, temporal)
 
     first = spatial if factorized else table
-    if target.num_extra:
-        own = target.spatial if factorized else target.table
+    if model.cls_token_position is not None:
+        own = expected[first_name]
         cls_row = own[:, :1] if source.cls_row is None else source.cls_row
         first = torch.cat([cls_row.to(first), first], dim=1)
-    tensors = {'pos_embed.table_grid': torch.tensor(grid)}
+    tensors = {
+        'pos_embed.table_grid': torch.tensor(grid),
+        first_name: first,
+    }
     if factorized:
-        tensors.update(
-            {'pos_embed.spatial': first, 'pos_embed.temporal': temporal}
-        )
-    else:
-        tensors['pos_embed.table'] = first
+        tensors['pos_embed.temporal'] = temporal
     return tensors, '; '.join(how), faithful
-
-
-def _nearest_sum(table: Tensor, times: int) -> Tuple[Tensor, Tensor]:
-    """Least-squares spatial (1, S, C) and temporal (1, T, C) parts."""
-    patches = table.unflatten(1, (times, -1))
-    spatial = patches.mean(dim=1)
-    temporal = (patches - spatial[:, None]).mean(dim=2)
-    return spatial, temporal
 
 
 def _side_lengths(places: int, model_grid: Grid) -> Tuple[int, int]:

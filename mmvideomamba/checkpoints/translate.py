@@ -11,6 +11,7 @@ from typing import Dict, Tuple
 import torch
 from torch import Tensor
 
+from ..positions import cls_row_to_front
 from .families import FAMILIES, Weights
 
 TOP = {
@@ -79,17 +80,8 @@ def translate(weights: Weights) -> Dict[str, Tensor]:
             stacked = stacked.squeeze(2)  # (K, D, 1, W) of a Conv1d
         ours[name] = stacked
     if 'pos_embed.spatial' in ours:
-        ours['pos_embed.spatial'] = _class_token_first(
+        ours['pos_embed.spatial'] = cls_row_to_front(
             ours['pos_embed.spatial'],
             FAMILIES[weights.family].cls_token_position,
         )
     return ours
-
-
-def _class_token_first(table: Tensor, place: str) -> Tensor:
-    if place == 'head':
-        return table
-    row = (table.shape[1] - 1) // 2
-    return torch.cat(
-        [table[:, row : row + 1], table[:, :row], table[:, row + 1 :]], dim=1
-    )

@@ -12,15 +12,14 @@ rearranges a (T, H, W) array of token numbers.
 """
 
 from abc import ABC, abstractmethod
-from typing import Optional, Sequence, Tuple, Union
+from typing import Optional, Sequence, Union
 
 import torch
 from torch import Tensor
 
 from ..checks import require_choice
+from ..positions import Grid
 from ..registry import SCAN_ORDERS
-
-Grid = Tuple[int, int, int]
 
 
 class ScanOrder(ABC):

@@ -5,7 +5,7 @@ from typing import Tuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .scan_orders import Grid
+from ..positions import Grid
 
 
 class TubeletProjection(nn.Conv3d):

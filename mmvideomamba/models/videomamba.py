@@ -18,10 +18,11 @@ from torch.utils.checkpoint import checkpoint
 from ..checkpoints import fit_loaded_backbone, load_backbone, own_pretrained
 from ..checks import require_choice
 from ..ops import BACKENDS
+from ..positions import POS_EMBED_INITS, Grid
 from ..registry import MODELS
 from .mixer import SpatioTemporalSSM
-from .position import POS_EMBED_INITS, build_position_embedding
-from .scan_orders import Grid, build_scan_order, sequence_orders
+from .position_embedding import build_position_embedding
+from .scan_orders import build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 
 ARCHS = {

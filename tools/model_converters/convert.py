@@ -138,6 +138,7 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
         video_features,
     )
     from mmvideomamba.models import VideoMamba
+    from mmvideomamba.positions import cls_row_from_front
 
     family = FAMILIES[weights.family]
     mixer = backbone.layers[0].mixer
@@ -163,14 +164,9 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
     twin.load_state_dict(tensors)
 
     state = dict(weights.backbone)
-    spatial = tensors['pos_embed.spatial'][0]
-    row = (
-        (len(spatial) - 1) // 2 if family.cls_token_position == 'middle' else 0
+    state['pos_embed'] = cls_row_from_front(
+        tensors['pos_embed.spatial'], family.cls_token_position
     )
-    patches = spatial[1:]
-    state['pos_embed'] = torch.cat(
-        [patches[:row], spatial[:1], patches[row:]]
-    )[None]
     if video:
         state['temporal_pos_embedding'] = tensors['pos_embed.temporal']
         clip = torch.randn(3, 2, 4 * patch, 4 * patch)
