@@ -1,15 +1,16 @@
 """Public checkpoints -> our models: read safely, recognise, fit, load.
 
-reading     a file or URL -> what was saved, running nothing of it
-families    whose model it is, told by what can be seen
-translate   names and layouts of Vim and OpenGVLab -> ours
-positions   position embeddings for another kind or grid
-fitting     all of it for one model, with a report
-loading     init_cfg, load_from, --resume and the command line
+reading            a file or URL -> what was saved, running nothing of it
+checkpoint_family  whose model it is, told by what can be seen
+key_mapping        names and layouts of Vim and OpenGVLab -> ours
+position_fitting   position embeddings for another kind or grid
+backbone_fitting   all of it for one model, with a report
+loading            init_cfg, load_from, --resume and the command line
+upstream_forward   what the authors' models compute, to check against
 """
 
-from .families import FAMILIES, Weights, identify
-from .fitting import fit_backbone, head_left_out, make_report
+from .backbone_fitting import fit_backbone, head_left_out, make_report
+from .checkpoint_family import FAMILIES, Weights, identify
 from .loading import (
     fit_loaded_backbone,
     load_backbone,

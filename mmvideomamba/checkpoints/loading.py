@@ -16,8 +16,8 @@ from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
-from .families import below, find_state_dict, identify
-from .fitting import fit_backbone, head_left_out, make_report
+from .backbone_fitting import fit_backbone, head_left_out, make_report
+from .checkpoint_family import below, find_state_dict, identify
 from .reading import MapLocation, read_checkpoint
 
 

@@ -5,7 +5,10 @@ import torch
 from conftest import assert_within
 from small_checkpoints import make_state, save_flat, save_vim, save_wrapped
 
-from mmvideomamba.checkpoints.published import image_features, video_features
+from mmvideomamba.checkpoints.upstream_forward import (
+    image_features,
+    video_features,
+)
 from mmvideomamba.models import VideoMamba, VideoMambaHead
 
 TOLERANCE = 1e-5

@@ -111,7 +111,7 @@ def test_convert_writes_nothing_if_the_check_fails(
 ):
     source = save_flat(tmp_path / 'a.pth', make_state(32))
     monkeypatch.setattr(
-        'mmvideomamba.checkpoints.published.image_features',
+        'mmvideomamba.checkpoints.upstream_forward.image_features',
         lambda *_: torch.ones(32),
     )
     assert_refused(

@@ -133,7 +133,7 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
         was compared.
     """
     from mmvideomamba.checkpoints import FAMILIES, fit_backbone
-    from mmvideomamba.checkpoints.published import (
+    from mmvideomamba.checkpoints.upstream_forward import (
         image_features,
         video_features,
     )

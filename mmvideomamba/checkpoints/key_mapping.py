@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..positions import cls_row_to_front
-from .families import FAMILIES, Weights
+from .checkpoint_family import FAMILIES, Weights
 
 TOP = {
     'patch_embed.proj.weight': 'tokenizer.proj.weight',

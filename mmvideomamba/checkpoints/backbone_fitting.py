@@ -6,9 +6,9 @@ from typing import Dict, List, NamedTuple, Tuple
 from torch import Tensor
 
 from ..checks import require_choice
-from .families import FAMILIES, Weights
-from .positions import fit_positions, take_positions
-from .translate import translate
+from .checkpoint_family import FAMILIES, Weights
+from .key_mapping import translate
+from .position_fitting import fit_positions, take_positions
 
 INFLATIONS = ('average', 'centre')
 # How Vim and OpenGVLab walk their tokens, direction by direction.
