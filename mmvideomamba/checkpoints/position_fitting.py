@@ -1,8 +1,8 @@
 """Position embeddings of a checkpoint -> those of a model.
 
-The checkpoint's are a table of all tokens, a spatial and a temporal one, or
-those of an image; the model's are of either of the first two kinds, for its
-own grid. An image's become a video's as `pos_embed_init` says.
+A checkpoint has one table for all tokens, a spatial and a temporal table, or
+the table of an image model. A model has either of the first two, for its own
+token grid. Those of an image model are inflated as `pos_embed_init` says.
 """
 
 import math
@@ -21,7 +21,7 @@ from ..positions import (
 
 
 class Positions(NamedTuple):
-    """Positions as a checkpoint has them; T = 1 for those of an image."""
+    """Positions as a checkpoint has them; T = 1 for an image model."""
 
     grid: Grid
     cls_row: Optional[Tensor]  # (1, 1, C)
@@ -47,7 +47,7 @@ def take_positions(
     """Take the `pos_embed.*` out of `tensors`.
 
     Args:
-        tensors (dict): As `translate` returns them; loses its positions.
+        tensors (dict): As `map_keys` returns them; loses its positions.
         model_grid (tuple[int, int, int]): (T, H, W) of the model.
         has_cls (bool): Whether the first row is the class token's.
 
@@ -76,7 +76,7 @@ def take_positions(
     if patches.shape[1] != math.prod(grid if table is not None else grid[1:]):
         raise ValueError(
             f'the checkpoint has positions for {patches.shape[1]} patches, '
-            f'but says they are for {_grid(grid)}'
+            f'but records the grid {_grid(grid)}'
         )
     if table is not None:
         return Positions(grid, cls_row, table=patches)
@@ -95,9 +95,9 @@ def fit_positions(
             positions.
 
     Returns:
-        tuple: The tensors, nothing where the model has no use for positions;
-        how they were made, in words; and whether a model of the checkpoint's
-        grid would compute the same with them.
+        tuple: The tensors, none if the model does not use them; how they
+        were made, in words; and whether a model of the checkpoint's grid
+        would compute the same with them.
     """
     grid, how = model.grid, []
     factorized = 'pos_embed.spatial' in expected
@@ -107,16 +107,18 @@ def fit_positions(
         kind = 'fixed positions' if fixed else 'no positions'
         return {}, f'the model has {kind}', False
     if source.of_image and model.pos_embed_init == 'random':
-        return {}, "pos_embed_init='random'", False
+        return {}, "not used, as pos_embed_init='random' says", False
 
     faithful = True
     spatial, temporal, table = source.spatial, source.temporal, source.table
     old_t, *old_space = source.grid
     new_t, *new_space = grid
     if old_space != new_space:
-        how.append(f'resized {_grid(old_space)} -> {_grid(new_space)}')
+        how.append(
+            f'resized in space {_grid(old_space)} -> {_grid(new_space)}'
+        )
     if not source.of_image and old_t != new_t:
-        how.append(f'times resized {old_t} -> {new_t}')
+        how.append(f'resized in time {old_t} -> {new_t}')
 
     if table is not None:
         table = resize_positions(table, source.grid, grid)
@@ -125,7 +127,7 @@ def fit_positions(
     if temporal is not None:
         temporal = resize_positions(temporal, (old_t, 1, 1), (new_t, 1, 1))
     elif table is None and factorized and model.pos_embed_init == 'expand':
-        how.append(f"'expand' to {new_t} times: the temporal part is zero")
+        how.append(f"'expand' to {new_t} times, so the temporal part is zero")
         faithful = new_t == 1
         temporal = spatial.new_zeros(1, new_t, spatial.shape[2])
     elif table is None:
@@ -155,22 +157,22 @@ def fit_positions(
     return tensors, '; '.join(how), faithful
 
 
-def _side_lengths(places: int, model_grid: Grid) -> Tuple[int, int]:
-    """(H, W) of a spatial table that does not say."""
-    if places == model_grid[1] * model_grid[2]:
+def _side_lengths(patches: int, model_grid: Grid) -> Tuple[int, int]:
+    """(H, W) of a spatial table that does not record them."""
+    if patches == model_grid[1] * model_grid[2]:
         return model_grid[1:]
-    side = math.isqrt(places)
-    if side * side != places:
+    side = math.isqrt(patches)
+    if side * side != patches:
         raise ValueError(
-            f'the checkpoint has positions for {places} places, which is no '
-            f'square and not the {_grid(model_grid[1:])} of the model; set '
-            'img_size to the size it was trained at'
+            f'the checkpoint has positions for {patches} patches of a frame, '
+            f'expected a square number or the {_grid(model_grid[1:])} of the '
+            'model; set img_size to the size it was trained at'
         )
     return side, side
 
 
 def _grid_of_table(rows: int, model_grid: Grid) -> Grid:
-    """(T, H, W) of a table that does not say: it must be the model's."""
+    """(T, H, W) of a table that does not record it: must be the model's."""
     if rows != math.prod(model_grid):
         raise ValueError(
             f'the checkpoint has positions for {rows} tokens and does not '

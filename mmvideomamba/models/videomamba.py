@@ -15,7 +15,11 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..checkpoints import fit_loaded_backbone, load_backbone, own_pretrained
+from ..checkpoints import (
+    fit_loaded_backbone,
+    intercept_pretrained,
+    load_backbone,
+)
 from ..checks import require_choice
 from ..ops import BACKENDS
 from ..positions import POS_EMBED_INITS, Grid
@@ -256,7 +260,7 @@ class VideoMamba(BaseModule):
 
     def init_weights(self) -> None:
         """Initialise as `init_cfg` says, from public checkpoints too."""
-        with own_pretrained(self, load_backbone):
+        with intercept_pretrained(self, load_backbone):
             super().init_weights()
 
     def _load_from_state_dict(self, state_dict, prefix, metadata, *args):

@@ -5,7 +5,7 @@ from typing import Optional, Sequence, Union
 from mmaction.models.heads import BaseHead
 from torch import Tensor, nn
 
-from ..checkpoints import load_head, own_pretrained, require_head_fits
+from ..checkpoints import intercept_pretrained, load_head, require_head_fits
 from ..registry import MODELS
 
 
@@ -82,7 +82,7 @@ class VideoMambaHead(BaseHead):
 
     def init_weights(self) -> None:
         """Initialise as `init_cfg` says, from public checkpoints too."""
-        with own_pretrained(self, load_head):
+        with intercept_pretrained(self, load_head):
             super().init_weights()
 
     def _load_from_state_dict(self, state_dict, prefix, *args):

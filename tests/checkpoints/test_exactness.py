@@ -69,7 +69,7 @@ def test_vim_on_a_still_clip_is_the_image_model(tmp_path, merge, pos_embed):
 
 @pytest.mark.parametrize('inflate', ['average', 'centre'])
 def test_vim_with_an_odd_number_of_patches(tmp_path, inflate):
-    state = make_state(32, places=9)
+    state = make_state(32, num_patches=9)
     image = torch.randn(3, 48, 48)
     model = VideoMamba(
         arch=dict(embed_dims=32, num_layers=2),
