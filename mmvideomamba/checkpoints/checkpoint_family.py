@@ -105,7 +105,9 @@ def identify(
     elif 'temporal_pos_embedding' in backbone:
         found = 'opengvlab_video'
     elif family in IMAGE_FAMILIES:
-        return Weights(location, family, 'as told', backbone, head)
+        return Weights(
+            location, family, 'as the family option says', backbone, head
+        )
     else:
         found, evidence = _image_family(content, location)
         if family is None:

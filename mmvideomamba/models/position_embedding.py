@@ -27,7 +27,7 @@ POS_EMBEDS = ('learnable', 'sinusoid', 'factorized', None)
 def build_position_embedding(
     kind: Optional[str], grid: Grid, embed_dims: int, with_cls_token: bool
 ) -> Optional[nn.Module]:
-    """Return the embedding called `kind`, one of `POS_EMBEDS`."""
+    """Build the position embedding `kind`, one of `POS_EMBEDS`."""
     require_choice('pos_embed', kind, POS_EMBEDS)
     if kind is None:
         return None
