@@ -127,11 +127,11 @@ def fit_positions(
     if temporal is not None:
         temporal = resize_positions(temporal, (old_t, 1, 1), (new_t, 1, 1))
     elif table is None and factorized and model.pos_embed_init == 'expand':
-        how.append(f"'expand' to {new_t} times, so the temporal part is zero")
+        how.append(f"'expand' to {new_t} time steps: zero temporal part")
         faithful = new_t == 1
         temporal = spatial.new_zeros(1, new_t, spatial.shape[2])
     elif table is None:
-        how.append(f'{model.pos_embed_init!r} to {new_t} times')
+        how.append(f'{model.pos_embed_init!r} to {new_t} time steps')
         faithful = new_t == 1
         table = inflate_image_positions(spatial, new_t, model.pos_embed_init)
 

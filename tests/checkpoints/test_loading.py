@@ -74,7 +74,7 @@ def test_report_of_a_vim_checkpoint(tmp_path, log):
     assert report.splitlines()[1:] == [
         '  loaded     20 tensors unchanged',
         '  adapted    pos_embed | image 1x2x2, 32 channels -> 2x2x2 | class '
-        "token's row from the middle to the front; 'expand' to 2 times",
+        "token's row from the middle to the front; 'expand' to 2 time steps",
         '  adapted    cls_token | middle -> head | another position in the '
         "scan, the model's cls_token_position",
         '  adapted    tokenizer.proj.weight | (32, 3, 16, 16) -> '
