@@ -19,6 +19,8 @@ from typing import Any, Callable, Optional
 import torch
 from torch import nn
 
+from .checkpoints import load_from_checked_file
+
 MMCV_INSTALL = 'pip install "mmcv-lite>=2.0.0,<2.2.0"'
 
 
@@ -215,11 +217,6 @@ def read_checkpoints_safely() -> None:
     https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/checkpoint.py
     """
     from mmengine.runner import CheckpointLoader
-
-    def load_from_checked_file(filename: str, map_location: Any = None) -> Any:
-        from .checkpoints import read_for_runner  # needs the repaired host
-
-        return read_for_runner(filename, map_location)
 
     CheckpointLoader.register_scheme(
         ('', 'http://', 'https://'), load_from_checked_file, force=True

@@ -12,7 +12,7 @@ VIM_NAME = (
 
 
 def make_state(
-    dims, layers=2, places=4, times=None, classes=5, patch=16, seed=0
+    dims, layers=2, num_patches=4, times=None, classes=5, patch=16, seed=0
 ):
     """Random tensors under the published names; `times` makes it a video's."""
     torch.manual_seed(seed)
@@ -24,7 +24,7 @@ def make_state(
     frames = () if times is None else (1,)
     state = {
         'cls_token': randn(1, 1, dims),
-        'pos_embed': randn(1, places + 1, dims),
+        'pos_embed': randn(1, num_patches + 1, dims),
         'patch_embed.proj.weight': randn(
             dims, 3, *frames, patch, patch, scale=0.05
         ),

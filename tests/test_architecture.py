@@ -1,4 +1,4 @@
-"""Who may import whom: the layers of the package."""
+"""Who may import whom: one order of the package's parts, and the host."""
 
 import ast
 from pathlib import Path
@@ -8,83 +8,82 @@ import pytest
 import mmvideomamba
 
 PACKAGE = Path(mmvideomamba.__file__).parent
-HOST = {'mmaction', 'mmengine', 'mmcv'}
 
-# Part -> our own parts it may import.
-ALLOWED = {
-    'checks': set(),
-    'files': set(),
-    'registry': set(),
-    'compat': {'checkpoints'},
-    'version': set(),
-    'video': set(),
-    'progress': set(),
-    'ops': set(),
-    'checkpoints': {'models'},
-    'models': {'ops', 'registry', 'checkpoints'},
-    'visualization': {'registry', 'video', 'models'},
-    'datasets': {'registry', 'video', 'progress'},
-    'runner': {'registry', 'video', 'visualization', 'datasets'},
-    'apis': {'datasets', 'models', 'registry', 'video', 'visualization'},
-    'cli': set(),
-    'benchmark': {'analysis', 'models', 'ops', 'registry'},
-    'analysis': {
-        'apis',
-        'datasets',
-        'models',
-        'ops',
-        'progress',
-        'registry',
-        'video',
-        'visualization',
-    },
+# From bottom to top: a part imports only parts before it. So there is no
+# cycle, and a part can be read without those after it.
+ORDER = (
+    'version',
+    'checks',
+    'files',
+    'progress',
+    'video',
+    'ops',
+    'positions',
+    'checkpoints',
+    'compat',
+    'registry',
+    'models',
+    'visualization',
+    'datasets',
+    'runner',
+    'apis',
+    'analysis',
+    'benchmark',
+    'cli',
+    '__init__',
+)
+HOST = {'mmaction', 'mmengine', 'mmcv'}
+# What of the host a part does without; the others may use all of it.
+DOES_WITHOUT = {
+    'ops': HOST,
+    'positions': HOST,
+    'checkpoints': {'mmaction'},
+}
+OUTSIDE = {'tools', 'configs', 'tests'}
+
+FILES = {
+    path.relative_to(PACKAGE): path
+    for path in sorted(PACKAGE.rglob('*.py'))
+    if path.relative_to(PACKAGE).parts[0] != '.mim'
 }
 
 
-def imports(path):
-    """Yield (top-level package, our part or None) of every import."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def part_of(path):
+    return path.parts[0].removesuffix('.py')
+
+
+def imported_modules(path):
+    """Yield the full name of every module that a file of ours imports."""
+    for node in ast.walk(ast.parse(FILES[path].read_text())):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name.partition('.')[0], None
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module.partition('.')[0], node.module
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            here = path.relative_to(PACKAGE).parts[:-1]
-            base = here[: len(here) - node.level + 1]
-            module = [*base, *(node.module or '').split('.')]
-            module = [part for part in module if part]
-            if module:
-                yield 'mmvideomamba', module[0]
+            folders = ('mmvideomamba', *path.parts[:-1])
+            base = folders[: len(folders) + 1 - node.level] * (node.level > 0)
+            module = '.'.join(filter(None, (*base, node.module)))
+            if module == 'mmvideomamba':
+                yield from (f'{module}.{alias.name}' for alias in node.names)
             else:
-                for alias in node.names:
-                    yield 'mmvideomamba', alias.name
+                yield module
 
 
-FILES = [
-    pytest.param(path, id=str(path.relative_to(PACKAGE)))
-    for path in sorted(PACKAGE.rglob('*.py'))
-    if path.relative_to(PACKAGE).parts[0] not in ('__init__.py', '.mim')
-]
+@pytest.mark.parametrize('path', FILES, ids=str)
+def test_a_part_imports_only_parts_before_it(path):
+    part = part_of(path)
+    assert part in ORDER, f'{part} has no place in the order yet'
+    allowed = {part, *ORDER[: ORDER.index(part)]}
+    for module in imported_modules(path):
+        package, *rest = module.split('.')
+        assert package not in OUTSIDE
+        assert package not in DOES_WITHOUT.get(part, ())
+        if package == 'mmvideomamba':
+            assert rest[0] in allowed, f'{part} imports {rest[0]}'
 
 
-@pytest.mark.parametrize('path', FILES)
-def test_imports_follow_the_design(path):
-    part = path.relative_to(PACKAGE).parts[0].removesuffix('.py')
-    for top, ours in imports(path):
-        if top == 'mmvideomamba':
-            assert ours in ALLOWED[part] | {part, 'checks', 'files'}
-        if part == 'ops':
-            assert top not in HOST, 'ops know torch only'
-        if part == 'checkpoints':
-            assert top != 'mmaction'
-        assert top not in ('tools', 'configs', 'tests')
-
-
-def test_only_one_file_imports_the_hosts_registries():
-    text = {
-        str(path.relative_to(PACKAGE))
-        for path in PACKAGE.rglob('*.py')
-        if 'from mmaction.registry' in path.read_text()
-    }
-    assert text == {'registry.py'}
+def test_one_file_imports_the_hosts_registries():
+    importers = [
+        str(path)
+        for path in FILES
+        if 'mmaction.registry' in imported_modules(path)
+    ]
+    assert importers == ['registry.py']

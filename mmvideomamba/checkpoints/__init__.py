@@ -1,40 +1,43 @@
-"""Public checkpoints -> our models: read safely, recognise, fit, load.
+"""Public checkpoints -> our models.
 
-reading     a file or URL -> what was saved, running nothing of it
-families    whose model it is, told by what can be seen
-translate   names and layouts of Vim and OpenGVLab -> ours
-positions   position embeddings for another kind or grid
-fitting     all of it for one model, with a report
-loading     init_cfg, load_from, --resume and the command line
+reading            a file or URL -> what was saved, without running any of it
+checkpoint_family  whose model it is
+key_mapping        keys and shapes of Vim and OpenGVLab -> ours
+position_fitting   position embeddings for another kind or token grid
+backbone_fitting   all of it for one backbone
+report             what was loaded, adapted, missing and unexpected
+pretrained         init_cfg=dict(type='Pretrained')
+resuming           load_from, --resume and tools/test.py
+writing            a file for others
+upstream_forward   what the authors' models compute, to check against
 """
 
-from .families import FAMILIES, Weights, identify
-from .fitting import fit_backbone, head_left_out, make_report
-from .loading import (
+from .backbone_fitting import fit_backbone
+from .checkpoint_family import CHECKPOINT_FAMILIES, Weights, identify
+from .pretrained import intercept_pretrained, load_backbone, load_head
+from .reading import read_checkpoint
+from .report import make_report, unexpected_head
+from .resuming import (
     fit_loaded_backbone,
-    load_backbone,
-    load_head,
-    own_pretrained,
-    read_for_runner,
+    load_from_checked_file,
     require_head_fits,
 )
-from .reading import read_checkpoint
 from .writing import encode_weights, write_new
 
 __all__ = [
-    'FAMILIES',
+    'CHECKPOINT_FAMILIES',
     'Weights',
     'encode_weights',
     'fit_backbone',
     'fit_loaded_backbone',
-    'head_left_out',
     'identify',
+    'intercept_pretrained',
     'load_backbone',
+    'load_from_checked_file',
     'load_head',
     'make_report',
-    'own_pretrained',
     'read_checkpoint',
-    'read_for_runner',
     'require_head_fits',
+    'unexpected_head',
     'write_new',
 ]

@@ -1,9 +1,9 @@
-"""Files and URLs -> Python objects, without running what is in them.
+"""Read files and URLs without running what is in them.
 
-A pickle is a program. torch's `weights_only=True` runs none of it but what
+A pickle is a program. torch's `weights_only=True` runs nothing of it but what
 rebuilds tensors and plain containers; beyond that only the classes in
-`ALLOWED` may appear, so a checkpoint from a stranger can at worst be refused.
-What a file is, its first bytes say, not its name.
+`ALLOWED` may appear. So at worst a stranger's checkpoint is refused. The kind
+of a file is recognised by its first bytes, not by its name.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from mmengine.logging import print_log
 
 from ..files import atomic_write
 
-# Upstream training scripts save their arguments beside the weights. What the
-# runner's checkpoints need, numpy scalars included, `compat` allows.
+# Upstream training scripts save their arguments beside the weights. `compat`
+# allows what the runner's checkpoints need, numpy scalars included.
 ALLOWED = (argparse.Namespace,)
 
 REMOTE = ('http://', 'https://')
@@ -37,8 +37,8 @@ def read_checkpoint(location: str, map_location: MapLocation = 'cpu') -> Any:
 
     Args:
         location (str): A path; an http(s) URL, such as a Hugging Face
-            `resolve` link, kept in torch's hub folder once downloaded; or
-            whatever else mmengine's file client knows (`s3://...`).
+            `resolve` link, which is downloaded once to torch's hub folder;
+            or an address of mmengine's other file backends (`s3://...`).
         map_location: As for `torch.load`.
 
     Returns:
@@ -72,10 +72,11 @@ def _open(location: str) -> BinaryIO:
 
 
 def download(url: str) -> str:
-    """Return the local copy of `url`, fetched the first time.
+    """Return the local copy of `url`, downloaded the first time.
 
-    One process of each machine downloads. A copy is complete or not there,
-    and named after the whole URL: many a file is called `model.safetensors`.
+    One process of each machine downloads. A copy is complete or not there.
+    Its folder is named after the whole URL, since many files are called
+    `model.safetensors`.
     """
     name = os.path.basename(urllib.parse.urlparse(url).path) or 'checkpoint'
     folder = os.path.join(
@@ -89,7 +90,7 @@ def download(url: str) -> str:
         if first and not os.path.isfile(path):
             _download_to(path, url)
     finally:
-        barrier()  # the others go on even if this one failed
+        barrier()  # the other processes wait no longer, even if it failed
     if not os.path.isfile(path):
         _download_to(path, url)
     return path
@@ -97,7 +98,7 @@ def download(url: str) -> str:
 
 def _download_to(path: str, url: str) -> None:
     print_log(f'downloading {url} to {path}', logger='current')
-    # Some servers turn urllib's own name away.
+    # Some servers refuse urllib's own user agent.
     request = urllib.request.Request(
         url, headers={'User-Agent': 'mmvideomamba'}
     )
@@ -118,7 +119,7 @@ def _download_to(path: str, url: str) -> None:
 
 def _kind_of(head: bytes, location: str) -> str:
     """'torch' or 'safetensors', or a ValueError that says what it is."""
-    # safetensors begin with the length of their JSON, in any 8 bytes.
+    # safetensors begin with the length of their JSON header in 8 bytes.
     if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < 1e8:
         return 'safetensors'
     if head.startswith((b'PK\x03\x04', b'\x80')):
@@ -151,8 +152,8 @@ def _read_torch(
             )
     except Exception as error:  # a damaged file can raise anything
         if 'map_location' in str(error):
-            raise  # sound, but of a device that is not here
-        # Of torch, and of `compat`'s guarded getattr.
+            raise  # a good file, but of a device that is not available
+        # Messages of torch, and of the getattr that `compat` guards.
         refused = re.search(r'(?:GLOBAL |refused )([\w.]+)', str(error))
         if refused:
             raise ValueError(
@@ -164,7 +165,7 @@ def _read_torch(
             ) from error
         raise ValueError(
             f'{location} is damaged or incomplete ('
-            f'{str(error).splitlines()[0] if str(error) else "it just ends"}'
+            f'{str(error).splitlines()[0] if str(error) else "unexpected end"}'
             '). Compare its size with the source and download it again.'
         ) from error
 

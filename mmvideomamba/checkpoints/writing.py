@@ -1,4 +1,4 @@
-"""Weights alone -> a file for others, which nothing overwrites."""
+"""Write a state dict to a new .pth or .safetensors file."""
 
 import io
 import json
@@ -14,15 +14,15 @@ SUFFIXES = ('.pth', '.safetensors')
 
 
 def encode_weights(state: Dict[str, Tensor], meta: dict, path: str) -> bytes:
-    """Return what a file of the format that `path` names holds.
+    """Return the bytes of a file with these weights.
 
     Args:
         state (dict): A recognizer's state dict; saved on the CPU.
-        meta (dict): What else to say about it; plain values.
-        path (str): Ends in '.pth' or '.safetensors'.
+        meta (dict): Written beside it; plain values.
+        path (str): Its suffix is the format, '.pth' or '.safetensors'.
 
     Raises:
-        ValueError: Another ending.
+        ValueError: Another suffix.
     """
     state = {name: tensor.cpu() for name, tensor in state.items()}
     if path.endswith('.pth'):
@@ -33,16 +33,18 @@ def encode_weights(state: Dict[str, Tensor], meta: dict, path: str) -> bytes:
         from safetensors.torch import save
 
         state = {name: tensor.contiguous() for name, tensor in state.items()}
-        # One entry: several would come in another order each time.
+        # One entry: several would be written in a random order.
         return save(state, dict(meta=json.dumps(meta)))
-    raise ValueError(f'{path} must end in one of {SUFFIXES}')
+    raise ValueError(
+        f'expected a path ending in one of {SUFFIXES}, got {path}'
+    )
 
 
 def write_new(path: str, content: bytes) -> None:
-    """Write a file that does not exist yet, all of it or nothing.
+    """Write a new file, all of it or nothing.
 
     Raises:
-        FileExistsError: There is one.
+        FileExistsError: The file exists.
     """
     if os.path.exists(path):
         raise FileExistsError(f'{path} exists; it is not overwritten')

@@ -1,9 +1,9 @@
 """Scan orders: the order in which one direction scans the token grid.
 
 A scan order is a permutation. `permutation(grid)[t]` is the token that step t
-visits; tokens themselves never move. The paper's four orders (section 4.4,
-figure 2b) stand first, others after them: a new one is a class that
-rearranges a (T, H, W) array of token numbers.
+visits; the tokens themselves never move in memory. The paper's four orders
+(section 4.4, figure 2b) come first, then others. A new one is a class that
+rearranges a (T, H, W) array of token numbers:
 
     @SCAN_ORDERS.register_module()
     class ColumnFirst(ScanOrder):
@@ -12,15 +12,14 @@ rearranges a (T, H, W) array of token numbers.
 """
 
 from abc import ABC, abstractmethod
-from typing import Optional, Sequence, Tuple, Union
+from typing import Optional, Sequence, Union
 
 import torch
 from torch import Tensor
 
 from ..checks import require_choice
+from ..positions import Grid
 from ..registry import SCAN_ORDERS
-
-Grid = Tuple[int, int, int]
 
 
 class ScanOrder(ABC):
@@ -28,8 +27,9 @@ class ScanOrder(ABC):
 
     Attributes:
         reverse (bool): Whether this direction runs against the forward one.
-            It decides where the class token goes: at the head, it is the
-            first step of a forward scan and the last of a reverse one.
+            A reverse scan meets the class token at the mirrored position:
+            at the head, it is the first step of a forward scan and the last
+            step of a reverse one.
     """
 
     reverse = False
@@ -42,12 +42,12 @@ class ScanOrder(ABC):
             tokens (Tensor): (T, H, W) int64, 0 .. T*H*W-1 in raster order.
 
         Returns:
-            Tensor: The same numbers in any shape; read in raster order they
-            are the order.
+            Tensor: The same numbers in any shape; flattened, they are the
+            scan order.
         """
 
     def permutation(self, grid: Grid) -> Tensor:
-        """Return the order over `grid` = (T, H, W) as (T*H*W,) int64.
+        """Return the scan order over `grid` = (T, H, W) as (T*H*W,) int64.
 
         Raises:
             ValueError: `arrange` does not visit every token exactly once.
@@ -74,7 +74,7 @@ class SpatioTemporalForward(ScanOrder):
 
 @SCAN_ORDERS.register_module()
 class SpatioTemporalReversal(ScanOrder):
-    """Everything reversed, the paper's choice (table 2)."""
+    """Frames and their tokens reversed, the paper's choice (table 2)."""
 
     reverse = True
 
@@ -84,7 +84,7 @@ class SpatioTemporalReversal(ScanOrder):
 
 @SCAN_ORDERS.register_module()
 class SpatialReversal(ScanOrder):
-    """Each frame reversed, frames in their order."""
+    """The tokens of each frame reversed, frames in forward order."""
 
     reverse = True
 
@@ -94,7 +94,7 @@ class SpatialReversal(ScanOrder):
 
 @SCAN_ORDERS.register_module()
 class TemporalReversal(ScanOrder):
-    """Frames reversed, each in raster order."""
+    """Frames in reverse order, each in raster order."""
 
     reverse = True
 
@@ -104,7 +104,7 @@ class TemporalReversal(ScanOrder):
 
 @SCAN_ORDERS.register_module()
 class TemporalFirstForward(ScanOrder):
-    """Position after position, each followed through all frames."""
+    """Time fastest: each position through all frames, then the next one."""
 
     def arrange(self, tokens: Tensor) -> Tensor:
         return tokens.permute(1, 2, 0)
@@ -122,7 +122,7 @@ class TemporalFirstReversal(TemporalFirstForward):
 
 @SCAN_ORDERS.register_module()
 class ZigzagForward(ScanOrder):
-    """Every second row and every second frame turned round.
+    """Every second row and every second frame reversed.
 
     Each step moves to a neighbour in the grid.
     """
@@ -168,10 +168,10 @@ def sequence_orders(
     grid: Grid,
     cls_token_position: Optional[str],
 ) -> Tensor:
-    """Stack the orders of all directions over the model's token sequence.
+    """Stack the scan orders of all directions over the token sequence.
 
-    In memory the class token, if there is one, is token 0 and the patches
-    follow in raster order, wherever the scan visits it.
+    In memory the class token, if there is one, is token 0, and the patches
+    follow in raster order, whatever its position in the scan.
 
     Args:
         scan_orders (Sequence[ScanOrder]): K directions.

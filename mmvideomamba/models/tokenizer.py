@@ -1,18 +1,18 @@
-"""From a clip to a grid of tokens (the paper, section 4.1)."""
+"""A clip becomes tokens on a grid (the paper, section 4.1)."""
 
 from typing import Tuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .scan_orders import Grid
+from ..positions import Grid
 
 
 class TubeletProjection(nn.Conv3d):
-    """A convolution whose stride is its kernel: one product of matrices.
+    """A 3D convolution whose stride is its kernel, as one matrix product.
 
-    PyTorch's kernels for convolutions are slower at it, above all under
-    bfloat16. From (N, C, T, H, W) to (N, T', H', W', C').
+    PyTorch's convolution kernels are slower at it, above all in bfloat16.
+    From (N, C, T, H, W) to (N, T', H', W', C').
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class VideoTokenizer(nn.Module):
     def grid(self, size: Tuple[int, int, int]) -> Grid:
         """Tokens along (time, height, width) of a clip of (T, H, W) pixels.
 
-        An incomplete tubelet at the end is left out, as in the paper:
+        An incomplete tubelet at the end is dropped, as in the paper:
         n_t = floor(T / s_t), and so on.
 
         Raises:

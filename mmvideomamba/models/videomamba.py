@@ -15,14 +15,19 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..checkpoints import fit_loaded_backbone, load_backbone, own_pretrained
+from ..checkpoints import (
+    fit_loaded_backbone,
+    intercept_pretrained,
+    load_backbone,
+)
 from ..checks import require_choice
 from ..ops import SCAN_BACKENDS
+from ..positions import POS_EMBED_INITS, Grid
 from ..registry import MODELS
 from .mixer import SpatioTemporalSSM
 from .norm import RMSNorm
-from .position import POS_EMBED_INITS, build_position_embedding
-from .scan_orders import Grid, build_scan_order, sequence_orders
+from .position_embedding import build_position_embedding
+from .scan_orders import build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 
 ARCHS = {
@@ -66,26 +71,28 @@ class VideoMambaBlock(BaseModule):
 
 @MODELS.register_module()
 class VideoMamba(BaseModule):
-    """The backbone.
+    """Backbone: a video becomes tokens, scanned in several orders.
 
     Args:
         arch (str | dict): 'tiny' (192 channels x 24 blocks), 'small'
             (384 x 24, the paper's), 'middle' (576 x 32), 'base' (768 x 24),
             or a dict with `embed_dims` and `num_layers` and, optionally,
             `d_state`, `d_conv` and `expand`.
-        img_size (int | tuple[int, int]): Height and width the positions are
-            made for; clips of other sizes get them resized.
-        patch_size (int): s_h = s_w, in pixels.
-        num_frames (int): Frames the positions are made for.
-        tubelet_size (int): s_t, in frames.
+        img_size (int | tuple[int, int]): Height and width of the clips that
+            the position embedding is made for; for others it is resized.
+        patch_size (int): Height and width of a tubelet, s_h = s_w, in
+            pixels.
+        num_frames (int): Frames of the clips that the position embedding is
+            made for.
+        tubelet_size (int): Frames of a tubelet, s_t.
         in_channels (int): Channels of the clip.
         scan_orders (Sequence[dict]): One registered `ScanOrder` for each
             direction of the scan.
         merge (str): 'sum' or 'mean' of the directions.
-        pos_embed (str, optional): 'learnable', 'sinusoid', 'factorized'
-            (space plus time, OpenGVLab's) or None.
-        pos_embed_init (str): How positions are made when the weights of an
-            image model are loaded: 'expand', 'interpolate_spatial',
+        pos_embed (str, optional): The position embedding: 'learnable',
+            'sinusoid', 'factorized' (space plus time, OpenGVLab's) or None.
+        pos_embed_init (str): How it is made when the weights of an image
+            model are loaded: 'expand', 'interpolate_spatial',
             'interpolate_dim' or 'random' (section 4.2).
         cls_token_position (str, optional): Where the scan meets the class
             token: 'head', 'middle', or None for a model without one.
@@ -99,17 +106,18 @@ class VideoMamba(BaseModule):
         norm_cfg (dict): Config of the norms.
         drop_rate (float): Dropout after the position embedding.
         drop_path_rate (float): Stochastic depth of the last block; earlier
-            blocks rise to it linearly from zero.
+            blocks rise to it linearly from 0.
         frozen_stages (int): -1 trains everything, 0 freezes tokenizer,
             positions and class token, i also the first i blocks.
         with_cp (bool): Recompute blocks in backward to save memory.
         scan_backend (str): 'auto', 'cpu', 'triton', 'mamba_ssm' or
-            'reference', see `mmvideomamba.ops.choose_backend`.
-        init_cfg (dict, optional): mmengine's; `type='Pretrained'` takes any
-            public checkpoint of the family (docs/checkpoints.md).
+            'reference', see docs/scan_backends.md.
+        init_cfg (dict | list[dict], optional): As in mmengine.
+            `type='Pretrained'` also takes the public checkpoints of Vim and
+            OpenGVLab's VideoMamba, see docs/checkpoints.md.
 
     Raises:
-        ValueError: An option that does not exist or does not fit.
+        ValueError: An argument has a value that is not supported.
     """
 
     def __init__(
@@ -258,8 +266,8 @@ class VideoMamba(BaseModule):
         return patches.mean(dim=1)
 
     def init_weights(self) -> None:
-        """Initialise as `init_cfg` says, from public checkpoints too."""
-        with own_pretrained(self, load_backbone):
+        """Initialise as `init_cfg` says; it may name a public checkpoint."""
+        with intercept_pretrained(self, load_backbone):
             super().init_weights()
 
     def _load_from_state_dict(self, state_dict, prefix, metadata, *args):

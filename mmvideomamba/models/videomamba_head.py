@@ -5,7 +5,7 @@ from typing import Optional, Sequence, Union
 from mmaction.models.heads import BaseHead
 from torch import Tensor, nn
 
-from ..checkpoints import load_head, own_pretrained, require_head_fits
+from ..checkpoints import intercept_pretrained, load_head, require_head_fits
 from ..registry import MODELS
 
 
@@ -23,10 +23,11 @@ class VideoMambaHead(BaseHead):
         multi_class (bool): Whether a clip may have several labels.
         label_smooth_eps (float): Label smoothing.
         topk (int | Sequence[int]): Accuracies reported in training.
-        average_clips (str, optional): How the scores of a video's views
-            become one: 'prob' (mean of softmax), 'score' or None.
-        init_cfg (dict, optional): mmengine's; `type='Pretrained'` loads the
-            head of any checkpoint with as many classes, and leaves others.
+        average_clips (str, optional): How the scores of a video's clips and
+            crops are averaged: 'prob' (mean of softmax), 'score' or None.
+        init_cfg (dict | list[dict], optional): As in mmengine.
+            `type='Pretrained'` loads the head of a checkpoint that has as
+            many classes, and keeps the initialisation otherwise.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class VideoMambaHead(BaseHead):
         nn.init.zeros_(self.fc_cls.bias)
 
     def forward(self, x: Tensor, **kwargs) -> Tensor:
-        """Score the classes.
+        """Compute the classification scores.
 
         Args:
             x (Tensor): (N, C), (N, L, C) or (N, C, T, H, W), any `out_type`
@@ -81,8 +82,8 @@ class VideoMambaHead(BaseHead):
         return self.fc_cls(self.dropout(x)).float()
 
     def init_weights(self) -> None:
-        """Initialise as `init_cfg` says, from public checkpoints too."""
-        with own_pretrained(self, load_head):
+        """Initialise as `init_cfg` says; it may name a public checkpoint."""
+        with intercept_pretrained(self, load_head):
             super().init_weights()
 
     def _load_from_state_dict(self, state_dict, prefix, *args):

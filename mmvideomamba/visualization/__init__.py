@@ -1,18 +1,27 @@
-"""Figures of the paper's kind, drawn without pyplot's global state."""
+"""Figures, the paper's among them, drawn without pyplot's global state.
 
-from .bars import draw_accuracies
+figure1_costs           time, memory and parameters of models
+figure2b_scan_orders    scan orders over the token grid
+figure4_token_maps      maps of delta, or of another quantity, over frames
+growth                  time and memory over the number of frames
+accuracy_bars, block_curves, clips, predictions, training_curve
+style                   how they all look, and how they are written
+"""
+
+from .accuracy_bars import draw_accuracies
 from .block_curves import draw_block_curves
 from .clips import draw_clips
-from .costs import draw_costs, draw_growth
-from .scan_orders import draw_scan_orders
+from .figure1_costs import draw_costs
+from .figure2b_scan_orders import draw_scan_orders
+from .figure4_token_maps import draw_token_maps, make_overlay_frames
+from .growth import draw_growth
 from .style import save_figure
-from .token_maps import draw_token_maps, make_overlay_frames
 from .training_curve import draw_training_curve
 
 __all__ = [
     'draw_accuracies',
-    'draw_clips',
     'draw_block_curves',
+    'draw_clips',
     'draw_costs',
     'draw_growth',
     'draw_scan_orders',

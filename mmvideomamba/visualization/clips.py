@@ -10,7 +10,7 @@ from .style import paper_style
 
 @paper_style
 def draw_clips(clips: Mapping[str, np.ndarray], num_frames: int = 8) -> Figure:
-    """Draw each clip as a row of frames, evenly taken, its name before it.
+    """Draw each clip as a row of evenly spaced frames, with its name.
 
     Args:
         clips (Mapping[str, np.ndarray]): Name -> (T, H, W, 3) uint8 RGB.

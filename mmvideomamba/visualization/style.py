@@ -8,10 +8,18 @@ is needed, and the look is held by a context that ends with the function:
 """
 
 from pathlib import Path
-from typing import Tuple, Union
+from typing import List, Sequence, Tuple, Union
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    NullFormatter,
+    NullLocator,
+)
 
 from ..files import atomic_write
 
@@ -50,6 +58,8 @@ RC = {
     'pdf.fonttype': 42,
 }
 
+LOG_TICKS = (1, 2, 5)  # and ten, a hundred, ... times as much
+
 # Decorator and context manager in one; the settings before it come back.
 paper_style = matplotlib.rc_context(RC)
 
@@ -79,3 +89,32 @@ def save_figure(
         with atomic_write(str(png)) as partial:
             figure.savefig(partial, dpi=dpi)
     return pdf, png
+
+
+def set_log_axes(
+    ax: Axes, across: Sequence[float], upward: Sequence[float]
+) -> None:
+    """Make both axes logarithmic, with ticks written as 1, 2, 5, 10, ...
+
+    Args:
+        ax (Axes): What the values are drawn in.
+        across (Sequence[float]): Values along x, which set its limits.
+        upward (Sequence[float]): Values along y.
+    """
+    ax.set(xscale='log', yscale='log')
+    for axis, values in ((ax.xaxis, across), (ax.yaxis, upward)):
+        low, high = min(values) / 1.5, max(values) * 1.5
+        axis.set_major_locator(FixedLocator(_round_numbers(low, high)))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f'{v:g}'))
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+    ax.set_xlim(min(across) / 1.5, max(across) * 1.5)
+    ax.set_ylim(min(upward) / 2, max(upward) * 2)
+    ax.grid(True)
+    ax.set_axisbelow(True)
+
+
+def _round_numbers(low: float, high: float) -> List[float]:
+    decades = range(int(np.floor(np.log10(low))), int(np.log10(high)) + 1)
+    ticks = [tick * 10.0**decade for decade in decades for tick in LOG_TICKS]
+    return [tick for tick in ticks if low <= tick <= high]

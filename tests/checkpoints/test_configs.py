@@ -130,7 +130,7 @@ def test_vim_starts_the_papers_recipe(size, tmp_path):
         init_cfg.checkpoint,
     )
     init_cfg.checkpoint = save_vim(
-        tmp_path / 'a.pth', make_state(dims, 1, places=196)
+        tmp_path / 'a.pth', make_state(dims, 1, num_patches=196)
     )
     model = MODELS.build(model)
     model.backbone.init_weights()

@@ -5,7 +5,10 @@ import torch
 from conftest import assert_within
 from small_checkpoints import make_state, save_flat, save_vim, save_wrapped
 
-from mmvideomamba.checkpoints.published import image_features, video_features
+from mmvideomamba.checkpoints.upstream_forward import (
+    image_features,
+    video_features,
+)
 from mmvideomamba.models import VideoMamba, VideoMambaHead
 
 TOLERANCE = 1e-5
@@ -66,7 +69,7 @@ def test_vim_on_a_still_clip_is_the_image_model(tmp_path, merge, pos_embed):
 
 @pytest.mark.parametrize('inflate', ['average', 'centre'])
 def test_vim_with_an_odd_number_of_patches(tmp_path, inflate):
-    state = make_state(32, places=9)
+    state = make_state(32, num_patches=9)
     image = torch.randn(3, 48, 48)
     model = VideoMamba(
         arch=dict(embed_dims=32, num_layers=2),

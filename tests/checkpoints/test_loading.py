@@ -57,7 +57,11 @@ def log(monkeypatch):
     """What is logged."""
     lines = []
     monkeypatch.setattr(
-        'mmvideomamba.checkpoints.loading.print_log',
+        'mmvideomamba.checkpoints.resuming.print_log',
+        lambda text, **_: lines.append(text),
+    )
+    monkeypatch.setattr(
+        'mmvideomamba.checkpoints.pretrained.print_log',
         lambda text, **_: lines.append(text),
     )
     return lines
@@ -68,17 +72,17 @@ def test_report_of_a_vim_checkpoint(tmp_path, log):
     backbone(path).init_weights()
     (report,) = log
     assert report.splitlines()[1:] == [
-        '  loaded   20 tensors as they are',
-        '  adapted  pos_embed | image 1x2x2, 32 channels -> 2x2x2 | class '
-        "token's row from the middle to the front; 'expand' to 2 times",
-        '  adapted  cls_token | middle -> head | another place in the scan, '
-        "as the model's cls_token_position says",
-        '  adapted  tokenizer.proj.weight | (32, 3, 16, 16) -> '
+        '  loaded     20 tensors unchanged',
+        '  adapted    pos_embed | image 1x2x2, 32 channels -> 2x2x2 | class '
+        "token's row from the middle to the front; 'expand' to 2 time steps",
+        '  adapted    cls_token | middle -> head | another position in the '
+        "scan, the model's cls_token_position",
+        '  adapted    tokenizer.proj.weight | (32, 3, 16, 16) -> '
         '(32, 3, 2, 16, 16) | repeated 2 times, averaged',
-        '  adapted  layers.*.mixer.out_proj.weight | over 2: they take the '
-        'mean',
-        '  left out head: fc_cls.weight | (5, 32)',
-        '  left out head: fc_cls.bias | (5,)',
+        '  adapted    layers.*.mixer.out_proj.weight | divided by 2: mean -> '
+        'sum of the directions',
+        '  unexpected head: fc_cls.weight | (5, 32)',
+        '  unexpected head: fc_cls.bias | (5,)',
     ]
     assert f'{path} (Vim, images), recognised by the model name' in report
 
@@ -123,15 +127,15 @@ BAD_STATES = {
         r'proj.weight is \(32, 3, 2, 14, 14\), the model needs '
         r'\(32, 3, 2, 16, 16\).*patch_size',
     ),
-    'unknown tensors': (
+    'unexpected keys': (
         dict(make_state(32), **{'rope.freqs': torch.zeros(1)}),
-        r"unknown tensors \['rope.freqs'\]",
+        r"unexpected keys \['rope.freqs'\]",
     ),
     'one direction': (
         {k: v for k, v in make_state(32).items() if 'conv1d.w' not in k},
         'only one direction of .*conv_weight',
     ),
-    'missing tensors': (
+    'missing keys': (
         {k: v for k, v in make_state(32).items() if 'in_proj' not in k},
         'layers.0.mixer.in_proj.weight is missing; layers.1',
     ),
@@ -198,9 +202,9 @@ def test_runner_loads_published_files_as_they_are(tmp_path):
         (dict(arch=dict(embed_dims=32, num_layers=3)), 'the model 32 x 3'),
         (dict(tubelet_size=4), 'adapted tokenizer.proj.weight .* init_cfg'),
         (dict(patch_size=8), 'the model needs .* 8, 8'),
-        (dict(cls_token_position=None), 'left out cls_token'),
+        (dict(cls_token_position=None), 'unexpected cls_token'),
         (dict(pos_embed='factorized'), 'nearest sum'),
-        (dict(pos_embed=None), 'left out pos_embed'),
+        (dict(pos_embed=None), 'unexpected pos_embed'),
     ],
 )
 def test_runner_refuses_a_checkpoint_of_another_model(
@@ -217,7 +221,9 @@ def test_runner_refuses_a_checkpoint_of_another_model(
 def test_runner_refuses_another_class_token(tmp_path):
     path = save_vim(tmp_path / 'a.pth', make_state(32))
     model = recognizer(tubelet_size=1, num_frames=1)
-    with pytest.raises(ValueError, match=r'adapted cls_token \(another place'):
+    with pytest.raises(
+        ValueError, match=r'adapted cls_token \(another position'
+    ):
         load_checkpoint(model, path)
     model = recognizer(
         tubelet_size=1, num_frames=1, cls_token_position='middle'
@@ -225,7 +231,7 @@ def test_runner_refuses_another_class_token(tmp_path):
     load_checkpoint(model, path)
 
 
-def test_runner_refuses_other_walks_with_published_weights(tmp_path):
+def test_runner_refuses_other_scan_orders_with_published_weights(tmp_path):
     path = save_wrapped(tmp_path / 'a.pth', make_state(32, times=4))
     settings = dict(
         tubelet_size=1,
@@ -267,7 +273,7 @@ def test_runner_resizes_positions_to_another_grid(tmp_path, log):
     path = save_recognizer(tmp_path / 'a.pth', trained)
     model = recognizer(num_frames=8)
     load_checkpoint(model, path)
-    assert 'times resized 2 -> 4' in log[0]
+    assert 'resized in time 2 -> 4' in log[0]
     table = model.backbone.pos_embed.table[0, 1:].view(4, 4, 32)
     first, second = trained.backbone.pos_embed.table[0, 1:].view(2, 4, 32)
     for row, part in zip(table, (0, 0.25, 0.75, 1)):

@@ -66,8 +66,8 @@ def test_more_frames_and_other_classes(trained):
     times = old.table[0, 1:].view(8, 4, 32)
     # Twice as many times: new time t lies at t / 2 - 1 / 4 of the old ones.
     for t, row in enumerate(new.table[0, 1:].view(16, 4, 32)):
-        place = min(max(t / 2 - 0.25, 0), 7)
-        low, part = int(place), place % 1
+        time = min(max(t / 2 - 0.25, 0), 7)
+        low, part = int(time), time % 1
         high = min(low + 1, 7)
         expected = times[low] * (1 - part) + times[high] * part
         torch.testing.assert_close(row, expected)
@@ -179,13 +179,13 @@ def test_random_positions_stay_as_initialised(tmp_path, pos_embed):
 
 
 @pytest.mark.parametrize('pos_embed', [None, 'sinusoid'])
-def test_models_without_learnt_positions_leave_them_out(tmp_path, pos_embed):
+def test_models_without_learnable_positions_take_none(tmp_path, pos_embed):
     path = save_vim(tmp_path / 'a.pth', IMAGE)
     params = load(backbone(pos_embed=pos_embed), path)
     assert torch.equal(params['cls_token'], IMAGE['cls_token'])
 
 
-def test_models_without_class_token_leave_it_out(tmp_path):
+def test_models_without_class_token_take_none(tmp_path):
     path = save_vim(tmp_path / 'a.pth', IMAGE)
     table = load(backbone(cls_token_position=None), path)['pos_embed.table']
     assert torch.equal(table, PATCHES.repeat(1, 8, 1))
@@ -238,8 +238,10 @@ def test_video_positions_at_another_time_and_size(tmp_path):
 
 
 def test_positions_of_no_square_are_refused(tmp_path):
-    state = make_state(32, layers=1, times=2, places=6)
+    state = make_state(32, layers=1, times=2, num_patches=6)
     path = save_flat(tmp_path / 'a.pth', state)
-    with pytest.raises(ValueError, match='6 places, which is no square'):
+    with pytest.raises(
+        ValueError, match='6 patches of a frame, expected a square'
+    ):
         load(backbone(), path)
     assert load(backbone((32, 48)), path)

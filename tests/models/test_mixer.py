@@ -16,13 +16,13 @@ def mix_by_the_equations(mixer, tokens, order):
     total = torch.zeros_like(x)
     for k in range(K):
         state = torch.zeros(len(x), D, N, dtype=torch.float64)
-        walk = order[k].tolist()
-        for t, token in enumerate(walk):
+        steps = order[k].tolist()
+        for t, token in enumerate(steps):
             c = p['conv_bias'][k].expand(len(x), D).clone()
             for w in range(W):
                 past = t - (W - 1) + w
                 if past >= 0:
-                    c += p['conv_weight'][k, :, w] * x[:, walk[past]]
+                    c += p['conv_weight'][k, :, w] * x[:, steps[past]]
             c = F.silu(c)
             dt, B, C = (c @ p['x_proj'][k].T).split([R, N, N], dim=-1)
             delta = F.softplus(dt @ p['dt_proj'][k].T + p['dt_bias'][k])

@@ -33,16 +33,16 @@ def test_permutation(name):
 
 @pytest.mark.parametrize('grid', [(3, 3, 3), (1, 4, 2), (4, 1, 1), (2, 3, 4)])
 def test_zigzag_moves_to_neighbours_only(grid):
-    walk = build_scan_order(dict(type='ZigzagForward')).permutation(grid)
-    places = torch.stack(torch.unravel_index(walk, grid))
-    assert (places.diff(dim=1).abs().sum(0) == 1).all()
+    order = build_scan_order(dict(type='ZigzagForward')).permutation(grid)
+    cells = torch.stack(torch.unravel_index(order, grid))
+    assert (cells.diff(dim=1).abs().sum(0) == 1).all()
 
 
 PAIR = ['SpatioTemporalForward', 'SpatialReversal']
 
 
 @pytest.mark.parametrize(
-    'place, forward, backward',
+    'position, forward, reverse',
     [
         # In memory the class token is token 0 and the patches follow.
         (None, [0, 1, 2, 3, 4, 5], [2, 1, 0, 5, 4, 3]),
@@ -50,10 +50,10 @@ PAIR = ['SpatioTemporalForward', 'SpatialReversal']
         ('middle', [1, 2, 3, 0, 4, 5, 6], [3, 2, 1, 0, 6, 5, 4]),
     ],
 )
-def test_the_class_token_keeps_its_mirrored_place(place, forward, backward):
+def test_reverse_scans_mirror_the_class_token(position, forward, reverse):
     orders = [build_scan_order(dict(type=name)) for name in PAIR]
-    order = sequence_orders(orders, (2, 1, 3), place)
-    assert order.tolist() == [forward, backward]
+    order = sequence_orders(orders, (2, 1, 3), position)
+    assert order.tolist() == [forward, reverse]
 
 
 def test_middle_of_an_odd_number_of_patches_is_mirrored():
@@ -61,12 +61,12 @@ def test_middle_of_an_odd_number_of_patches_is_mirrored():
         build_scan_order(dict(type=name))
         for name in ('SpatioTemporalForward', 'SpatioTemporalReversal')
     ]
-    forward, backward = sequence_orders(orders, (1, 1, 3), 'middle').tolist()
+    forward, reverse = sequence_orders(orders, (1, 1, 3), 'middle').tolist()
     assert forward == [1, 0, 2, 3]
-    assert backward == forward[::-1]
+    assert reverse == forward[::-1]
 
 
-def test_a_walk_that_is_no_permutation_is_refused():
+def test_an_order_that_is_no_permutation_is_refused():
     class Stuck(ScanOrder):
         def arrange(self, tokens):
             return tokens * 0

@@ -114,7 +114,7 @@ def test_other_grids_resize_the_positions(pos_embed):
     longer = model(clip(frames=8, size=24))
     assert longer.shape == (2, 1 + 4 * 3 * 3, 32)
     assert torch.isfinite(longer).all()
-    # An incomplete tubelet is left out.
+    # An incomplete tubelet is dropped.
     torch.testing.assert_close(
         model(F.pad(clip(), (3, 0, 5, 0, 0, 1))[..., 5:, 3:]), model(clip())
     )
@@ -173,7 +173,7 @@ def test_drop_path_keeps_or_skips_a_samples_branch():
 
 
 def test_the_tokenizer_is_a_convolution():
-    """Of whole tubelets; what is left at the ends is left out."""
+    """Of whole tubelets; incomplete ones at the ends are dropped."""
     projection = VideoTokenizer(3, 5, tubelet_size=2, patch_size=4).proj
     torch.nn.init.normal_(projection.bias)
     clip = torch.randn(2, 3, 5, 9, 14)

@@ -54,7 +54,7 @@ def test_convert_vim(tmp_path, capsys, config, suffix, merge):
     out = tmp_path / f'new/b{suffix}'
     run_tool(CONVERT, config(merge=merge), source, out)
     said = capsys.readouterr().out
-    assert '  adapted  pos_embed | image 1x2x2, 32 channels -> 2x2x2' in said
+    assert '  adapted    pos_embed | image 1x2x2, 32 channels -> 2x2x2' in said
     error = re.search(r"authors' formulae.*largest error (\S+) of", said)
     assert float(error[1]) < 1e-5
     assert f'Checked: {out}, loaded as tools/test.py loads it' in said
@@ -86,7 +86,7 @@ def test_convert_video(tmp_path, capsys, config):
         tmp_path / 'b.pth',
         tmp_path / 'c.safetensors',
     )
-    assert 'times resized 2 -> 4' in capsys.readouterr().out
+    assert 'resized in time 2 -> 4' in capsys.readouterr().out
 
 
 def test_convert_says_in_one_line_what_is_wrong(tmp_path, capsys, config):
@@ -111,7 +111,7 @@ def test_convert_writes_nothing_if_the_check_fails(
 ):
     source = save_flat(tmp_path / 'a.pth', make_state(32))
     monkeypatch.setattr(
-        'mmvideomamba.checkpoints.published.image_features',
+        'mmvideomamba.checkpoints.upstream_forward.image_features',
         lambda *_: torch.ones(32),
     )
     assert_refused(

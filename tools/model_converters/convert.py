@@ -1,9 +1,10 @@
 """Convert a public checkpoint to one of ours, for the model of a config.
 
 Takes what `init_cfg=dict(type='Pretrained')` takes: Vim, OpenGVLab's
-VideoMamba (images and video), mmvideomamba. Prints what was loaded, adapted
-and left out, checks the result, and writes it without optimizer state. The
-head is kept where it has as many classes as the config's.
+VideoMamba (images and video), mmvideomamba. Prints what was loaded and
+adapted, and which keys are missing and unexpected; checks the result, and
+writes it without optimizer state. The head is kept if it has as many classes
+as the config's.
 
 Example:
     python tools/model_converters/convert.py \\
@@ -82,7 +83,7 @@ def convert(args: argparse.Namespace) -> None:
         state.update(head)
         how = 'The head is kept'
     else:
-        rows += checkpoints.head_left_out(weights)
+        rows += checkpoints.unexpected_head(weights)
         how = 'The head is new'
     print(checkpoints.make_report(weights, rows))
     print(
@@ -123,22 +124,23 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
     """Run our model and the authors' formulae on a random input.
 
     Ours is a twin of the backbone with what belongs to the authors' model:
-    the class token's place, the scan orders and, for a video, the tubelet. To
-    be quick, both see 64 x 64 pixels, positions resized alike: an image as a
-    clip of one tubelet that does not move, or a video of two frames.
+    the class token's position, the scan orders and, for a video, the tubelet.
+    To be quick, both see 64 x 64 pixels, positions resized alike: an image as
+    a clip of one tubelet that does not move, or a video of two frames.
 
     Returns:
         tuple: Largest difference relative to the largest feature, and what
         was compared.
     """
-    from mmvideomamba.checkpoints import FAMILIES, fit_backbone
-    from mmvideomamba.checkpoints.published import (
+    from mmvideomamba.checkpoints import fit_backbone
+    from mmvideomamba.checkpoints.upstream_forward import (
         image_features,
         video_features,
     )
     from mmvideomamba.models import VideoMamba
+    from mmvideomamba.positions import cls_row_from_front
 
-    family = FAMILIES[weights.family]
+    conventions = weights.conventions
     mixer = backbone.layers[0].mixer
     frames, patch, _ = backbone.tokenizer.tubelet
     video = weights.family == 'opengvlab_video'
@@ -156,20 +158,15 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
         tubelet_size=1 if video else frames,
         merge=mixer.merge,
         pos_embed='factorized',
-        cls_token_position=family.cls_token_position,
+        cls_token_position=conventions.cls_token_position,
     ).eval()
     tensors, _ = fit_backbone(weights, twin, args.inflate)
     twin.load_state_dict(tensors)
 
     state = dict(weights.backbone)
-    spatial = tensors['pos_embed.spatial'][0]
-    row = (
-        (len(spatial) - 1) // 2 if family.cls_token_position == 'middle' else 0
+    state['pos_embed'] = cls_row_from_front(
+        tensors['pos_embed.spatial'], conventions.cls_token_position
     )
-    patches = spatial[1:]
-    state['pos_embed'] = torch.cat(
-        [patches[:row], spatial[:1], patches[row:]]
-    )[None]
     if video:
         state['temporal_pos_embedding'] = tensors['pos_embed.temporal']
         clip = torch.randn(3, 2, 4 * patch, 4 * patch)
@@ -179,7 +176,7 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
         image = torch.randn(3, 4 * patch, 4 * patch)
         clip = image[:, None].expand(-1, frames, -1, -1)
         expected = image_features(
-            state, image, family.cls_token_position, family.merge
+            state, image, conventions.cls_token_position, conventions.merge
         )
         what = 'a random image, to ours a clip that does not move'
     with torch.no_grad():

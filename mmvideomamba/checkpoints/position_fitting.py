@@ -1,8 +1,8 @@
 """Position embeddings of a checkpoint -> those of a model.
 
-The checkpoint's are a table of all tokens, a spatial and a temporal one, or
-those of an image; the model's are of either of the first two kinds, for its
-own grid. An image's become a video's as `pos_embed_init` says.
+A checkpoint has one table for all tokens, a spatial and a temporal table, or
+the table of an image model. A model has either of the first two, for its own
+token grid. Those of an image model are inflated as `pos_embed_init` says.
 """
 
 import math
@@ -11,18 +11,17 @@ from typing import Dict, NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor
 
-from ..models.position import (
-    FactorizedPosition,
-    LearnablePosition,
+from ..positions import (
+    Grid,
+    add_space_and_time,
     inflate_image_positions,
     resize_positions,
+    split_space_and_time,
 )
-
-Grid = Tuple[int, int, int]
 
 
 class Positions(NamedTuple):
-    """Positions as a checkpoint has them; T = 1 for those of an image."""
+    """Positions as a checkpoint has them; T = 1 for an image model."""
 
     grid: Grid
     cls_row: Optional[Tensor]  # (1, 1, C)
@@ -48,7 +47,7 @@ def take_positions(
     """Take the `pos_embed.*` out of `tensors`.
 
     Args:
-        tensors (dict): As `translate` returns them; loses its positions.
+        tensors (dict): As `map_keys` returns them; loses its positions.
         model_grid (tuple[int, int, int]): (T, H, W) of the model.
         has_cls (bool): Whether the first row is the class token's.
 
@@ -77,7 +76,7 @@ def take_positions(
     if patches.shape[1] != math.prod(grid if table is not None else grid[1:]):
         raise ValueError(
             f'the checkpoint has positions for {patches.shape[1]} patches, '
-            f'but says they are for {_grid(grid)}'
+            f'but records the grid {_grid(grid)}'
         )
     if table is not None:
         return Positions(grid, cls_row, table=patches)
@@ -85,36 +84,41 @@ def take_positions(
 
 
 def fit_positions(
-    source: Positions, model
+    source: Positions, model, expected: Dict[str, Tensor]
 ) -> Tuple[Dict[str, Tensor], str, bool]:
     """Make the `pos_embed.*` of `model` from those of a checkpoint.
 
     Args:
         source (Positions): The checkpoint's.
-        model (VideoMamba): Gives the kind of its positions, its grid and its
-            `pos_embed_init`.
+        model (VideoMamba): Gives its grid and its `pos_embed_init`.
+        expected (dict): The model's state dict, which shows the kind of its
+            positions.
 
     Returns:
-        tuple: The tensors, nothing where the model has no use for positions;
-        how they were made, in words; and whether a model of the checkpoint's
-        grid would compute the same with them.
+        tuple: The tensors, none if the model does not use them; how they
+        were made, in words; and whether a model of the checkpoint's grid
+        would compute the same with them.
     """
-    target, grid, how = model.pos_embed, model.grid, []
-    if not isinstance(target, (LearnablePosition, FactorizedPosition)):
-        kind = 'no positions' if target is None else 'fixed positions'
+    grid, how = model.grid, []
+    factorized = 'pos_embed.spatial' in expected
+    first_name = 'pos_embed.spatial' if factorized else 'pos_embed.table'
+    if first_name not in expected:
+        fixed = model.pos_embed is not None
+        kind = 'fixed positions' if fixed else 'no positions'
         return {}, f'the model has {kind}', False
     if source.of_image and model.pos_embed_init == 'random':
-        return {}, "pos_embed_init='random'", False
+        return {}, "not used, as pos_embed_init='random' says", False
 
-    factorized = isinstance(target, FactorizedPosition)
     faithful = True
     spatial, temporal, table = source.spatial, source.temporal, source.table
     old_t, *old_space = source.grid
     new_t, *new_space = grid
     if old_space != new_space:
-        how.append(f'resized {_grid(old_space)} -> {_grid(new_space)}')
+        how.append(
+            f'resized in space {_grid(old_space)} -> {_grid(new_space)}'
+        )
     if not source.of_image and old_t != new_t:
-        how.append(f'times resized {old_t} -> {new_t}')
+        how.append(f'resized in time {old_t} -> {new_t}')
 
     if table is not None:
         table = resize_positions(table, source.grid, grid)
@@ -123,61 +127,52 @@ def fit_positions(
     if temporal is not None:
         temporal = resize_positions(temporal, (old_t, 1, 1), (new_t, 1, 1))
     elif table is None and factorized and model.pos_embed_init == 'expand':
-        how.append(f"'expand' to {new_t} times: the temporal part is zero")
+        how.append(f"'expand' to {new_t} time steps: zero temporal part")
         faithful = new_t == 1
         temporal = spatial.new_zeros(1, new_t, spatial.shape[2])
     elif table is None:
-        how.append(f'{model.pos_embed_init!r} to {new_t} times')
+        how.append(f'{model.pos_embed_init!r} to {new_t} time steps')
         faithful = new_t == 1
         table = inflate_image_positions(spatial, new_t, model.pos_embed_init)
 
     if factorized and table is not None:
         how.append('nearest sum of a spatial and a temporal part')
         faithful = False
-        spatial, temporal = _nearest_sum(table, new_t)
+        spatial, temporal = split_space_and_time(table, new_t)
     elif table is None and not factorized:
         how.append('spatial + temporal part')
-        table = (spatial[:, None] + temporal[:, :, None]).flatten(1, 2)
+        table = add_space_and_time(spatial, temporal)
 
     first = spatial if factorized else table
-    if target.num_extra:
-        own = target.spatial if factorized else target.table
+    if model.cls_token_position is not None:
+        own = expected[first_name]
         cls_row = own[:, :1] if source.cls_row is None else source.cls_row
         first = torch.cat([cls_row.to(first), first], dim=1)
-    tensors = {'pos_embed.table_grid': torch.tensor(grid)}
+    tensors = {
+        'pos_embed.table_grid': torch.tensor(grid),
+        first_name: first,
+    }
     if factorized:
-        tensors.update(
-            {'pos_embed.spatial': first, 'pos_embed.temporal': temporal}
-        )
-    else:
-        tensors['pos_embed.table'] = first
+        tensors['pos_embed.temporal'] = temporal
     return tensors, '; '.join(how), faithful
 
 
-def _nearest_sum(table: Tensor, times: int) -> Tuple[Tensor, Tensor]:
-    """Least-squares spatial (1, S, C) and temporal (1, T, C) parts."""
-    patches = table.unflatten(1, (times, -1))
-    spatial = patches.mean(dim=1)
-    temporal = (patches - spatial[:, None]).mean(dim=2)
-    return spatial, temporal
-
-
-def _side_lengths(places: int, model_grid: Grid) -> Tuple[int, int]:
-    """(H, W) of a spatial table that does not say."""
-    if places == model_grid[1] * model_grid[2]:
+def _side_lengths(patches: int, model_grid: Grid) -> Tuple[int, int]:
+    """(H, W) of a spatial table that does not record them."""
+    if patches == model_grid[1] * model_grid[2]:
         return model_grid[1:]
-    side = math.isqrt(places)
-    if side * side != places:
+    side = math.isqrt(patches)
+    if side * side != patches:
         raise ValueError(
-            f'the checkpoint has positions for {places} places, which is no '
-            f'square and not the {_grid(model_grid[1:])} of the model; set '
-            'img_size to the size it was trained at'
+            f'the checkpoint has positions for {patches} patches of a frame, '
+            f'expected a square number or the {_grid(model_grid[1:])} of the '
+            'model; set img_size to the size it was trained at'
         )
     return side, side
 
 
 def _grid_of_table(rows: int, model_grid: Grid) -> Grid:
-    """(T, H, W) of a table that does not say: it must be the model's."""
+    """(T, H, W) of a table that does not record it: must be the model's."""
     if rows != math.prod(model_grid):
         raise ValueError(
             f'the checkpoint has positions for {rows} tokens and does not '

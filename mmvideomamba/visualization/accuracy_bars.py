@@ -1,10 +1,10 @@
-"""Accuracies side by side."""
+"""Accuracies as bars, beside chance."""
 
 from typing import Dict, Optional
 
 from matplotlib.figure import Figure
 
-from .style import COLORS, GREY, paper_style
+from .style import COLORS, paper_style
 
 
 @paper_style
@@ -50,7 +50,10 @@ def draw_accuracies(
             fontsize=8,
         )
     if chance is not None:
-        ax.axvline(100 * chance, color=GREY, linestyle=(0, (4, 3)), zorder=0)
+        # Above the bars, in a colour that shows on them and beside them.
+        ax.axvline(
+            100 * chance, color='black', linestyle=(0, (4, 3)), linewidth=1
+        )
         ax.annotate(
             'chance',
             (100 * chance, 1),
@@ -58,7 +61,6 @@ def draw_accuracies(
             xytext=(0, 2),
             textcoords='offset points',
             ha='center',
-            color=GREY,
             fontsize=8,
         )
     ax.set(xlim=(0, 100), xlabel=label)

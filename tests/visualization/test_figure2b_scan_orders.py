@@ -15,8 +15,8 @@ def panels(figure):
     return [ax for ax in figure.axes if ax.get_title()]
 
 
-def drawn_walk(ax):
-    """The places of the numbered marks, in the order of their numbers."""
+def drawn_order(ax):
+    """The points of the numbered marks, in the order of their numbers."""
     marks = [text for text in ax.texts if text.get_text().isdigit()]
     marks.sort(key=lambda text: int(text.get_text()))
     return [text.get_position() for text in marks]
@@ -29,10 +29,10 @@ def look():
 
 def test_every_registered_order_has_a_panel():
     orders = {name: cls() for name, cls in SCAN_ORDERS.module_dict.items()}
-    walks = sequence_orders(list(orders.values()), GRID, 'head')
-    figure = draw_scan_orders(dict(zip(orders, walks)), GRID)
+    permutations = sequence_orders(list(orders.values()), GRID, 'head')
+    figure = draw_scan_orders(dict(zip(orders, permutations)), GRID)
     assert [ax.get_title() for ax in panels(figure)] == list(orders)
-    assert all(len(drawn_walk(ax)) == 13 for ax in panels(figure))
+    assert all(len(drawn_order(ax)) == 13 for ax in panels(figure))
 
 
 def test_the_drawing_follows_the_permutation():
@@ -40,26 +40,28 @@ def test_the_drawing_follows_the_permutation():
         def arrange(self, tokens):
             return tokens.transpose(1, 2)
 
-    walks = {
+    orders = {
         'forward': torch.arange(12),
         'column first': ColumnFirst().permutation(GRID),
     }
-    forward, column = panels(draw_scan_orders(walks, GRID))
-    places = drawn_walk(forward)
-    walk = walks['column first'].tolist()
-    assert drawn_walk(column) == [places[token] for token in walk]
+    forward, column = panels(draw_scan_orders(orders, GRID))
+    points = drawn_order(forward)
+    tokens = orders['column first'].tolist()
+    assert drawn_order(column) == [points[token] for token in tokens]
 
 
 @pytest.mark.parametrize('position', ['head', 'middle'])
-def test_the_class_token_has_a_place_of_its_own(position):
+def test_the_class_token_is_beside_the_grid(position):
     orders = [cls() for cls in SCAN_ORDERS.module_dict.values()]
-    walks = sequence_orders(orders, GRID, position)
-    figure = draw_scan_orders({str(i): w for i, w in enumerate(walks)}, GRID)
+    permutations = sequence_orders(orders, GRID, position)
+    figure = draw_scan_orders(
+        {str(i): order for i, order in enumerate(permutations)}, GRID
+    )
     for ax in panels(figure):
-        assert len(set(drawn_walk(ax))) == 13
+        assert len(set(drawn_order(ax))) == 13
 
 
-def test_a_walk_over_another_grid_is_refused():
+def test_an_order_over_another_grid_is_refused():
     with pytest.raises(ValueError, match='expected 12 steps.*got 8'):
         draw_scan_orders({'short': torch.arange(8)}, GRID)
 

@@ -1,12 +1,12 @@
-"""What the authors' models compute, as plain loops.
+"""The forward pass of the upstream models, as plain loops.
 
-Written from the formulae that Vim (arXiv 2401.09417) and OpenGVLab's
-VideoMamba (arXiv 2403.06977) publish, on their own tensor names: float64, one
-token and one direction at a time. Loading is checked against this file, by
-the tests and by tools/model_converters/convert.py; nothing else uses it.
+Written from the published formulae of Vim (arXiv 2401.09417) and OpenGVLab's
+VideoMamba (arXiv 2403.06977), on their own keys: float64, one token and one
+direction at a time. The tests and tools/model_converters/convert.py check
+loaded models against this file; nothing else uses it.
 
-    h <- h + W_out(SiLU(z) * (y_forward + y_backward))       [/ 2 in Vim]
-    [x, z] = W_in RMSNorm(h);   y of one direction, along its walk:
+    h <- h + W_out(SiLU(z) * (y_forward + y_reverse))       [/ 2 in Vim]
+    [x, z] = W_in RMSNorm(h);   y of one direction, in its scan order:
     c = SiLU(conv(x));   [dt, B, C] = W_x c;   delta = softplus(W_dt dt + b)
     s <- exp(delta A) s + delta c B;   y = s . C + D c;   A = -exp(A_log)
 """
@@ -24,10 +24,10 @@ def image_features(
     cls_token_position: str,
     merge: str,
 ) -> Tensor:
-    """Normed class token of an image model.
+    """Compute the features of an image model: its class token, normed.
 
     Args:
-        state (dict): Tensors of the checkpoint, with its names.
+        state (dict): Tensors of the checkpoint under its keys.
         image (Tensor): (3, H, W).
         cls_token_position (str): 'middle' of the patches (Vim) or their
             'head'.
@@ -38,18 +38,19 @@ def image_features(
     """
     p = _double(state)
     patches = _patches(p, p['patch_embed.proj.weight'], image.double())
-    place = len(patches) // 2 if cls_token_position == 'middle' else 0
-    tokens = [*patches[:place], p['cls_token'][0, 0], *patches[place:]]
+    row = len(patches) // 2 if cls_token_position == 'middle' else 0
+    tokens = [*patches[:row], p['cls_token'][0, 0], *patches[row:]]
     tokens = torch.stack(tokens) + p['pos_embed'][0]
-    return _blocks(p, tokens, merge)[place]
+    return _blocks(p, tokens, merge)[row]
 
 
 def video_features(state: Dict[str, Tensor], clip: Tensor) -> Tensor:
-    """Normed class token of OpenGVLab's video model.
+    """Compute the features of OpenGVLab's video model: its class token.
 
     Args:
-        state (dict): Tensors of the checkpoint, with its names.
-        clip (Tensor): (3, T, H, W), T as many as the temporal positions.
+        state (dict): Tensors of the checkpoint under its keys.
+        clip (Tensor): (3, T, H, W), with as many frames as temporal
+            positions.
 
     Returns:
         Tensor: (C,) float64.
@@ -103,15 +104,15 @@ def _rms_norm(x: Tensor, weight: Tensor) -> Tensor:
 def _mixer(layer: Dict[str, Tensor], tokens: Tensor, merge: str) -> Tensor:
     x, z = (tokens @ layer['mixer.in_proj.weight'].T).chunk(2, dim=-1)
     forward = _direction(layer, '', x)
-    backward = _direction(layer, '_b', x.flip(0)).flip(0)
-    y = (forward + backward) * F.silu(z)
+    reverse = _direction(layer, '_b', x.flip(0)).flip(0)
+    y = (forward + reverse) * F.silu(z)
     if merge == 'mean':
         y = y / 2
     return y @ layer['mixer.out_proj.weight'].T
 
 
 def _direction(layer: Dict[str, Tensor], b: str, x: Tensor) -> Tensor:
-    """The scan over x (L, D); `b` is '' or '_b', in the tensors' names."""
+    """The scan over x (L, D); `b` is '' or '_b', as in the keys."""
     A_log = layer[f'mixer.A{b}_log']
     conv = layer[f'mixer.conv1d{b}.weight'][:, 0]
     W_dt = layer[f'mixer.dt_proj{b}.weight']

@@ -1,6 +1,6 @@
-"""The figures of the benchmark say what they were given."""
+"""Figure 1: bubbles have the places and sizes they are given."""
 
-from mmvideomamba.visualization import draw_costs, draw_growth
+from mmvideomamba.visualization import draw_costs
 
 
 def model(name, group, time, parameters, published=None):
@@ -31,17 +31,3 @@ def test_a_bubble_for_each_model():
     assert sorted(labels) == ['A 16f\n76.1*', 'A 32f', 'B']
     colors = [tuple(c.get_facecolor()[0]) for c in drawn]
     assert len(set(colors)) == 2
-
-
-def test_growth_beside_a_linear_guide():
-    curves = {
-        'A': [(16, 20.0, 2.0), (8, 10.0, 1.0)],
-        'B': [(8, 5.0, 3.0), (32, 80.0, 48.0)],
-    }
-    time, memory = draw_growth(curves, 'forward (ms)').axes
-    for ax, guide in ((time, [10, 40]), (memory, [1, 4])):
-        a, b, linear = ax.lines
-        assert list(a.get_xdata()) == [8, 16]
-        assert linear.get_label() == 'linear'
-        assert list(linear.get_xdata()) == [8, 32]
-        assert list(linear.get_ydata()) == guide

@@ -21,7 +21,7 @@ def arguments(name):
 @pytest.mark.parametrize(
     'content, location, family, evidence',
     [
-        (VIDEO, 'a.pth', 'opengvlab_video', 'names'),
+        (VIDEO, 'a.pth', 'opengvlab_video', 'by its keys'),
         (
             dict(model=IMAGE, args=arguments(VIM_NAME)),
             'a.pth',
@@ -65,7 +65,7 @@ def test_family_is_seen(content, location, family, evidence):
         (
             dict(model=IMAGE, args=arguments(VIM_NAME)),
             'videomamba_t16_in1k_res224.pth',
-            "disagree: 'vim' by the model .*, 'opengvlab_image' by its file",
+            "contradictory: 'vim' by the model .*, 'opengvlab_image' by its",
         ),
         (
             # An older Vim, which does not halve.

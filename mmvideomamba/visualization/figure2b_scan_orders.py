@@ -1,6 +1,6 @@
-"""Figure 2b of the paper, for any scan order: the walk over the token grid.
+"""Figure 2b of the paper, for any scan order over the token grid.
 
-Frames stand side by side as slanted sheets, time to the right. The slant puts
+Frames are slanted sheets side by side, time to the right. The slant puts
 every token of a frame at a height of its own, so that steps from frame to
 frame do not cover one another. Steps to a neighbour in the grid are solid,
 jumps are dashed.
@@ -23,66 +23,75 @@ Point = Tuple[float, float]
 CELL = 0.26  # inches
 CELL_WIDTH = 1.05  # of a cell's height
 GAP = 0.6  # between sheets, of a cell's height
+TITLE = 0.35  # inches
+KEY = 0.8  # inches, of which its bar is KEY_BAR high
+KEY_BAR = 0.12
 
 
 @paper_style
 def draw_scan_orders(
-    walks: Dict[str, Tensor], grid: Tuple[int, int, int], columns: int = 2
+    orders: Dict[str, Tensor], grid: Tuple[int, int, int], columns: int = 2
 ) -> Figure:
-    """Draw walks over the token grid, one panel each.
+    """Draw scan orders over the token grid, one panel each.
 
     Args:
-        walks (dict[str, Tensor]): Title -> (L,) int64, the tokens in the
-            order of their visits. L is T*H*W, or one more where token 0 is
-            the class token and the patches follow it, as
-            `mmvideomamba.models.sequence_orders` numbers them.
+        orders (dict[str, Tensor]): Title -> (L,) int64, the tokens in the
+            order of the scan. L is T*H*W, or one more where token 0 is the
+            class token and the patches follow it, as in
+            `mmvideomamba.models.sequence_orders`.
         grid (tuple[int, int, int]): (T, H, W), small enough to be read.
-        columns (int): Panels in a row.
+        columns (int): Most panels in a row.
 
     Returns:
         Figure: Not yet written, see `save_figure`.
 
     Raises:
-        ValueError: A walk does not fit the grid.
+        ValueError: An order does not fit the grid.
     """
     tokens = math.prod(grid)
-    for title, walk in walks.items():
-        if len(walk) not in (tokens, tokens + 1):
+    for title, order in orders.items():
+        if len(order) not in (tokens, tokens + 1):
             raise ValueError(
                 f'{title}: expected {tokens} steps over grid {tuple(grid)}, '
-                f'or {tokens + 1} with a class token, got {len(walk)}'
+                f'or {tokens + 1} with a class token, got {len(order)}'
             )
-    rows = math.ceil(len(walks) / columns)
+    columns = min(columns, len(orders))
+    rows = math.ceil(len(orders) / columns)
     left, right, bottom, top = _bounds(grid)
     width = (right - left + 0.8) * CELL
-    height = (top - bottom) * CELL + 0.35  # of the title
-    figure = Figure(figsize=(width * columns, height * rows + 0.6))
+    height = (top - bottom) * CELL + TITLE
+    figure = Figure(figsize=(width * columns, height * rows + KEY))
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
-    for ax, (title, walk) in zip(axes.flat, walks.items()):
-        _draw_walk(ax, walk.tolist(), grid)
+    for ax, (title, order) in zip(axes.flat, orders.items()):
+        _draw_order(ax, order.tolist(), grid)
         ax.set_title(title)
-    _draw_key(figure, axes, max(len(walk) for walk in walks.values()))
+    _draw_key(figure, axes, max(map(len, orders.values())))
     return figure
 
 
-def _draw_walk(ax: Axes, walk: List[int], grid: Tuple[int, int, int]) -> None:
-    color = _step_colors(len(walk))
+def _draw_order(
+    ax: Axes, order: List[int], grid: Tuple[int, int, int]
+) -> None:
+    color = _step_colors(len(order))
     for t in range(grid[0]):
         ax.add_patch(_sheet(t, grid))
-        x, y = _place(t, grid[1] - 0.5, (grid[2] - 1) / 2, grid)
+        x, y = _point(t, grid[1] - 0.5, (grid[2] - 1) / 2, grid)
         ax.text(x, y - 0.3, f't = {t}', ha='center', va='top', color=GREY)
 
-    num_extra = len(walk) - math.prod(grid)
-    cells = [_cell(token - num_extra, grid) for token in walk]
-    points = [_place(*cell, grid) for cell in cells]
+    num_extra = len(order) - math.prod(grid)
+    cells = [_cell(token - num_extra, grid) for token in order]
+    points = [_point(*cell, grid) for cell in cells]
     if num_extra:
-        points[walk.index(0)] = _class_token_place(walk.index(0), cells, grid)
+        cls_step = order.index(0)
+        points[cls_step] = _class_token_point(cls_step, cells, grid)
 
-    for step in range(len(walk) - 1):
-        is_neighbour = 0 not in walk[step : step + 2] or not num_extra
+    for step in range(len(order) - 1):
+        is_neighbour = 0 not in order[step : step + 2] or not num_extra
         is_neighbour &= _distance(cells[step], cells[step + 1]) == 1
+        # Long arrows are thin and below the others, which they cross.
+        is_short = is_neighbour and cells[step][0] == cells[step + 1][0]
         ax.annotate(
             '',
             xy=points[step + 1],
@@ -90,15 +99,15 @@ def _draw_walk(ax: Axes, walk: List[int], grid: Tuple[int, int, int]) -> None:
             arrowprops=dict(
                 arrowstyle='-|>',
                 color=color(step),
-                linewidth=1.5 if is_neighbour else 0.8,
+                linewidth=1.5 if is_short else 0.8,
                 linestyle='-' if is_neighbour else (0, (3, 2)),
                 shrinkA=5,
                 shrinkB=5,
                 mutation_scale=7,
             ),
-            zorder=2,
+            zorder=2 if is_short else 1.9,
         )
-    for step, (token, (x, y)) in enumerate(zip(walk, points)):
+    for step, (token, (x, y)) in enumerate(zip(order, points)):
         is_class = num_extra and token == 0
         ax.plot(
             x,
@@ -135,7 +144,8 @@ def _draw_key(figure: Figure, axes, num_steps: int) -> None:
         ax=axes,
         location='bottom',
         shrink=0.5,
-        aspect=40,
+        aspect=0.5 * figure.get_figwidth() / KEY_BAR,
+        pad=0.1 / figure.get_figheight(),
         ticks=[0, num_steps - 1],
     )
     bar.ax.set_xticklabels(['first step', 'last step'])
@@ -149,16 +159,16 @@ def _step_colors(num_steps: int):
 
 
 def _cell(token: int, grid: Tuple[int, int, int]) -> Tuple[int, int, int]:
-    """Token number in raster order -> (t, h, w)."""
-    t, place = divmod(token, grid[1] * grid[2])
-    return (t, *divmod(place, grid[2]))
+    """Index of a token in raster order -> (t, h, w)."""
+    t, patch = divmod(token, grid[1] * grid[2])
+    return (t, *divmod(patch, grid[2]))
 
 
 def _distance(a: Tuple[int, ...], b: Tuple[int, ...]) -> int:
     return sum(abs(i - j) for i, j in zip(a, b))
 
 
-def _place(t: float, h: float, w: float, grid: Tuple[int, int, int]) -> Point:
+def _point(t: float, h: float, w: float, grid: Tuple[int, int, int]) -> Point:
     """Where the middle of a cell is drawn; a cell is one unit high."""
     sheet = CELL_WIDTH * grid[2] + GAP
     return t * sheet + CELL_WIDTH * w, -h + w / grid[2]
@@ -168,29 +178,29 @@ def _sheet(t: int, grid: Tuple[int, int, int]) -> Polygon:
     bottom, right = grid[1] - 0.5, grid[2] - 0.5
     corners = [(-0.5, -0.5), (-0.5, right), (bottom, right), (bottom, -0.5)]
     return Polygon(
-        [_place(t, h, w, grid) for h, w in corners],
+        [_point(t, h, w, grid) for h, w in corners],
         facecolor='#F2F2F2',
         edgecolor='#BBBBBB',
         linewidth=0.8,
     )
 
 
-def _class_token_place(
+def _class_token_point(
     step: int, cells: List[Tuple[int, int, int]], grid: Tuple[int, int, int]
 ) -> Point:
-    """Beside the grid, on the side where the walk meets the class token."""
+    """Beside the grid, next to the token before or after it in the scan."""
     left, right, bottom, top = _bounds(grid)
     if 0 < step < len(cells) - 1:
         return (left + right) / 2, top - 0.3
     t, h, _ = cells[1 if step == 0 else step - 1]
     w = (grid[2] - 1) / 2
-    _, y = _place(t, h, w, grid)
+    _, y = _point(t, h, w, grid)
     return (left if t < grid[0] / 2 else right), y
 
 
 def _bounds(grid: Tuple[int, int, int]) -> Tuple[float, float, float, float]:
     """Left, right, bottom, top of a panel, with room for class tokens."""
-    left, _ = _place(0, 0, -0.5, grid)
-    right, top = _place(grid[0] - 1, -0.5, grid[2] - 0.5, grid)
-    _, bottom = _place(0, grid[1] - 0.5, -0.5, grid)
+    left, _ = _point(0, 0, -0.5, grid)
+    right, top = _point(grid[0] - 1, -0.5, grid[2] - 0.5, grid)
+    _, bottom = _point(0, grid[1] - 0.5, -0.5, grid)
     return left - 1, right + 1, bottom - 0.1, top + 0.4

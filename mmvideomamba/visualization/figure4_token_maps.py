@@ -1,4 +1,7 @@
-"""Maps over the token grid, laid over the frames they come from."""
+"""Maps over the token grid, overlaid on the frames they come from.
+
+Figure 4 of the paper with maps of delta; for any other quantity as well.
+"""
 
 import math
 from typing import Dict, Iterator
@@ -14,19 +17,20 @@ from .style import paper_style
 
 COLORMAP = 'inferno'
 OPACITY = 0.7
+BAR_WIDTH = 0.1  # of a frame
 
 
 def overlay_map(frame: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Lay a map over a frame.
+    """Overlay a map on a frame.
 
     Args:
         frame (np.ndarray): (H, W, 3) uint8 RGB.
-        values (np.ndarray): (h, w) float, 0 dark to 1 bright; stretched to
-            the frame's size.
+        values (np.ndarray): (h, w) float, 0 dark to 1 bright; resized to the
+            frame.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 RGB, the frame in faded grey under the
-        map, so that its light and dark are not taken for the map's.
+        map, so that its brightness is not taken for the map's.
     """
     height, width = frame.shape[:2]
     values = cv2.resize(
@@ -44,13 +48,13 @@ def overlay_map(frame: np.ndarray, values: np.ndarray) -> np.ndarray:
 def make_overlay_frames(
     frames: np.ndarray, maps: Dict[str, np.ndarray], height: int = 240
 ) -> Iterator[np.ndarray]:
-    """Frames of a video: the clip, and beside it each map over it.
+    """Make the frames of a video: the clip, and each map beside it.
 
     Args:
         frames (np.ndarray): (T, H, W, 3) uint8 RGB.
         maps (dict[str, np.ndarray]): Title -> (t, h, w) float, t <= T; each
             is scaled by its own values.
-        height (int): Of the pictures, in pixels.
+        height (int): Height of the frames, in pixels.
 
     Yields:
         np.ndarray: (H', W', 3) uint8 RGB, T of them.
@@ -78,7 +82,7 @@ def draw_token_maps(
     quantity: str,
     columns: int = 8,
 ) -> Figure:
-    """A contact sheet: frames along the columns, maps along the rows.
+    """Draw frames along the columns and maps along the rows.
 
     Args:
         frames (np.ndarray): (T, H, W, 3) uint8 RGB.
@@ -104,7 +108,7 @@ def draw_token_maps(
     axes = figure.subplots(
         len(maps) + 1,
         len(steps) + 1,
-        width_ratios=[1] * len(steps) + [0.1],
+        width_ratios=[1] * len(steps) + [BAR_WIDTH],
     )
     axes, bars = axes[:, :-1], axes[:, -1]
     bars[0].set_axis_off()
@@ -129,13 +133,15 @@ def draw_token_maps(
             format='{x:.3g}',
         )
         bar.outline.set_visible(False)
+        # As high as the frames beside it.
+        ax.set_box_aspect(frames.shape[1] / frames.shape[2] / BAR_WIDTH)
         ax.tick_params(labelsize=7, length=2)
     figure.supxlabel(quantity, fontsize=9)
     return figure
 
 
 def _norm(values: np.ndarray) -> Normalize:
-    """From dark to bright, a few outliers beyond both ends."""
+    """From the first to the last percentile, so that outliers are clipped."""
     low, high = np.percentile(values, (1, 99))
     return Normalize(low, high, clip=True)
 

@@ -1,12 +1,11 @@
-"""What a checkpoint is: its container, its family, its backbone and head.
+"""Whose model a checkpoint is, and its tensors as backbone and head.
 
-A container is where the tensors lie in the file; a family is whose model they
-belong to. Three families are told by their tensors' names. Vim's and
-OpenGVLab's image models cannot be: names and shapes are the same, yet Vim
-halves the sum of its directions and has its class token in the middle. They
-are told by the model's name among the training arguments in the file, by the
-published file names and by the address; where these are silent or disagree,
-the user has to say.
+The keys show whether it is mmvideomamba's own, or a video model of
+OpenGVLab's. The image models of Vim and OpenGVLab have the same keys and
+shapes, yet Vim halves the sum of its directions and has its class token in
+the middle. They are recognised by the model's name among the training
+arguments in the file, by the published file names and by the address. Where
+these say nothing, or contradict each other, the user has to say.
 """
 
 import re
@@ -16,23 +15,30 @@ from torch import Tensor
 
 from ..checks import require_choice
 
+# Where the tensors are in the file, unless it is a bare state dict.
 CONTAINERS = ('state_dict', 'model', 'module', 'model_ema')
 
 
-class Family(NamedTuple):
-    """What its authors' model does that the tensors do not show."""
+class Conventions(NamedTuple):
+    """What the authors' model does that its tensors do not show.
+
+    None: as the config says that came with the checkpoint.
+    """
 
     title: str
-    cls_token_position: Optional[str]  # where their scan meets the class token
-    merge: Optional[str]  # how their directions become one
+    cls_token_position: Optional[str]  # 'head' or 'middle'
+    merge: Optional[str]  # 'sum' or 'mean'
 
 
-FAMILIES = {
-    # None: as the config says, which came with the checkpoint.
-    'videomamba': Family('mmvideomamba', None, None),
-    'vim': Family('Vim, images', 'middle', 'mean'),
-    'opengvlab_image': Family('OpenGVLab VideoMamba, images', 'head', 'sum'),
-    'opengvlab_video': Family('OpenGVLab VideoMamba, video', 'head', 'sum'),
+CHECKPOINT_FAMILIES = {
+    'videomamba': Conventions('mmvideomamba', None, None),
+    'vim': Conventions('Vim, images', 'middle', 'mean'),
+    'opengvlab_image': Conventions(
+        'OpenGVLab VideoMamba, images', 'head', 'sum'
+    ),
+    'opengvlab_video': Conventions(
+        'OpenGVLab VideoMamba, video', 'head', 'sum'
+    ),
 }
 IMAGE_FAMILIES = ('vim', 'opengvlab_image')
 
@@ -56,59 +62,66 @@ class Weights(NamedTuple):
     """The tensors of one checkpoint, under their authors' names."""
 
     location: str
-    family: str
+    family: str  # one of CHECKPOINT_FAMILIES
     evidence: str  # how the family was found
     backbone: Dict[str, Tensor]
     head: Dict[str, Tensor]  # fc_cls.weight, fc_cls.bias, or nothing
 
     @property
+    def conventions(self) -> Conventions:
+        return CHECKPOINT_FAMILIES[self.family]
+
+    @property
     def title(self) -> str:
-        return f'{self.location} ({FAMILIES[self.family].title})'
+        return f'{self.location} ({self.conventions.title})'
 
 
 def identify(
     content: dict, location: str, family: Optional[str] = None
 ) -> Weights:
-    """Find the weights in what a checkpoint file holds, and whose they are.
+    """Find the tensors in a checkpoint, and whose model they are of.
 
     Args:
         content (dict): As `read_checkpoint` returns it.
-        location (str): Where it came from.
-        family (str, optional): One of `FAMILIES`, where the user says it.
+        location (str): Path or URL of the file.
+        family (str, optional): One of `CHECKPOINT_FAMILIES`, if the user
+            says it.
 
     Raises:
-        ValueError: Nothing of these families is in the file, or which one it
-            is cannot be told.
+        ValueError: The checkpoint is of none of the families, or its family
+            cannot be told.
     """
-    require_choice('family', family, [None, *FAMILIES])
+    require_choice('family', family, [None, *CHECKPOINT_FAMILIES])
     state = find_state_dict(content, location)
     backbone, head = _split(state)
     if 'layers.0.mixer.conv_weight' in backbone:
         found = 'videomamba'
     elif 'layers.0.mixer.A_b_log' not in backbone:
         raise ValueError(
-            f'{location} holds another architecture: its tensors begin with '
+            f'{location} holds another architecture: its keys begin with '
             f'{_first(state)}. Expected a checkpoint of mmvideomamba, Vim, or '
             "OpenGVLab's VideoMamba (docs/checkpoints.md)."
         )
     elif 'temporal_pos_embedding' in backbone:
         found = 'opengvlab_video'
     elif family in IMAGE_FAMILIES:
-        return Weights(location, family, 'as told', backbone, head)
+        return Weights(
+            location, family, 'as the family option says', backbone, head
+        )
     else:
         found, evidence = _image_family(content, location)
         if family is None:
             return Weights(location, found, evidence, backbone, head)
     if family not in (None, found):
         raise ValueError(
-            f'{location} was said to be of family {family!r}, but its tensors '
+            f'{location} was said to be of family {family!r}, but its keys '
             f'are those of {found!r}. Leave family out, or check the file.'
         )
-    return Weights(location, found, "by its tensors' names", backbone, head)
+    return Weights(location, found, 'by its keys', backbone, head)
 
 
 def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:
-    """Return the tensors in a container, without a parallel wrapper's prefix.
+    """Return the tensors of a file, without the prefix of parallel wrappers.
 
     Raises:
         ValueError: There is no dict of tensors.
@@ -133,7 +146,7 @@ def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:
 
 
 def _split(state: Dict[str, Tensor]) -> Tuple[dict, dict]:
-    """Part the backbone from the head."""
+    """Return the tensors of the backbone and of the head."""
     if any(name.startswith('backbone.') for name in state):
         return below(state, 'backbone.'), below(state, 'cls_head.')
     head = {f'fc_cls.{k}': v for k, v in below(state, 'head.').items()}
@@ -158,8 +171,8 @@ def _image_family(content: dict, location: str) -> Tuple[str, str]:
         for family, pattern in patterns.items()
         if re.match(pattern, text)
     }
-    # A Vim of another kind than the released ones: no file name can tell
-    # whether it halves.
+    # Another Vim than the released ones: no file name can tell whether it
+    # halves.
     unknown_model = model_name and not any(
         re.match(pattern, model_name) for pattern in MODEL_NAMES.values()
     )
@@ -168,7 +181,7 @@ def _image_family(content: dict, location: str) -> Tuple[str, str]:
     reason = (
         'nothing in it or in its name says which'
         if not votes and not unknown_model
-        else 'the signs disagree: '
+        else 'what it says is contradictory: '
         + ', '.join(
             [f'{family!r} by {evidence}' for evidence, family in votes.items()]
             + [f'an unknown model, {model_name!r}'] * bool(unknown_model)
@@ -176,15 +189,15 @@ def _image_family(content: dict, location: str) -> Tuple[str, str]:
     )
     raise ValueError(
         f"{location} is an image model of Vim's or of OpenGVLab's, and "
-        f'{reason}. Their tensors have the same names, but Vim halves the sum '
-        'of its two directions and has its class token in the middle. Say '
-        "which it is: init_cfg=dict(type='Pretrained', checkpoint=..., "
+        f'{reason}. Their keys are the same, but Vim halves the sum of its '
+        'two directions and has its class token in the middle. Say which it '
+        "is: init_cfg=dict(type='Pretrained', checkpoint=..., "
         "family='vim') or family='opengvlab_image'."
     )
 
 
 def below(state: dict, prefix: str) -> dict:
-    """The entries under `prefix`, which their names lose."""
+    """Return the entries whose keys begin with `prefix`, without it."""
     return {
         name[len(prefix) :]: value
         for name, value in state.items()

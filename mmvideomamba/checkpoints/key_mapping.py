@@ -1,8 +1,9 @@
-"""Names and layouts of Vim and OpenGVLab -> ours, one table.
+"""Keys of Vim and OpenGVLab -> our keys.
 
-Their two directions are separate parameters, the backward one's called `_b`;
-ours share a leading axis of directions. Their class token may lie in the
-middle of the position table; ours is always row 0.
+Their two directions are separate parameters, those of the reverse direction
+called `_b`; ours are one parameter with a leading axis of directions. The
+class token's row may be in the middle of their position table; in ours it is
+row 0.
 """
 
 import re
@@ -11,9 +12,10 @@ from typing import Dict, Tuple
 import torch
 from torch import Tensor
 
-from .families import FAMILIES, Weights
+from ..positions import cls_row_to_front
+from .checkpoint_family import Weights
 
-TOP = {
+TOP_KEYS = {
     'patch_embed.proj.weight': 'tokenizer.proj.weight',
     'patch_embed.proj.bias': 'tokenizer.proj.bias',
     'cls_token': 'cls_token',
@@ -21,13 +23,13 @@ TOP = {
     'temporal_pos_embedding': 'pos_embed.temporal',
     'norm_f.weight': 'norm.weight',
 }
-SHARED = {
+BLOCK_KEYS = {
     'norm.weight': 'norm.weight',
     'mixer.in_proj.weight': 'mixer.in_proj.weight',
     'mixer.out_proj.weight': 'mixer.out_proj.weight',
 }
-# Ours: theirs of the forward and of the backward direction.
-DIRECTIONS = {
+# Our key: theirs of the forward and of the reverse direction.
+DIRECTION_KEYS = {
     'mixer.conv_weight': ('mixer.conv1d.weight', 'mixer.conv1d_b.weight'),
     'mixer.conv_bias': ('mixer.conv1d.bias', 'mixer.conv1d_b.bias'),
     'mixer.x_proj': ('mixer.x_proj.weight', 'mixer.x_proj_b.weight'),
@@ -36,42 +38,43 @@ DIRECTIONS = {
     'mixer.A_log': ('mixer.A_log', 'mixer.A_b_log'),
     'mixer.D': ('mixer.D', 'mixer.D_b'),
 }
-PLACES: Dict[str, Tuple[str, int]] = {
+_DIRECTION_OF: Dict[str, Tuple[str, int]] = {
     theirs: (ours, direction)
-    for ours, pair in DIRECTIONS.items()
+    for ours, pair in DIRECTION_KEYS.items()
     for direction, theirs in enumerate(pair)
 }
 
 
-def translate(weights: Weights) -> Dict[str, Tensor]:
-    """Return the backbone's tensors under our names, in our layout.
+def map_keys(weights: Weights) -> Dict[str, Tensor]:
+    """Return the backbone's tensors under our keys, in our shapes.
 
     Values stay as they are; those of other projects become float32. Their
-    positions come as `pos_embed.spatial` (1, 1 + H*W, C), class token's row
-    first, and of video models `pos_embed.temporal` (1, T, C).
+    positions are `pos_embed.spatial` (1, 1 + H*W, C), the class token's row
+    first, and in video models also `pos_embed.temporal` (1, T, C).
 
     Raises:
-        ValueError: Tensors of unknown or missing names, listed.
+        ValueError: Unexpected keys, or keys of one direction only.
     """
     if weights.family == 'videomamba':
         return dict(weights.backbone)
-    ours, directions, unknown = {}, {}, []
+    ours, directions, unexpected = {}, {}, []
     for theirs, tensor in weights.backbone.items():
         layer, name = re.match(r'(layers\.\d+\.)?(.*)', theirs).groups('')
-        if layer and name in PLACES:
-            name, direction = PLACES[name]
+        keys = BLOCK_KEYS if layer else TOP_KEYS
+        if layer and name in _DIRECTION_OF:
+            name, direction = _DIRECTION_OF[name]
             directions.setdefault(layer + name, {})[direction] = tensor.float()
-        elif name in (SHARED if layer else TOP):
-            ours[layer + (SHARED if layer else TOP)[name]] = tensor.float()
+        elif name in keys:
+            ours[layer + keys[name]] = tensor.float()
         else:
-            unknown.append(theirs)
+            unexpected.append(theirs)
     unpaired = [name for name, pair in directions.items() if len(pair) != 2]
-    if unknown or unpaired:
+    if unexpected or unpaired:
         raise ValueError(
             f'{weights.title} is a variant that is not supported: '
-            + f'unknown tensors {unknown}; ' * bool(unknown)
+            + f'unexpected keys {unexpected}; ' * bool(unexpected)
             + f'only one direction of {unpaired}; ' * bool(unpaired)
-            + 'they would change what it computes, so none is left out.'
+            + 'without them the model would compute something else.'
         )
     for name, pair in directions.items():
         stacked = torch.stack([pair[0], pair[1]])
@@ -79,17 +82,8 @@ def translate(weights: Weights) -> Dict[str, Tensor]:
             stacked = stacked.squeeze(2)  # (K, D, 1, W) of a Conv1d
         ours[name] = stacked
     if 'pos_embed.spatial' in ours:
-        ours['pos_embed.spatial'] = _class_token_first(
+        ours['pos_embed.spatial'] = cls_row_to_front(
             ours['pos_embed.spatial'],
-            FAMILIES[weights.family].cls_token_position,
+            weights.conventions.cls_token_position,
         )
     return ours
-
-
-def _class_token_first(table: Tensor, place: str) -> Tensor:
-    if place == 'head':
-        return table
-    row = (table.shape[1] - 1) // 2
-    return torch.cat(
-        [table[:, row : row + 1], table[:, :row], table[:, row + 1 :]], dim=1
-    )

@@ -1,0 +1,152 @@
+"""`load_from`, `--resume` and tools/test.py: go on with the same model.
+
+Where the weights of checkpoint and model differ, nothing is loaded and an
+error says why. Only positions are resized, to the token grid of the model.
+What no weight shows, such as the scan orders, the config decides.
+"""
+
+from collections import OrderedDict
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import nn
+
+from .backbone_fitting import fit_backbone
+from .checkpoint_family import below, find_state_dict, identify
+from .reading import MapLocation, read_checkpoint
+from .report import make_report, shapes_of
+
+
+def fit_loaded_backbone(
+    model: nn.Module, state_dict: dict, prefix: str, metadata: dict
+) -> None:
+    """Make a state dict that is being loaded into `model` fit, or raise.
+
+    For `_load_from_state_dict`. mmengine alone would only warn, and load the
+    tensors that happen to fit.
+
+    Args:
+        model (VideoMamba): The backbone that it is loaded into.
+        state_dict (dict): Its entries under `prefix` are replaced.
+        prefix (str): Of the keys of this backbone, such as 'backbone.'.
+        metadata (dict): Holds the family and the location if
+            `runner_format` found them.
+
+    Raises:
+        ValueError: The model would not compute what the model of the
+            checkpoint does.
+    """
+    tensors = below(state_dict, prefix)
+    if not tensors:
+        raise ValueError(
+            f'the checkpoint has nothing for the backbone ({prefix}*): it is '
+            'of another architecture, or of a part of a model only'
+        )
+    weights = identify(
+        tensors,
+        metadata.get('location', 'the checkpoint'),
+        metadata.get('family'),
+    )
+    if 'evidence' in metadata:
+        weights = weights._replace(evidence=metadata['evidence'])
+    fitted, rows = fit_backbone(weights, model)
+    changed = [row for row in rows if not row.faithful]
+    if changed:
+        raise ValueError(
+            f'{weights.title} is of another model: '
+            + '; '.join(
+                f'{row.status} {row.name} ({row.how})' for row in changed
+            )
+            + '. To test or resume, use the config that it was trained with. '
+            "To start this model from it, use init_cfg=dict(type='Pretrained'"
+            ', checkpoint=...) in the backbone instead of load_from.'
+        )
+    if any(row.status == 'adapted' for row in rows):
+        print_log(make_report(weights, rows), logger='current')
+    for name in tensors:
+        del state_dict[prefix + name]
+    state_dict.update({prefix + k: v for k, v in fitted.items()})
+
+
+def require_head_fits(head: nn.Module, state_dict: dict, prefix: str) -> None:
+    """Require that a state dict that is being loaded has this head.
+
+    Raises:
+        ValueError: Keys or shapes differ.
+    """
+    theirs = shapes_of(below(state_dict, prefix))
+    ours = shapes_of(head.state_dict())
+    if theirs != ours:
+        raise ValueError(
+            f'the head of the checkpoint ({theirs or "none"}) does not fit '
+            f'that of the model ({ours}). To test or resume, set '
+            'num_classes and in_channels as trained. To train on other '
+            "classes, use init_cfg=dict(type='Pretrained', checkpoint=...) "
+            'in the backbone instead of load_from: the head starts anew.'
+        )
+
+
+def load_from_checked_file(
+    filename: str, map_location: MapLocation = None
+) -> Any:
+    """Read a checkpoint for mmengine, of any model.
+
+    mmengine's log says 'Loads checkpoint by checked_file backend': the name
+    of this function from its eleventh letter on.
+
+    Raises:
+        FileNotFoundError, ConnectionError, ValueError: See
+            `read_checkpoint`.
+    """
+    content = read_checkpoint(filename, map_location)
+    meta = content.get('meta') if isinstance(content, dict) else None
+    if isinstance(meta, dict) and 'config' in meta:
+        # `Runner.resume` would run it as Python. Today's runners write 'cfg'.
+        raise ValueError(
+            f"{filename} was refused: it has a 'config' in its meta, which "
+            'mmengine runs as Python code when it resumes. Remove that entry '
+            'if you trust the rest of the file.'
+        )
+    return runner_format(content, filename)
+
+
+def runner_format(content: Any, location: str) -> Any:
+    """Give a checkpoint of a bare model the keys of a recognizer's.
+
+    A recognizer's checkpoint, and one of another architecture, stays as it
+    is.
+
+    Returns:
+        As `content`, or dict(state_dict=...) with `backbone.*` and
+        `cls_head.*`, the backbone's tensors under their authors' names.
+        torch's state dict metadata holds the family and the location.
+
+    Raises:
+        ValueError: An image model whose family cannot be told.
+    """
+    if not _is_bare_backbone(content, location):
+        return content
+    weights = identify(content, location)
+    state = OrderedDict(
+        {f'backbone.{k}': v for k, v in weights.backbone.items()}
+    )
+    state.update({f'cls_head.{k}': v for k, v in weights.head.items()})
+    state._metadata = OrderedDict(
+        backbone=dict(
+            family=weights.family,
+            evidence=weights.evidence,
+            location=location,
+        )
+    )
+    return dict(state_dict=state)
+
+
+def _is_bare_backbone(content: Any, location: str) -> bool:
+    try:
+        state = find_state_dict(content, location)
+    except ValueError:
+        return False
+    return (
+        'layers.0.mixer.conv_weight' in state
+        or 'layers.0.mixer.A_b_log' in state
+    )
