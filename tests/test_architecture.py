@@ -15,6 +15,8 @@ ORDER = (
     'version',
     'checks',
     'files',
+    'tables',
+    'cli',
     'progress',
     'video',
     'ops',

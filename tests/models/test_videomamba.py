@@ -95,8 +95,8 @@ def test_without_class_token_the_feature_is_the_mean_of_the_tokens():
 @pytest.mark.parametrize('position', ['head', 'middle', None])
 def test_the_order_of_frames_matters(position):
     model = build(cls_token_position=position, pos_embed=None)
-    forward, backward = model(clip()), model(clip().flip(2))
-    assert (forward - backward).abs().max() > 1e-3
+    forward, reverse = model(clip()), model(clip().flip(2))
+    assert (forward - reverse).abs().max() > 1e-3
 
 
 def test_a_bag_of_frames_would_not_see_the_order():
