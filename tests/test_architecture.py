@@ -31,7 +31,6 @@ ORDER = (
     'apis',
     'analysis',
     'benchmark',
-    'cli',
     '__init__',
 )
 HOST = {'mmaction', 'mmengine', 'mmcv'}
