@@ -1,6 +1,8 @@
 """List files are checked before anything is trained."""
 
+import av
 import pytest
+from mmengine.dataset import Compose
 
 from mmvideomamba.registry import DATASETS
 
@@ -69,3 +71,20 @@ def test_labels_of_several_classes_fit_too(build):
 def test_a_list_to_predict_needs_no_labels(build):
     dataset = build('a.mp4\n', test_mode=True)
     assert dataset.get_data_info(0)['label'] == -1
+
+
+def test_a_video_without_frames_is_named(build, tmp_path):
+    with av.open(str(tmp_path / 'a.avi'), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=24)
+        stream.width = stream.height = 64
+        container.start_encoding()
+    dataset = build('a.avi 0\n')
+    dataset.pipeline = Compose(
+        [
+            dict(type='OpenCVInit'),
+            dict(type='UniformSample', clip_len=8, test_mode=True),
+            dict(type='OpenCVDecode'),
+        ]
+    )
+    with pytest.raises(ValueError, match=r'a\.avi has no frames'):
+        dataset[0]
