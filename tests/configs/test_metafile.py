@@ -80,12 +80,11 @@ def test_entry_says_what_its_config_is(name):
     ).groups()
     size = int(px or 224)
     assert backbone.arch == arch
-    assert backbone.num_frames == data['Frames'] == int(frames)
+    assert backbone.num_frames == int(frames)
     assert backbone.img_size == size
     assert data['Resolution'] == f'{size}x{size}'
     assert cfg.test_dataloader.dataset.data_root == f'data/{dataset}'
     assert bool(mask) == ('mask' in model['Weights'])
-    assert data['Views'] == f'{cfg.test_pipeline[1].num_clips} x 3'
 
     # Whose results these are.
     (result,) = model['Results']
@@ -99,7 +98,8 @@ def test_entry_says_what_its_config_is(name):
     assert data['Architecture'] == f'VideoMamba-{letter}'
     top1 = result['Metrics']['Top 1 Accuracy']
     label = f'{letter}, masked' if mask else letter
-    cells = [label, frames, size, data['Views'], data['Parameters'][:-1]]
+    views = f'{cfg.test_pipeline[1].num_clips} x 3'
+    cells = [label, frames, size, views, data['Parameters'][:-1]]
     row = ' | '.join(map(str, [*cells, data['FLOPs'][:-1], top1]))
     (line,) = (line for line in README.splitlines() if f'| {row} |' in line)
     config, weights = re.search(
