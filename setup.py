@@ -127,6 +127,7 @@ setup(
     license_files=['LICENSE'],
     keywords=['video understanding', 'action recognition', 'mamba'],
     packages=find_packages(include=['mmvideomamba', 'mmvideomamba.*']),
+    package_data={'mmvideomamba.analysis': ['*.yml']},
     python_requires='>=3.9',
     # mmcv stays out: mmcv and mmcv-lite install the same module, so naming
     # one here would break installations of the other. Without either,

@@ -93,7 +93,7 @@ def test_wheel_carries_the_package_and_what_mim_looks_for(source, wheel):
     for folder in ('configs', 'tools'):
         beside |= {f'{folder}/{n}' for n in files_of(source / folder)}
     assert mim == beside
-    modules = {n for n in files_of(source) if n.endswith('.py')}
+    modules = {n for n in files_of(source) if n.endswith(('.py', '.yml'))}
     modules = {n for n in modules if n.startswith('mmvideomamba/')}
     assert modules <= packed
     # Nothing else becomes importable.

@@ -1,11 +1,11 @@
-"""The paper's ablations as changes of one small config.
+"""The paper's ablations, as changes of any recipe.
 
-Each row of a table is a function that changes a config in one thing. They are
-made for MotionShapes, where a training takes minutes, and fit any config of a
-VideoMamba whose pipelines sample clips of a fixed length.
+Each row of a table is a function that changes a config in one thing.
+tools/analysis_tools/ablation.py trains the rows, or writes their configs.
 """
 
 import copy
+import re
 import statistics
 from functools import partial
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
@@ -15,6 +15,11 @@ from mmengine.config import Config
 from ..models.videomamba import ARCHS
 
 Change = Callable[[Config], None]
+LOOPS = ('train', 'val', 'test')
+
+
+class NotApplicable(ValueError):
+    """Raised by a row that a config cannot take; says why."""
 
 
 class Ablation(NamedTuple):
@@ -45,10 +50,26 @@ class Summary(NamedTuple):
 
 
 def changed(config: Config, change: Change) -> Config:
-    """A changed copy of a config."""
+    """A changed copy of a config.
+
+    Raises:
+        NotApplicable: The config cannot take this change.
+    """
     config = copy.deepcopy(config)
     change(config)
     return config
+
+
+def row_name(config: str, ablation: str, row: str) -> str:
+    """The name of a row's config, and of its work folder.
+
+    Args:
+        config (str): Name of the config that the row changes, without `.py`.
+        ablation (str): One of `ABLATIONS`.
+        row (str): One of its rows.
+    """
+    slug = re.sub('[^a-z0-9]+', '-', row.lower()).strip('-')
+    return f'{config}_{ablation}-{slug}'
 
 
 def summarize(accuracies: Sequence[float]) -> Summary:
@@ -70,17 +91,34 @@ def scan_backwards(reversal: str, config: Config) -> None:
 
 
 def embed_positions(kind: Optional[str], config: Config) -> None:
-    """Table 3, as far as it needs no ImageNet weights."""
+    """Table 3, positions that start from no weights."""
     config.model.backbone.pos_embed = kind
 
 
+def start_positions(init: str, config: Config) -> None:
+    """Table 3, learned positions by what they start from."""
+    backbone = config.model.backbone
+    if not backbone.get('init_cfg'):
+        if init == 'random':
+            return  # They do so already.
+        raise NotApplicable(
+            'it starts from the positions of an image model, and the config '
+            'names none (model.backbone.init_cfg)'
+        )
+    if backbone.get('pos_embed_init', 'expand') != init:
+        backbone.pos_embed_init = init
+
+
 def regularize(rand_augment: bool, smoothing: float, config: Config) -> None:
-    """Table 4, from random weights."""
+    """Table 4, from the weights of the config."""
     config.model.cls_head.label_smooth_eps = smoothing
-    pipeline = _pipelines(config)[0]
-    steps = [s for s in pipeline if s['type'] != 'VideoRandAugment']
-    if rand_augment:
+
+    def edit(steps: list) -> list:
         kinds = [step['type'] for step in steps]
+        if not rand_augment:
+            return [s for s in steps if s['type'] != 'VideoRandAugment']
+        if 'VideoRandAugment' in kinds:
+            return steps
         decoded = next(i for i, k in enumerate(kinds) if k.endswith('Decode'))
         augment = dict(
             type='VideoRandAugment',
@@ -89,26 +127,37 @@ def regularize(rand_augment: bool, smoothing: float, config: Config) -> None:
             magnitude_std=0.5,
             prob=0.5,
         )
-        steps.insert(decoded + 1, augment)
-    config.train_dataloader.dataset.pipeline = steps
+        return [*steps[: decoded + 1], augment, *steps[decoded + 1 :]]
+
+    _edit_pipelines(config, ['train'], edit)
 
 
-def sample_frames(num_frames: int, config: Config) -> None:
+def sample_frames(factor: float, config: Config) -> None:
     """Table 5: more or fewer frames of the same stretch of time."""
-    config.model.backbone.num_frames = num_frames
-    for pipeline in _pipelines(config):
-        for step in pipeline:
-            if 'clip_len' not in step:
-                continue
+    backbone = config.model.backbone
+    num_frames = round(backbone.get('num_frames', 16) * factor)
+    backbone.num_frames = num_frames
+
+    def edit(steps: list) -> list:
+        for step in steps:
             if 'frame_interval' in step:
                 span = step['clip_len'] * step['frame_interval']
                 step['frame_interval'] = max(1, span // num_frames)
-            step['clip_len'] = num_frames
+            if 'clip_len' in step:
+                step['clip_len'] = num_frames
+        return steps
+
+    _edit_pipelines(config, LOOPS, edit)
 
 
 def scale_width(factor: float, config: Config) -> None:
     """Table 6."""
     backbone = config.model.backbone
+    if backbone.get('init_cfg'):
+        raise NotApplicable(
+            'the weights that the config starts from (model.backbone.'
+            'init_cfg) have another width; see the videomamba-tiny configs'
+        )
     arch = backbone.get('arch', 'small')
     arch = dict(ARCHS[arch] if isinstance(arch, str) else arch)
     arch['embed_dims'] = round(arch['embed_dims'] * factor)
@@ -117,9 +166,17 @@ def scale_width(factor: float, config: Config) -> None:
     config.model.cls_head.in_channels = arch['embed_dims']
 
 
-def _pipelines(config: Config) -> List[list]:
-    loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-    return [config[name].dataset.pipeline for name in loaders]
+def _edit_pipelines(
+    config: Config,
+    loops: Sequence[str],
+    edit: Callable[[List[dict]], List[dict]],
+) -> None:
+    for loop in loops:
+        dataset = config[f'{loop}_dataloader'].dataset
+        dataset.pipeline = edit(copy.deepcopy(dataset.pipeline))
+        # The same steps under a name, which mmaction2's inference reads.
+        if f'{loop}_pipeline' in config:
+            config[f'{loop}_pipeline'] = copy.deepcopy(dataset.pipeline)
 
 
 ABLATIONS: Dict[str, Ablation] = {
@@ -138,7 +195,14 @@ ABLATIONS: Dict[str, Ablation] = {
         {
             'none': partial(embed_positions, None),
             'sinusoid': partial(embed_positions, 'sinusoid'),
-            'learned, random': keep,
+            'learned, random': partial(start_positions, 'random'),
+            'learned, interpolate-s': partial(
+                start_positions, 'interpolate_spatial'
+            ),
+            'learned, interpolate-d': partial(
+                start_positions, 'interpolate_dim'
+            ),
+            'learned, expanding': partial(start_positions, 'expand'),
         },
     ),
     'regularization': Ablation(
@@ -152,9 +216,9 @@ ABLATIONS: Dict[str, Ablation] = {
     'frames': Ablation(
         5,
         {
-            '4 frames': partial(sample_frames, 4),
-            '8 frames': partial(sample_frames, 8),
-            '16 frames': partial(sample_frames, 16),
+            'half the frames': partial(sample_frames, 0.5),
+            'all frames': keep,
+            'twice the frames': partial(sample_frames, 2),
         },
     ),
     'width': Ablation(

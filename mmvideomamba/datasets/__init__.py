@@ -4,7 +4,6 @@ from .checked_video_dataset import CheckedVideoDataset
 from .transforms import (
     LongSideThreeCrop,
     ReorderFrames,
-    SparseSampleFrames,
     VideoRandAugment,
 )
 
@@ -12,6 +11,5 @@ __all__ = [
     'CheckedVideoDataset',
     'LongSideThreeCrop',
     'ReorderFrames',
-    'SparseSampleFrames',
     'VideoRandAugment',
 ]

@@ -56,3 +56,13 @@ class CheckedVideoDataset(VideoDataset):
                 f'{self.ann_file} do not exist, the first is {missing[0]}. '
                 'Check data_prefix, or leave them out of the list'
             )
+
+    def prepare_data(self, idx: int) -> dict:
+        """Run the pipeline; a video without frames is named."""
+        try:
+            return super().prepare_data(idx)
+        except IndexError as error:
+            raise ValueError(
+                f'{self.get_data_info(idx)["filename"]} has no frames, or '
+                f'fewer than its header says ({error})'
+            ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.fileio import load as load_file
@@ -16,8 +17,9 @@ from mmvideomamba.models.videomamba import ARCHS
 from mmvideomamba.registry import MODELS
 from mmvideomamba.video import write_video
 
-FOLDER = Path(__file__).parents[2] / 'configs/recognition/videomamba'
-OPENGVLAB = sorted((FOLDER / 'opengvlab').glob('*.py'))
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / 'configs/recognition/videomamba'
+OPENGVLAB = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
 ARCH_OF = {'t16': 'tiny', 's16': 'small', 'm16': 'middle'}
 CLASSES_OF = {'k400': 400, 'ssv2': 174}
 
@@ -30,24 +32,39 @@ def one_block(cfg):
     return model, arch['embed_dims']
 
 
-def by_name(path):
-    return path.stem
+def by_name(entry):
+    return entry['Name']
 
 
-def test_there_is_a_config_for_every_published_row():
-    assert len(OPENGVLAB) == 3 * (5 + 3)
+def options_of(entry):
+    return entry['Metadata'].get('Config Options', {})
 
 
-@pytest.mark.parametrize('path', OPENGVLAB, ids=by_name)
-def test_opengvlab_config_takes_the_file_of_its_header(path, tmp_path):
-    cfg = Config.fromfile(path)
-    header = path.read_text().split('"""')[1]
-    files = re.findall(
-        r'videomamba_(\w16)_(\w+?)_(?:mask_ft_)?f(\d+)_res224(?:to(\d+))?\.pth',
-        header,
+def configured(entry):
+    """The config of an entry, with its options."""
+    cfg = Config.fromfile(ROOT / entry['Config'])
+    cfg.merge_from_dict(options_of(entry))
+    return cfg
+
+
+def test_there_is_an_entry_for_every_published_row():
+    assert len(OPENGVLAB) == (3 + 1) * (5 + 3)
+
+
+@pytest.mark.parametrize('entry', OPENGVLAB, ids=by_name)
+def test_opengvlab_config_takes_the_file_of_its_entry(entry, tmp_path):
+    cfg = configured(entry)
+    header = (ROOT / entry['Config']).read_text().split('"""')[1]
+    file = entry['Weights'].rpartition('/')[2]
+    # The header gives the command and the published figure.
+    assert f'{entry["Results"][0]["Metrics"]["Top 1 Accuracy"]} %  {file}' in (
+        header
     )
-    assert len(set(files)) == 1
-    arch, dataset, frames, size = files[0]
+    assert ' '.join(f'{k}={v}' for k, v in options_of(entry).items()) in header
+    arch, dataset, frames, size = re.fullmatch(
+        r'videomamba_(\w16)_(\w+?)_(?:mask_ft_)?f(\d+)_res224(?:to(\d+))?\.pth',
+        file,
+    ).groups()
     frames, size = int(frames), int(size or 224)
     backbone, pipeline = cfg.model.backbone, cfg.test_pipeline
     assert backbone.arch == ARCH_OF[arch]
@@ -71,7 +88,8 @@ def test_opengvlab_config_takes_the_file_of_its_header(path, tmp_path):
 
 def test_opengvlab_file_is_tested_by_the_runner(tmp_path):
     name = 'videomamba-tiny-p16_opengvlab-8f_kinetics400-rgb'
-    cfg = Config.fromfile(FOLDER / f'opengvlab/{name}.py')
+    (entry,) = (entry for entry in OPENGVLAB if entry['Name'] == name)
+    cfg = configured(entry)
     # Their settings, small: one block, 32 pixels, two videos.
     cfg.model, dims = one_block(cfg)
     cfg.model.backbone.img_size = cfg.test_pipeline[3].size = 32
@@ -140,14 +158,14 @@ def test_vim_starts_the_papers_recipe(size, tmp_path):
 K400 = 'videomamba-small-p16_in1k-pre_8xb8-16x2x1-30e_kinetics400-rgb'
 TRANSFERS = {
     # Each with its grid of tokens.
-    'videomamba-small-p16_k400-16f-pre_8xb8-32x2x1-50e_hmdb51-split1-rgb': (
+    'videomamba-small-p16_k400-16f-pre_8xb8-32x2x1-50e_hmdb51-rgb': (
         (16, 14, 14)
     ),
     'videomamba-small-p16_k400-16f-pre_8xb8-u32-35e_sthv2-rgb': (16, 14, 14),
-    'videomamba-small-p16-288px_k400-pre_8xb8-16x2x1-50e_hmdb51-split1-rgb': (
+    'videomamba-small-p16-288px_k400-pre_8xb8-16x2x1-50e_hmdb51-rgb': (
         (8, 18, 18)
     ),
-    'videomamba-small-p16-t4_k400-16f-pre_8xb8-32x2x1-50e_hmdb51-split1-rgb': (
+    'videomamba-small-p16-t4_k400-16f-pre_8xb8-32x2x1-50e_hmdb51-rgb': (
         (8, 14, 14)
     ),
 }

@@ -1,6 +1,8 @@
 """List files are checked before anything is trained."""
 
+import av
 import pytest
+from mmengine.dataset import Compose
 
 from mmvideomamba.registry import DATASETS
 
@@ -80,3 +82,20 @@ def test_a_list_to_predict_needs_no_labels(build):
 def test_labels_of_several_classes_need_their_number(build):
     with pytest.raises(ValueError, match='multi_class=True needs num_classes'):
         build('a.mp4 1 3\n', multi_class=True)
+
+
+def test_a_video_without_frames_is_named(build, tmp_path):
+    with av.open(str(tmp_path / 'a.avi'), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=24)
+        stream.width = stream.height = 64
+        container.start_encoding()
+    dataset = build('a.avi 0\n')
+    dataset.pipeline = Compose(
+        [
+            dict(type='OpenCVInit'),
+            dict(type='UniformSample', clip_len=8, test_mode=True),
+            dict(type='OpenCVDecode'),
+        ]
+    )
+    with pytest.raises(ValueError, match=r'a\.avi has no frames'):
+        dataset[0]

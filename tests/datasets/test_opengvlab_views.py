@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-from mmaction.datasets.transforms import UniformSample
 
-from mmvideomamba.datasets import LongSideThreeCrop, SparseSampleFrames
+from mmvideomamba.datasets import LongSideThreeCrop
 from mmvideomamba.registry import TRANSFORMS
 
 
 def frames(num_frames, clip_len, num_clips=1):
     transform = TRANSFORMS.build(
         dict(
-            type='SparseSampleFrames',
+            type='UniformSample',
             clip_len=clip_len,
             num_clips=num_clips,
             test_mode=True,
@@ -49,24 +48,18 @@ def test_frames_by_hand(video, clip_len, num_clips, by_hand):
     assert frames(video, clip_len, num_clips) == by_hand
 
 
+@pytest.mark.parametrize('clip_len', [8, 16, 32, 64])
 @pytest.mark.parametrize('num_clips', [1, 2, 4])
-def test_frames_are_those_of_uniform_sample(num_clips):
-    sample = UniformSample(16, num_clips, test_mode=True)
-    for video in range(1, 130):
-        expected = sample._get_sample_clips(video).tolist()
-        assert frames(video, 16, num_clips) == expected
+def test_frames_by_the_published_rule(clip_len, num_clips):
+    """Segments begin at multiples of s, halves to even; clips share them."""
+    for video in range(1, 400):
+        s = (video - 1) / clip_len
+        shifts = [
+            int(s / (num_clips + 1) * c) for c in range(1, 1 + num_clips)
+        ]
+        expected = [round(s * i) + c for c in shifts for i in range(clip_len)]
+        assert frames(video, clip_len, num_clips) == expected
         assert max(expected) < video
-
-
-def test_training_draws_from_every_segment():
-    np.random.seed(0)
-    sample = SparseSampleFrames(4)
-    drawn = np.concatenate([sample.frames(11) for _ in range(200)])
-    for column, (low, high) in zip(drawn.T, [(0, 2), (2, 5), (5, 8), (8, 10)]):
-        assert set(column) == set(range(low, high + 1))
-    # Frames are numbered as the decoder numbers them.
-    results = sample.transform(dict(total_frames=1, start_index=1))
-    assert results['frame_inds'].tolist() == [1] * 4
 
 
 @pytest.mark.parametrize('shape', [(30, 53), (53, 30)])
@@ -84,10 +77,3 @@ def test_crops_by_hand(shape):
     )
     assert np.array_equal(left[:, 7:], middle[:, :-7])
     assert np.array_equal(left[:, 15:], right[:, :-15])
-
-
-def test_bad_arguments():
-    with pytest.raises(ValueError, match='must be positive, got 0 and 1'):
-        SparseSampleFrames(0)
-    with pytest.raises(ValueError, match='no frames'):
-        frames(0, 8)

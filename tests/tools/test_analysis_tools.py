@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmaction.apis import init_recognizer
+from mmengine.config import Config
 from tool_runner import assert_refused, run_tool
 
 from mmvideomamba.datasets.motion_shapes import make_clip
@@ -214,6 +215,33 @@ def test_report_takes_results_from_logs_alone(tmp_path, capsys):
     assert '1 of 2 configs tested here' in out
 
 
+def test_report_takes_the_mean_over_splits_of_hmdb51(tmp_path, capsys):
+    name = 'videomamba-small-p16_k400-pre_8xb8-16x2x1-50e_hmdb51-rgb'
+    for split, accuracy in ((1, 0.68), (3, 0.70)):
+        log = tmp_path / name / f'split{split}' / '1' / '1.json'
+        log.parent.mkdir(parents=True)
+        log.write_text(json.dumps({'acc/top1': accuracy}))
+    changed = f'{name}_regularization-random-aug'
+    log = tmp_path / changed / 'split1' / '1' / '1.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('{"acc/top1": 0.5}')
+    run_tool('analysis_tools/report.py', tmp_path, '--tables', 4, '--commands')
+    out = capsys.readouterr().out
+    assert '| + random aug.     |           67.6 |     50.0 |' in out
+    assert '| + label smoothing |           68.6 |     69.0 |' in out
+    assert f'\n{name}: split1, split3\n' in out
+    assert '2 of 4 configs tested here' in out
+    # What is missing: this recipe, and the other, changed.
+    other = name.replace('k400', 'in1k')
+    dump = 'python tools/analysis_tools/ablation.py regularization --config '
+    train = 'bash tools/dist_train.sh work_dirs/configs/'
+    lines = out.splitlines()
+    for recipe in (name, other):
+        config = f'configs/recognition/videomamba/{recipe}.py'
+        assert f'{dump}{config} --dump work_dirs/configs' in lines
+        assert f'{train}{recipe}_regularization-neither.py 8' in lines
+
+
 def test_report_without_a_folder(capsys):
     assert_refused(capsys, 'no folder', 'analysis_tools/report.py', 'none')
 
@@ -281,6 +309,44 @@ def test_ablation_keeps_runs_of_two_configs_apart(config, tmp_path, capsys):
         assert_refused(capsys, message, *other)
         run_tool(*script)
     assert training.runs == 3
+
+
+def test_ablation_writes_configs_for_distributed_training(tmp_path, capsys):
+    stem = 'videomamba-small-p16_in1k-pre_8xb8-16x2x1-50e_hmdb51-rgb'
+    config = f'configs/recognition/videomamba/{stem}.py'
+    root = Path(__file__).parents[2]
+    script = 'analysis_tools/ablation.py', 'positions', '--config'
+    script = *script, root / config, '--dump', tmp_path / 'rows'
+    run_tool(*script)
+    run_tool(*script)  # The same again.
+    out = capsys.readouterr().out
+    assert f'learned, expanding: {root / config}\n' in out
+    written = {path.stem for path in (tmp_path / 'rows').iterdir()}
+    assert len(written) == 5
+    name = f'{stem}_positions-learned-interpolate-s'
+    row = Config.fromfile(tmp_path / 'rows' / f'{name}.py')
+    assert row.model.backbone.pos_embed_init == 'interpolate_spatial'
+    # tools/train.py takes the folder where report.py looks for it.
+    assert row.work_dir == f'work_dirs/{name}/split1'
+    base = Config.fromfile(root / config)
+    base.model.backbone.pos_embed_init = 'interpolate_spatial'
+    base.work_dir = row.work_dir
+    assert row.to_dict() == base.to_dict()
+    # Another split has other configs.
+    with mock.patch.dict('os.environ', HMDB51_SPLIT='2'):
+        assert_refused(capsys, 'is of another config', *script)
+
+
+def test_ablation_leaves_out_rows_that_do_not_fit(tmp_path, capsys):
+    script = 'analysis_tools/ablation.py', 'positions', '--dump', tmp_path
+    nano = Path(__file__).parents[2] / 'configs/recognition/videomamba'
+    nano = nano / 'videomamba-nano-p16_1xb32-8x4x1-10e_motionshapes-rgb.py'
+    run_tool(*script, '--config', nano)
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        sum('left out, it starts from the positions' in s for s in lines) == 3
+    )
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_ablation_without_its_config(capsys):

@@ -1,13 +1,21 @@
-"""Run one of the paper's ablations on MotionShapes.
+"""Run one of the paper's ablations on a config.
 
 Trains every row of the table with several seeds, through tools/train.py and
 its log, and prints mean and standard deviation of the last validation beside
-the paper's table. What is finished is not run again; what was cut off goes on
-from its last checkpoint. Runs of another config need another --work-dir.
+the paper's table. A repeated command skips finished runs and resumes the
+others from their last checkpoint. Runs of another config need another
+--work-dir. Rows that do not fit the config are left out, with the reason.
+
+With --dump it trains nothing but writes a config for each row, for
+tools/dist_train.sh; tools/analysis_tools/report.py finds their results.
 
 Example:
     python tools/data/motion_shapes.py data/motion_shapes
     python tools/analysis_tools/ablation.py reversal
+
+    python tools/analysis_tools/ablation.py positions --config RECIPE.py \\
+        --dump work_dirs/configs
+    bash tools/dist_train.sh work_dirs/configs/NAME_OF_ROW.py 8
 """
 
 import argparse
@@ -16,8 +24,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Dict
 
 from mmengine.config import Config, DictAction
+
+from mmvideomamba.analysis.ablations import (
+    ABLATIONS,
+    NotApplicable,
+    changed,
+    row_name,
+    summarize,
+)
 
 TOOLS = Path(__file__).resolve().parents[1]
 CONFIG = (
@@ -27,7 +44,6 @@ CONFIG = (
 # In the folder of a run. changed_config.py will not do: the runner writes its
 # own settings into it.
 RECORD = 'config_of_row.py'
-NAMES = ('reversal', 'positions', 'regularization', 'frames', 'width')
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         'name',
-        choices=NAMES,
+        choices=ABLATIONS,
         help='tables 2, 3, 4, 5 and 6 of the paper, in this order',
     )
     parser.add_argument(
@@ -55,6 +71,12 @@ def parse_args() -> argparse.Namespace:
         help='folder of all runs (default: %(default)s)',
     )
     parser.add_argument(
+        '--dump',
+        type=Path,
+        metavar='FOLDER',
+        help='write the configs of the rows there, and train none',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -70,18 +92,58 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmvideomamba.analysis.ablations import ABLATIONS, changed, summarize
+    base = Config.fromfile(args.config)
+    base.merge_from_dict(args.cfg_options)
+    configs = {}
+    for row, change in ABLATIONS[args.name].rows.items():
+        try:
+            configs[row] = changed(base, change)
+        except NotApplicable as reason:
+            print(f'{row}: left out, {reason}')
+    if args.dump:
+        dump(args, base, configs)
+    else:
+        run(args, base, configs)
+
+
+def dump(
+    args: argparse.Namespace, base: Config, configs: Dict[str, Config]
+) -> None:
+    """Write a config without bases for each row."""
+    from mmvideomamba.files import atomic_write
+
+    stem = Path(args.config).stem
+    for row, config in configs.items():
+        # Several tables have the config itself as a row.
+        if config.pretty_text == base.pretty_text:
+            print(f'{row}: {args.config}')
+            continue
+        name = row_name(stem, args.name, row)
+        if 'work_dir' in config:
+            config.work_dir = config.work_dir.replace(stem, name)
+        path = args.dump / f'{name}.py'
+        text = f'# {args.name}: {row}, of {stem}\n{config.pretty_text}'
+        if path.exists() and path.read_text() != text:
+            sys.exit(
+                f'error: {path} is of another config; choose another folder, '
+                'or delete it'
+            )
+        with atomic_write(str(path)) as partial:
+            Path(partial).write_text(text)
+        print(f'{row}: {path}')
+
+
+def run(
+    args: argparse.Namespace, base: Config, configs: Dict[str, Config]
+) -> None:
+    """Train the rows and print the table."""
     from mmvideomamba.analysis.paper_tables import TABLES, format_table
     from mmvideomamba.analysis.table import markdown_table
     from mmvideomamba.visualization import draw_accuracies, save_figure
 
-    base = Config.fromfile(args.config)
-    base.merge_from_dict(args.cfg_options)
-    ablation = ABLATIONS[args.name]
     folder = args.work_dir / args.name
     runs = []
-    for row, change in ablation.rows.items():
-        config = changed(base, change)
+    for row, config in configs.items():
         # Several tables have the config itself as a row; it runs once.
         is_base = config.pretty_text == base.pretty_text
         name = 'unchanged' if is_base else f'{args.name}/{row}'
@@ -89,7 +151,7 @@ def main() -> None:
             work_dir = args.work_dir / name.replace(' ', '_') / f'seed_{seed}'
             check_config(work_dir, config)
             runs.append((row, seed, config, work_dir))
-    accuracies = {row: [] for row in ablation.rows}
+    accuracies = {row: [] for row in configs}
     start, trained = time.time(), 0
     for number, (row, seed, config, work_dir) in enumerate(runs, 1):
         print(
@@ -111,10 +173,10 @@ def main() -> None:
         (row, f'{100 * s.mean:.1f}', deviation(s), s.runs)
         for row, s in summaries.items()
     ]
-    print(f'\nMotionShapes, top-1 of the last epoch ({args.config})\n')
+    print(f'\nTop-1 of the last epoch ({args.config})\n')
     print(markdown_table(('', 'top-1', 'std', 'seeds'), table))
-    paper = TABLES[ablation.table]
-    print(f'\nThe paper, table {ablation.table}\n\n{format_table(paper)}\n')
+    number = ABLATIONS[args.name].table
+    print(f'\nThe paper, table {number}\n\n{format_table(TABLES[number])}\n')
 
     record = dict(config=args.config, seeds=args.seeds, accuracies=accuracies)
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,7 @@ train_pipeline = [
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),
     dict(
-        type='VideoRandAugment',
-        n=4,
-        magnitude=7,
-        magnitude_std=0.5,
-        prob=0.5,
+        type='VideoRandAugment', n=4, magnitude=7, magnitude_std=0.5, prob=0.5
     ),
     dict(type='RandomResizedCrop'),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),

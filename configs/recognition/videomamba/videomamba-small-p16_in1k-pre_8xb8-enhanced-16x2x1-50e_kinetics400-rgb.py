@@ -31,6 +31,22 @@ train_dataloader = dict(
 
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
 train_cfg = dict(max_epochs=50)
-param_scheduler = _base_.param_scheduler
-param_scheduler[0].end = 5
-param_scheduler[1].update(T_max=45, begin=5, end=50)
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=0.01,
+        by_epoch=True,
+        begin=0,
+        end=5,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=1e-6,
+        T_max=45,
+        by_epoch=True,
+        begin=5,
+        end=50,
+        convert_to_iter_based=True,
+    ),
+]

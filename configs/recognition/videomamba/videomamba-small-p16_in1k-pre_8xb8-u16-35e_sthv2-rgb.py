@@ -20,7 +20,7 @@ Ours: the frames are spread over the whole video (the paper takes every second
 _base_ = [
     '../../_base_/models/videomamba_small.py',
     '../../_base_/datasets/sthv2.py',
-    '../../_base_/schedules/adamw_35e.py',
+    '../../_base_/schedules/adamw_30e.py',
     '../../_base_/default_runtime.py',
 ]
 
@@ -36,3 +36,24 @@ model = dict(
     ),
     cls_head=dict(num_classes=174),
 )
+
+train_cfg = dict(max_epochs=35)
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=0.01,
+        by_epoch=True,
+        begin=0,
+        end=1,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=1e-6,
+        T_max=34,
+        by_epoch=True,
+        begin=1,
+        end=35,
+        convert_to_iter_based=True,
+    ),
+]

@@ -2,13 +2,11 @@
 
 from .long_side_crops import LongSideThreeCrop
 from .reorder_frames import ReorderFrames, frame_order
-from .sparse_sample import SparseSampleFrames
 from .video_rand_augment import VideoRandAugment
 
 __all__ = [
     'LongSideThreeCrop',
     'ReorderFrames',
-    'SparseSampleFrames',
     'VideoRandAugment',
     'frame_order',
 ]

@@ -1,15 +1,39 @@
-"""OpenGVLab's VideoMamba-S, 16 frames, Something-Something V2.
+"""OpenGVLab's VideoMamba-S, Ti, M, 16 frames, Something-Something V2.
 
 Not the paper's model but the concurrent one of arXiv 2403.06977.
-Result: 67.7 % top-1 with 3 crops x 2 clips; theirs, not reproduced here.
-Command: python tools/test.py THIS_FILE URL, where URL is
-    https://huggingface.co/OpenGVLab/VideoMamba/resolve/main/
-    videomamba_s16_ssv2_f16_res224.pth
+Result: top-1 with 3 crops x 2 clips; theirs, not reproduced here.
+    67.7 %  videomamba_s16_ssv2_f16_res224.pth
+    66.0 %  videomamba_t16_ssv2_f16_res224.pth
+    68.3 %  videomamba_m16_ssv2_f16_res224.pth
+    71.0 %  videomamba_m16_ssv2_mask_ft_f16_res224.pth
+    ("mask": with masked pretraining)
+Command: python tools/test.py THIS_FILE URL/FILE, where URL is
+    https://huggingface.co/OpenGVLab/VideoMamba/resolve/main
+    For Ti (t16) and M (m16) add the width:
+    --cfg-options model.backbone.arch=tiny model.cls_head.in_channels=192
+    --cfg-options model.backbone.arch=middle model.cls_head.in_channels=576
 """
 
-_base_ = 'videomamba-small-p16_opengvlab-8f_sthv2-rgb.py'
+_base_ = 'videomamba-small-p16_opengvlab-8f_kinetics400-rgb.py'
 
-model = dict(backbone=dict(num_frames=16))
+model = dict(
+    backbone=dict(num_frames=16),
+    cls_head=dict(num_classes=174),
+)
 
-_base_.test_pipeline[1].clip_len = 16
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='UniformSample', clip_len=16, num_clips=2, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='LongSideThreeCrop', size=224),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
+test_dataloader = dict(
+    dataset=dict(
+        data_root='data/sthv2',
+        ann_file='sthv2_val_list_videos.txt',
+        data_prefix=dict(video='videos'),
+        pipeline=test_pipeline,
+    )
+)

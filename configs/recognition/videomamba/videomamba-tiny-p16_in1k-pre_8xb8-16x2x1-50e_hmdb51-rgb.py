@@ -1,4 +1,4 @@
-"""VideoMamba, 192 channels, 16 frames, HMDB51 split 1.
+"""VideoMamba, 192 channels, 16 frames, HMDB51.
 
 Paper: table 6, 56.5 % top-1; the paper's figure, not reproduced here. Its
     neighbour in the table, 68.6 % for 384 channels, started from
@@ -9,7 +9,7 @@ From the paper: all that the inherited config takes from it, and the width.
 Ours: Vim-Ti as the ImageNet weights.
 """
 
-_base_ = 'videomamba-small-p16_in1k-pre_8xb8-16x2x1-50e_hmdb51-split1-rgb.py'
+_base_ = 'videomamba-small-p16_in1k-pre_8xb8-16x2x1-50e_hmdb51-rgb.py'
 
 model = dict(
     backbone=dict(
@@ -24,3 +24,6 @@ model = dict(
     ),
     cls_head=dict(in_channels=192),
 )
+
+# A folder for each split.
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}/split{{$HMDB51_SPLIT:1}}'

@@ -1,4 +1,4 @@
-"""VideoMamba-S, 32 frames, HMDB51 split 1, from Kinetics-400 with 16 frames.
+"""VideoMamba-S, 32 frames, HMDB51, from Kinetics-400 with 16 frames.
 
 Paper: no row; the paper's 32 frames start from 32. No result yet.
 Command: bash tools/dist_train.sh THIS_FILE 8
@@ -8,7 +8,7 @@ From the paper: all that the inherited config takes from it.
 Ours: the start. Positions are resized in time, the head starts anew.
 """
 
-_base_ = 'videomamba-small-p16_k400-pre_8xb8-32x2x1-50e_hmdb51-split1-rgb.py'
+_base_ = 'videomamba-small-p16_in1k-pre_8xb8-32x2x1-50e_hmdb51-rgb.py'
 
 model = dict(
     backbone=dict(
@@ -20,3 +20,6 @@ model = dict(
         )
     )
 )
+
+# A folder for each split.
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}/split{{$HMDB51_SPLIT:1}}'

@@ -1,4 +1,4 @@
-"""VideoMamba-S, 16 frames, HMDB51 split 2, from Kinetics-400.
+"""VideoMamba-S, 16 frames, HMDB51, from Kinetics-400.
 
 Paper: table 7, 68.6 % top-1 (the split is not named); the paper's figure,
     not reproduced here.
@@ -10,7 +10,7 @@ From the paper: all that the inherited config takes from it, and the start
 Ours: that model is ours, 16 frames, after its last epoch.
 """
 
-_base_ = 'videomamba-small-p16_in1k-pre_8xb8-16x2x1-50e_hmdb51-split2-rgb.py'
+_base_ = 'videomamba-small-p16_in1k-pre_8xb8-16x2x1-50e_hmdb51-rgb.py'
 
 model = dict(
     backbone=dict(
@@ -22,3 +22,6 @@ model = dict(
         )
     )
 )
+
+# A folder for each split.
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}/split{{$HMDB51_SPLIT:1}}'

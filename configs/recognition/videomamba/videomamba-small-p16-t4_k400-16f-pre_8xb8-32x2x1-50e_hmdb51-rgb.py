@@ -1,0 +1,27 @@
+"""VideoMamba-S, 32 frames in tubelets of 4, HMDB51, from Kinetics-400.
+
+Paper: no row; its tubelets have 2 frames. No result yet.
+Command: bash tools/dist_train.sh THIS_FILE 8
+Hardware: 8 GPUs with 8 clips each; the paper does not name its own.
+    Train the Kinetics-400 config of 16 frames first.
+From the paper: all that the inherited config takes from it.
+Ours: the tubelets, twice as long as those of the 16 frames it starts from.
+    There are as many tokens as with these, so positions stay as they are.
+"""
+
+_base_ = 'videomamba-small-p16_in1k-pre_8xb8-32x2x1-50e_hmdb51-rgb.py'
+
+model = dict(
+    backbone=dict(
+        tubelet_size=4,
+        init_cfg=dict(
+            checkpoint=(
+                'work_dirs/videomamba-small-p16_in1k-pre_'
+                '8xb8-16x2x1-30e_kinetics400-rgb/epoch_30.pth'
+            )
+        ),
+    )
+)
+
+# A folder for each split.
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}/split{{$HMDB51_SPLIT:1}}'
