@@ -12,6 +12,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from mmengine.config import Config
 
+from ..datasets.pipelines import split_at_decoding
 from ..models.videomamba import ARCHS
 
 Change = Callable[[Config], None]
@@ -114,12 +115,9 @@ def regularize(rand_augment: bool, smoothing: float, config: Config) -> None:
     config.model.cls_head.label_smooth_eps = smoothing
 
     def edit(steps: list) -> list:
-        kinds = [step['type'] for step in steps]
-        if not rand_augment:
-            return [s for s in steps if s['type'] != 'VideoRandAugment']
-        if 'VideoRandAugment' in kinds:
-            return steps
-        decoded = next(i for i, k in enumerate(kinds) if k.endswith('Decode'))
+        others = [s for s in steps if s['type'] != 'VideoRandAugment']
+        if not rand_augment or len(others) < len(steps):
+            return steps if rand_augment else others
         augment = dict(
             type='VideoRandAugment',
             n=4,
@@ -127,7 +125,8 @@ def regularize(rand_augment: bool, smoothing: float, config: Config) -> None:
             magnitude_std=0.5,
             prob=0.5,
         )
-        return [*steps[: decoded + 1], augment, *steps[decoded + 1 :]]
+        before, decode, after = split_at_decoding(steps)
+        return [*before, decode, augment, *after]
 
     _edit_pipelines(config, ['train'], edit)
 
