@@ -24,6 +24,7 @@ import torch
 from mmaction.apis import init_recognizer
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
@@ -52,7 +53,7 @@ def init_model(
     checkpoint: Optional[str] = None,
     device: Optional[str] = None,
     cfg_options: Optional[Dict[str, Any]] = None,
-) -> nn.Module:
+) -> BaseModel:
     """Build a recognizer and load its weights.
 
     `mmaction.apis.init_recognizer` with a device that is there, settings that
@@ -68,7 +69,7 @@ def init_model(
             {'model.test_cfg.max_testing_views': 4}.
 
     Returns:
-        nn.Module: In evaluation mode, its config in `cfg`.
+        BaseModel: In evaluation mode, its config in `cfg`.
 
     Raises:
         OSError: The config or the checkpoint cannot be read.
@@ -109,12 +110,12 @@ def find_backbone(model: nn.Module) -> VideoMamba:
 
 
 def read_clip(
-    model: Union[nn.Module, Config], video: str, view: int = 0
+    model: Union[BaseModel, Config], video: str, view: int = 0
 ) -> Clip:
     """Read a view of a video as the test pipeline of a model makes it.
 
     Args:
-        model (nn.Module | Config): A model of `init_model`, or its config;
+        model (BaseModel | Config): A model of `init_model`, or its config;
             a config alone gives a clip on the CPU.
         video (str): A video file.
         view (int): Which of the pipeline's views, clip after clip; negative
@@ -149,12 +150,12 @@ def read_clip(
 
 
 def recognize(
-    model: nn.Module, video: str, classes: Optional[Sequence[str]] = None
+    model: BaseModel, video: str, classes: Optional[Sequence[str]] = None
 ) -> List[ClassScore]:
     """Recognise the action in a video, from all views of the test pipeline.
 
     Args:
-        model (nn.Module): A model of `init_model`.
+        model (BaseModel): A model of `init_model`.
         video (str): A video file.
         classes (Sequence[str], optional): Names of the classes. None: those
             that the config names for its test set, or numbers.

@@ -7,7 +7,8 @@ map over the token grid.
 
 import math
 from contextlib import ExitStack, contextmanager
-from typing import Dict, Iterator, List, Optional, Sequence
+from functools import partial
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from ..apis import find_backbone
 from ..models import SpatioTemporalSSM
 from ..ops import causal_conv1d, scan_inputs
+from ..positions import Grid
 
 DeltaMaps = Dict[int, Tensor]
 
@@ -50,21 +52,24 @@ def record_delta(
     maps: DeltaMaps = {}
     grid: List[int] = []
 
-    def note_grid(tokenizer, inputs, output) -> None:
+    def note_grid(
+        tokenizer: nn.Module, inputs: tuple, output: Tuple[Tensor, Grid]
+    ) -> None:
         grid[:] = output[1]
+
+    def note_delta(
+        block: int, mixer: SpatioTemporalSSM, inputs: tuple, output: Tensor
+    ) -> None:
+        delta = _mean_delta(mixer, *inputs)
+        num_extra = delta.shape[2] - math.prod(grid)
+        maps[block] = delta[:, :, num_extra:].unflatten(2, grid)
 
     with ExitStack() as undo:
         hook = backbone.tokenizer.register_forward_hook(note_grid)
         undo.callback(hook.remove)
         for block in _resolve_blocks(blocks, len(backbone.layers)):
-
-            def note_delta(mixer, inputs, output, block=block) -> None:
-                delta = _mean_delta(mixer, *inputs)
-                num_extra = delta.shape[2] - math.prod(grid)
-                maps[block] = delta[:, :, num_extra:].unflatten(2, grid)
-
             mixer = backbone.layers[block].mixer
-            hook = mixer.register_forward_hook(note_delta)
+            hook = mixer.register_forward_hook(partial(note_delta, block))
             undo.callback(hook.remove)
         yield maps
 

@@ -5,7 +5,8 @@ from typing import Dict, List, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from ..apis import read_clip
 from ..datasets.motion_shapes import BACKGROUND_RANGE, SURFACE_RANGE
@@ -15,11 +16,11 @@ from .delta import record_delta, region_ratio
 Table = List[List[float]]
 
 
-def measure_contrast(model: nn.Module, videos: Sequence[str]) -> Tensor:
+def measure_contrast(model: BaseModel, videos: Sequence[str]) -> Tensor:
     """Delta on the shape / delta behind it, of every video.
 
     Args:
-        model (nn.Module): A recognizer with a VideoMamba.
+        model (BaseModel): A recognizer with a VideoMamba.
         videos (Sequence[str]): Files of MotionShapes.
 
     Returns:
@@ -57,7 +58,8 @@ def shape_share(frames: np.ndarray, grid: Sequence[int]) -> Tensor:
     """
     level = (BACKGROUND_RANGE[1] + SURFACE_RANGE[0]) / 2
     is_shape = torch.from_numpy(frames).float().mean(dim=-1) > level
-    return F.adaptive_avg_pool3d(is_shape[None].float(), tuple(grid))[0]
+    t, h, w = grid
+    return F.adaptive_avg_pool3d(is_shape[None].float(), (t, h, w))[0]
 
 
 def summarize_contrast(ratios: Tensor) -> Dict[str, Dict[str, Table]]:

@@ -5,7 +5,7 @@ token grid: how strongly the pixels of each tubelet move the feature, the
 class token's in VideoMamba.
 """
 
-from typing import Sequence
+from typing import Tuple
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 def token_influence(
     backbone: nn.Module,
     clips: Tensor,
-    tubelet: Sequence[int],
+    tubelet: Tuple[int, int, int],
     num_probes: int = 8,
     seed: int = 0,
 ) -> Tensor:
@@ -29,8 +29,8 @@ def token_influence(
         backbone (nn.Module): Maps clips to features (N, ...), each clip's
             from itself alone; it should be in evaluation mode.
         clips (Tensor): (N, C, T, H, W) float.
-        tubelet (Sequence[int]): (s_t, s_h, s_w), the size of a token in
-            frames and pixels.
+        tubelet (tuple[int, int, int]): (s_t, s_h, s_w), the size of a token
+            in frames and pixels.
         num_probes (int): Number of random v; each is one backward pass.
         seed (int): Of the random signs.
 

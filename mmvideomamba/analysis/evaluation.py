@@ -6,18 +6,18 @@ from typing import Dict
 import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from torch import nn
 
 from ..progress import track
 
 
-def evaluate(model: nn.Module, config: Config) -> Dict[str, float]:
+def evaluate(model: BaseModel, config: Config) -> Dict[str, float]:
     """Test a recognizer on the test set of a config, with a progress bar.
 
     Args:
-        model (nn.Module): A recognizer with its preprocessor, in evaluation
+        model (BaseModel): A recognizer with its preprocessor, in evaluation
             mode.
         config (Config): Its `test_dataloader` and `test_evaluator` are used.
 

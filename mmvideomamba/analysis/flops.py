@@ -19,10 +19,11 @@ import copy
 import re
 from collections import defaultdict
 from functools import partial
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -92,8 +93,9 @@ def count_complexity(
     # products no counter sees.
     inputs = torch.empty(*input_shape, device='meta', requires_grad=True)
     with torch.enable_grad(), recorder:
-        if hasattr(model, 'extract_feat'):
-            model.extract_feat(inputs, stage='head')
+        extract_feat = getattr(model, 'extract_feat', None)
+        if extract_feat is not None:
+            extract_feat(inputs, stage='head')
         else:
             model(inputs)
 
@@ -130,13 +132,19 @@ class _Recorder(TorchDispatchMode):
             module.register_forward_pre_hook(partial(self._enter, name))
             module.register_forward_hook(self._leave)
 
-    def _enter(self, name: str, *_) -> None:
+    def _enter(self, name: str, *_: object) -> None:
         self._running.append(name)
 
-    def _leave(self, *_) -> None:
+    def _leave(self, *_: object) -> None:
         self._running.pop()
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: tuple = (),
+        kwargs: Optional[dict] = None,
+    ) -> Any:
         out = func(*args, **(kwargs or {}))
         operation = func.overloadpacket
         if operation in self._formulas:
@@ -156,10 +164,10 @@ def _norm_formulas() -> dict:
     """Formulas of the norms, which torch's registry lacks."""
     aten = torch.ops.aten
 
-    def norm(x, *args, **kwargs):
+    def norm(x: Tensor, *args: Any, **kwargs: Any) -> int:
         return OPERATIONS_PER_MAC * 5 * x.numel()
 
-    def batch_norm(x, *args, **kwargs):
+    def batch_norm(x: Tensor, *args: Any, **kwargs: Any) -> int:
         # Its statistics are known: a scale and a shift.
         return OPERATIONS_PER_MAC * 2 * x.numel()
 

@@ -5,14 +5,14 @@ import sys
 from typing import Dict, Sequence
 
 from mmengine.config import Config
-from torch import nn
+from mmengine.model import BaseModel
 
 from ..datasets.pipelines import leaf_datasets, split_at_decoding
 from .evaluation import evaluate
 
 
 def evaluate_frame_orders(
-    model: nn.Module, config: Config, orders: Sequence[str]
+    model: BaseModel, config: Config, orders: Sequence[str]
 ) -> Dict[str, Dict[str, float]]:
     """Test a model on reordered frames.
 
@@ -20,7 +20,7 @@ def evaluate_frame_orders(
     them.
 
     Args:
-        model (nn.Module): A recognizer, in evaluation mode.
+        model (BaseModel): A recognizer, in evaluation mode.
         config (Config): Brings the test set, its pipeline and the metrics.
         orders (Sequence[str]): Orders that `ReorderFrames` knows.
 

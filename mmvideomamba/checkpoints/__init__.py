@@ -4,6 +4,7 @@ reading            a file or URL -> what was saved, without running any of it
 checkpoint_family  whose model it is
 key_mapping        keys and shapes of Vim and OpenGVLab -> ours
 position_fitting   position embeddings for another kind or token grid
+backbone           what is asked of a model to load into
 backbone_fitting   all of it for one backbone
 report             what was loaded, adapted, missing and unexpected
 pretrained         init_cfg=dict(type='Pretrained')

@@ -5,6 +5,7 @@ from typing import Dict, Iterator, List, Tuple
 from torch import Tensor
 
 from ..checks import require_choice
+from .backbone import Backbone
 from .checkpoint_family import Weights
 from .key_mapping import map_keys
 from .position_fitting import fit_positions, take_positions
@@ -16,7 +17,7 @@ PUBLISHED_ORDERS = ('SpatioTemporalForward', 'SpatioTemporalReversal')
 
 
 def fit_backbone(
-    weights: Weights, model, inflate: str = 'average'
+    weights: Weights, model: Backbone, inflate: str = 'average'
 ) -> Tuple[Dict[str, Tensor], List[Row]]:
     """Make the parameters of a backbone from a checkpoint's.
 
@@ -64,7 +65,7 @@ def fit_backbone(
 
 
 def _fit_positions(
-    weights: Weights, tensors: dict, model, expected: dict
+    weights: Weights, tensors: dict, model: Backbone, expected: dict
 ) -> Iterator[Row]:
     try:
         source = take_positions(tensors, model.grid, 'cls_token' in tensors)
@@ -89,7 +90,9 @@ def _fit_positions(
         yield Row('adapted', 'pos_embed', source.summary, after, how, faithful)
 
 
-def _fit_class_token(weights: Weights, tensors: dict, model) -> Iterator[Row]:
+def _fit_class_token(
+    weights: Weights, tensors: dict, model: Backbone
+) -> Iterator[Row]:
     theirs = weights.conventions.cls_token_position
     ours = model.cls_token_position
     if ours is None:
@@ -140,10 +143,12 @@ def _resize_in_time(weight: Tensor, frames: int) -> Tensor:
     return fine.unflatten(2, (frames, old)).sum(dim=3) / frames
 
 
-def _fit_merge(weights: Weights, tensors: dict, model) -> Iterator[Row]:
+def _fit_merge(
+    weights: Weights, tensors: dict, model: Backbone
+) -> Iterator[Row]:
     """Scale out_proj where checkpoint and model merge directions otherwise."""
     theirs, directions = weights.conventions.merge, len(model.scan_orders)
-    if theirs in (None, model.layers[0].mixer.merge):
+    if theirs in (None, model.merge):
         return
     if theirs == 'mean':
         scale, how = 1 / directions, f'divided by {directions}: mean -> sum'
@@ -155,7 +160,7 @@ def _fit_merge(weights: Weights, tensors: dict, model) -> Iterator[Row]:
             yield Row('adapted', name, how=f'{how} of the directions')
 
 
-def _compare_scan_orders(weights: Weights, model) -> Iterator[Row]:
+def _compare_scan_orders(weights: Weights, model: Backbone) -> Iterator[Row]:
     if weights.family == 'videomamba':
         return  # as the config says, which came with the checkpoint
     ours = tuple(type(order).__name__ for order in model.scan_orders)

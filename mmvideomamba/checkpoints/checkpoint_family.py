@@ -205,6 +205,6 @@ def below(state: dict, prefix: str) -> dict:
     }
 
 
-def _first(names) -> str:
-    names = [str(name) for name in names]
+def _first(content: dict) -> str:
+    names = [str(name) for name in content]
     return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

@@ -57,9 +57,13 @@ def map_keys(weights: Weights) -> Dict[str, Tensor]:
     """
     if weights.family == 'videomamba':
         return dict(weights.backbone)
-    ours, directions, unexpected = {}, {}, []
+    ours: Dict[str, Tensor] = {}
+    directions: Dict[str, Dict[int, Tensor]] = {}
+    unexpected = []
     for theirs, tensor in weights.backbone.items():
-        layer, name = re.match(r'(layers\.\d+\.)?(.*)', theirs).groups('')
+        match = re.match(r'(layers\.\d+\.)?(.*)', theirs)
+        assert match is not None  # as any key does
+        layer, name = match.groups('')
         keys = BLOCK_KEYS if layer else TOP_KEYS
         if layer and name in _DIRECTION_OF:
             name, direction = _DIRECTION_OF[name]
@@ -82,8 +86,9 @@ def map_keys(weights: Weights) -> Dict[str, Tensor]:
             stacked = stacked.squeeze(2)  # (K, D, 1, W) of a Conv1d
         ours[name] = stacked
     if 'pos_embed.spatial' in ours:
+        position = weights.conventions.cls_token_position
+        assert position is not None  # no config decides it for these families
         ours['pos_embed.spatial'] = cls_row_to_front(
-            ours['pos_embed.spatial'],
-            weights.conventions.cls_token_position,
+            ours['pos_embed.spatial'], position
         )
     return ours

@@ -6,7 +6,7 @@ token grid. Those of an image model are inflated as `pos_embed_init` says.
 """
 
 import math
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from ..positions import (
     resize_positions,
     split_space_and_time,
 )
+from .backbone import Backbone
 
 
 class Positions(NamedTuple):
@@ -25,20 +26,18 @@ class Positions(NamedTuple):
 
     grid: Grid
     cls_row: Optional[Tensor]  # (1, 1, C)
-    spatial: Optional[Tensor] = None  # (1, H*W, C)
-    temporal: Optional[Tensor] = None  # (1, T, C)
-    table: Optional[Tensor] = None  # (1, T*H*W, C)
+    patches: Tensor  # (1, T*H*W, C), or (1, H*W, C) if is_spatial
+    is_spatial: bool
+    temporal: Optional[Tensor]  # (1, T, C), used if is_spatial
 
     @property
     def of_image(self) -> bool:
-        return self.table is None and self.temporal is None
+        return self.is_spatial and self.temporal is None
 
     @property
     def summary(self) -> str:
-        rows = [self.table, self.spatial, self.temporal]
-        channels = next(t for t in rows if t is not None).shape[-1]
         kind = 'image' if self.of_image else 'video'
-        return f'{kind} {_grid(self.grid)}, {channels} channels'
+        return f'{kind} {_grid(self.grid)}, {self.patches.shape[-1]} channels'
 
 
 def take_positions(
@@ -78,13 +77,11 @@ def take_positions(
             f'the checkpoint has positions for {patches.shape[1]} patches, '
             f'but records the grid {_grid(grid)}'
         )
-    if table is not None:
-        return Positions(grid, cls_row, table=patches)
-    return Positions(grid, cls_row, spatial=patches, temporal=temporal)
+    return Positions(grid, cls_row, patches, table is None, temporal)
 
 
 def fit_positions(
-    source: Positions, model, expected: Dict[str, Tensor]
+    source: Positions, model: Backbone, expected: Dict[str, Tensor]
 ) -> Tuple[Dict[str, Tensor], str, bool]:
     """Make the `pos_embed.*` of `model` from those of a checkpoint.
 
@@ -110,9 +107,8 @@ def fit_positions(
         return {}, "not used, as pos_embed_init='random' says", False
 
     faithful = True
-    spatial, temporal, table = source.spatial, source.temporal, source.table
-    old_t, *old_space = source.grid
-    new_t, *new_space = grid
+    old_t, old_space = source.grid[0], source.grid[1:]
+    new_t, new_space = grid[0], grid[1:]
     if old_space != new_space:
         how.append(
             f'resized in space {_grid(old_space)} -> {_grid(new_space)}'
@@ -120,30 +116,38 @@ def fit_positions(
     if not source.of_image and old_t != new_t:
         how.append(f'resized in time {old_t} -> {new_t}')
 
-    if table is not None:
-        table = resize_positions(table, source.grid, grid)
+    table = None  # or else a spatial and a temporal part
+    if source.is_spatial:
+        spatial = resize_positions(
+            source.patches, (1, *old_space), (1, *new_space)
+        )
+        if source.temporal is not None:
+            temporal = resize_positions(
+                source.temporal, (old_t, 1, 1), (new_t, 1, 1)
+            )
+        elif factorized and model.pos_embed_init == 'expand':
+            how.append(f"'expand' to {new_t} time steps: zero temporal part")
+            faithful = new_t == 1
+            temporal = spatial.new_zeros(1, new_t, spatial.shape[2])
+        else:
+            init = model.pos_embed_init
+            how.append(f'{init!r} to {new_t} time steps')
+            faithful = new_t == 1
+            table = inflate_image_positions(spatial, new_t, init)
     else:
-        spatial = resize_positions(spatial, (1, *old_space), (1, *new_space))
-    if temporal is not None:
-        temporal = resize_positions(temporal, (old_t, 1, 1), (new_t, 1, 1))
-    elif table is None and factorized and model.pos_embed_init == 'expand':
-        how.append(f"'expand' to {new_t} time steps: zero temporal part")
-        faithful = new_t == 1
-        temporal = spatial.new_zeros(1, new_t, spatial.shape[2])
-    elif table is None:
-        how.append(f'{model.pos_embed_init!r} to {new_t} time steps')
-        faithful = new_t == 1
-        table = inflate_image_positions(spatial, new_t, model.pos_embed_init)
+        table = resize_positions(source.patches, source.grid, grid)
 
-    if factorized and table is not None:
-        how.append('nearest sum of a spatial and a temporal part')
-        faithful = False
-        spatial, temporal = split_space_and_time(table, new_t)
-    elif table is None and not factorized:
-        how.append('spatial + temporal part')
-        table = add_space_and_time(spatial, temporal)
-
-    first = spatial if factorized else table
+    if factorized:
+        if table is not None:
+            how.append('nearest sum of a spatial and a temporal part')
+            faithful = False
+            spatial, temporal = split_space_and_time(table, new_t)
+        first = spatial
+    else:
+        if table is None:
+            how.append('spatial + temporal part')
+            table = add_space_and_time(spatial, temporal)
+        first = table
     if model.cls_token_position is not None:
         own = expected[first_name]
         cls_row = own[:, :1] if source.cls_row is None else source.cls_row
@@ -184,5 +188,5 @@ def _grid_of_table(rows: int, model_grid: Grid) -> Grid:
     return model_grid
 
 
-def _grid(sides) -> str:
+def _grid(sides: Sequence[int]) -> str:
     return 'x'.join(str(side) for side in sides)

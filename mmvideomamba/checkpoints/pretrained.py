@@ -8,9 +8,10 @@ from typing import Callable, Dict, Iterator, Optional
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import PretrainedInit
+from mmengine.model import BaseModule, PretrainedInit
 from torch import Tensor, nn
 
+from .backbone import Backbone
 from .backbone_fitting import fit_backbone
 from .checkpoint_family import identify
 from .reading import read_checkpoint
@@ -18,7 +19,7 @@ from .report import make_report, shapes_of, unexpected_head
 
 
 def load_backbone(
-    model: nn.Module,
+    model: Backbone,
     checkpoint: str,
     family: Optional[str] = None,
     inflate: str = 'average',
@@ -37,7 +38,7 @@ def load_backbone(
     """
     weights = identify(read_checkpoint(checkpoint), checkpoint, family)
     tensors, rows = fit_backbone(weights, model, inflate)
-    _copy(tensors, model)
+    _copy(tensors, model.state_dict())
     rows += unexpected_head(weights)
     print_log(make_report(weights, rows), logger='current')
 
@@ -56,7 +57,7 @@ def load_head(
     weights = identify(read_checkpoint(checkpoint), checkpoint, family)
     theirs, ours = shapes_of(weights.head), shapes_of(head.state_dict())
     if theirs == ours:
-        _copy(weights.head, head)
+        _copy(weights.head, head.state_dict())
         message = f'head loaded from {weights.title}'
     else:
         message = (
@@ -67,7 +68,7 @@ def load_head(
 
 
 @contextlib.contextmanager
-def intercept_pretrained(module: nn.Module, load: Callable) -> Iterator[None]:
+def intercept_pretrained(module: BaseModule, load: Callable) -> Iterator[None]:
     """Load `type='Pretrained'` of a module's init_cfg by `load` instead.
 
     Goes around `BaseModule.init_weights`, which sees the other entries of
@@ -102,8 +103,7 @@ def _is_pretrained(cfg: dict) -> bool:
     return cfg['type'] in ('Pretrained', PretrainedInit)
 
 
-def _copy(tensors: Dict[str, Tensor], module: nn.Module) -> None:
-    targets = module.state_dict()
+def _copy(tensors: Dict[str, Tensor], targets: Dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in tensors.items():
             targets[name].copy_(tensor)

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import nn
 
+from .backbone import Backbone
 from .backbone_fitting import fit_backbone
 from .checkpoint_family import below, find_state_dict, identify
 from .reading import MapLocation, read_checkpoint
@@ -18,7 +19,7 @@ from .report import make_report, shapes_of
 
 
 def fit_loaded_backbone(
-    model: nn.Module, state_dict: dict, prefix: str, metadata: dict
+    model: Backbone, state_dict: dict, prefix: str, metadata: dict
 ) -> None:
     """Make a state dict that is being loaded into `model` fit, or raise.
 
@@ -131,7 +132,7 @@ def runner_format(content: Any, location: str) -> Any:
         {f'backbone.{k}': v for k, v in weights.backbone.items()}
     )
     state.update({f'cls_head.{k}': v for k, v in weights.head.items()})
-    state._metadata = OrderedDict(
+    state._metadata = OrderedDict(  # type: ignore[attr-defined]  # torch's
         backbone=dict(
             family=weights.family,
             evidence=weights.evidence,

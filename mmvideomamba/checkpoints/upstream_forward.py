@@ -40,8 +40,8 @@ def image_features(
     patches = _patches(p, p['patch_embed.proj.weight'], image.double())
     row = len(patches) // 2 if cls_token_position == 'middle' else 0
     tokens = [*patches[:row], p['cls_token'][0, 0], *patches[row:]]
-    tokens = torch.stack(tokens) + p['pos_embed'][0]
-    return _blocks(p, tokens, merge)[row]
+    x = torch.stack(tokens) + p['pos_embed'][0]
+    return _blocks(p, x, merge)[row]
 
 
 def video_features(state: Dict[str, Tensor], clip: Tensor) -> Tensor:

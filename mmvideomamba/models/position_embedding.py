@@ -69,6 +69,8 @@ class SinusoidPosition(nn.Module):
     zero.
     """
 
+    table: Tensor
+
     def __init__(
         self, grid: Grid, embed_dims: int, with_cls_token: bool
     ) -> None:

@@ -1,6 +1,6 @@
 """A clip becomes tokens on a grid (the paper, section 4.1)."""
 
-from typing import Tuple
+from typing import Sequence, Tuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -52,9 +52,10 @@ class VideoTokenizer(nn.Module):
         self.proj = TubeletProjection(in_channels, embed_dims, self.tubelet)
         fan_in = self.proj.weight[0].numel()
         nn.init.trunc_normal_(self.proj.weight, std=fan_in**-0.5)
+        assert self.proj.bias is not None  # a convolution's default
         nn.init.zeros_(self.proj.bias)
 
-    def grid(self, size: Tuple[int, int, int]) -> Grid:
+    def grid(self, size: Sequence[int]) -> Grid:
         """Tokens along (time, height, width) of a clip of (T, H, W) pixels.
 
         An incomplete tubelet at the end is dropped, as in the paper:
@@ -68,7 +69,8 @@ class VideoTokenizer(nn.Module):
                 'a clip must hold at least one tubelet of (frames, height, '
                 f'width) = {self.tubelet}, got a clip of {tuple(size)}'
             )
-        return tuple(s // t for s, t in zip(size, self.tubelet))
+        (t, h, w), (s_t, s_h, s_w) = size, self.tubelet
+        return t // s_t, h // s_h, w // s_w
 
     def forward(self, clip: Tensor) -> Tuple[Tensor, Grid]:
         """Tokenize a clip.

@@ -6,7 +6,7 @@ Figure 2a of the paper, top to bottom.
 """
 
 import math
-from typing import Optional, Sequence, Tuple, Union
+from typing import Any, Optional, Sequence, Tuple, Union
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -168,6 +168,7 @@ class VideoMamba(BaseModule):
 
         self.embed_dims = arch['embed_dims']
         self.num_layers = arch['num_layers']
+        self.merge = merge
         self.pos_embed_init = pos_embed_init
         self.cls_token_position = cls_token_position
         self.out_type = out_type
@@ -270,7 +271,9 @@ class VideoMamba(BaseModule):
         with intercept_pretrained(self, load_backbone):
             super().init_weights()
 
-    def _load_from_state_dict(self, state_dict, prefix, metadata, *args):
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, metadata: dict, *args: Any
+    ) -> None:
         fit_loaded_backbone(self, state_dict, prefix, metadata)
         super()._load_from_state_dict(state_dict, prefix, metadata, *args)
 
@@ -317,4 +320,4 @@ def _resolve_img_size(
             'img_size must be one or two numbers divisible by patch_size '
             f'{patch_size}, got {img_size}'
         )
-    return tuple(size)
+    return size[0], size[1]

@@ -1,6 +1,6 @@
 """Classification head for every `out_type` of VideoMamba."""
 
-from typing import Optional, Sequence, Union
+from typing import Any, Optional, Sequence, Union
 
 from mmaction.models.heads import BaseHead
 from torch import Tensor, nn
@@ -58,7 +58,7 @@ class VideoMambaHead(BaseHead):
         nn.init.trunc_normal_(self.fc_cls.weight, std=init_std)
         nn.init.zeros_(self.fc_cls.bias)
 
-    def forward(self, x: Tensor, **kwargs) -> Tensor:
+    def forward(self, x: Tensor, **kwargs: Any) -> Tensor:
         """Compute the classification scores.
 
         Args:
@@ -86,6 +86,8 @@ class VideoMambaHead(BaseHead):
         with intercept_pretrained(self, load_head):
             super().init_weights()
 
-    def _load_from_state_dict(self, state_dict, prefix, *args):
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, *args: Any
+    ) -> None:
         require_head_fits(self, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)

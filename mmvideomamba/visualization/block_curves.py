@@ -45,7 +45,7 @@ def draw_block_curves(
             range(len(values)),
             values,
             label=name,
-            color=colors.get(shown_as, GREY),
+            color=GREY if shown_as is None else colors.get(shown_as, GREY),
             linestyle=(0, (4, 3)) if is_control else '-',
             marker=next(markers),
             markersize=4,

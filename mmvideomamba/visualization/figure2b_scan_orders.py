@@ -7,9 +7,10 @@ jumps are dashed.
 """
 
 import math
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -20,6 +21,7 @@ from torch import Tensor
 from .style import COLORMAP, GREY, paper_style
 
 Point = Tuple[float, float]
+RGBA = Tuple[float, float, float, float]
 CELL = 0.26  # inches
 CELL_WIDTH = 1.05  # of a cell's height
 GAP = 0.6  # between sheets, of a cell's height
@@ -136,7 +138,7 @@ def _draw_order(
     ax.set(xlim=(left - 0.4, right + 0.4), ylim=(bottom, top), aspect='equal')
 
 
-def _draw_key(figure: Figure, axes, num_steps: int) -> None:
+def _draw_key(figure: Figure, axes: np.ndarray, num_steps: int) -> None:
     """A bar of the steps' colours, and what diamonds and dashes mean."""
     mappable = ScalarMappable(Normalize(0, num_steps - 1), COLORMAP)
     bar = figure.colorbar(
@@ -153,7 +155,7 @@ def _draw_key(figure: Figure, axes, num_steps: int) -> None:
     bar.outline.set_visible(False)
 
 
-def _step_colors(num_steps: int):
+def _step_colors(num_steps: int) -> Callable[[int], RGBA]:
     colormap = matplotlib.colormaps[COLORMAP]
     return lambda step: colormap(step / max(num_steps - 1, 1))
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .style import paper_style
 
@@ -102,9 +103,11 @@ def draw_token_maps(
         figsize=(
             size * (len(steps) + 1),
             size * (len(maps) + 1) * frames.shape[1] / frames.shape[2] + 0.4,
-        )
+        ),
+        layout=ConstrainedLayoutEngine(
+            w_pad=0.02, h_pad=0.02, wspace=0, hspace=0
+        ),
     )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     axes = figure.subplots(
         len(maps) + 1,
         len(steps) + 1,

@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import (
     FixedLocator,
     FuncFormatter,
@@ -36,34 +37,35 @@ GREY = '#6B6B6B'
 # Ordered quantities: monotone in lightness, so it survives a grey printer.
 COLORMAP = 'viridis'
 
-RC = {
-    'font.family': 'sans-serif',
-    'font.size': 9,
-    'axes.titlesize': 9,
-    'axes.labelsize': 9,
-    'axes.linewidth': 0.8,
-    'axes.spines.top': False,
-    'axes.spines.right': False,
-    'axes.prop_cycle': matplotlib.cycler(color=COLORS),
-    'axes.grid': False,
-    'grid.color': '#DDDDDD',
-    'grid.linewidth': 0.6,
-    'legend.frameon': False,
-    'legend.fontsize': 8,
-    'xtick.labelsize': 8,
-    'ytick.labelsize': 8,
-    'lines.linewidth': 1.6,
-    'figure.constrained_layout.use': True,
-    # Letters stay letters in the PDF.
-    'pdf.fonttype': 42,
-}
-
 LOG_TICKS = (1, 2, 5)  # and ten, a hundred, ... times as much
 
-# Decorator and context manager in one; the settings before it come back.
-paper_style = matplotlib.rc_context(RC)
+# As a decorator; the settings before a call come back after it.
+paper_style = matplotlib.rc_context(
+    {
+        'font.family': 'sans-serif',
+        'font.size': 9,
+        'axes.titlesize': 9,
+        'axes.labelsize': 9,
+        'axes.linewidth': 0.8,
+        'axes.spines.top': False,
+        'axes.spines.right': False,
+        'axes.prop_cycle': cycler(color=COLORS),
+        'axes.grid': False,
+        'grid.color': '#DDDDDD',
+        'grid.linewidth': 0.6,
+        'legend.frameon': False,
+        'legend.fontsize': 8,
+        'xtick.labelsize': 8,
+        'ytick.labelsize': 8,
+        'lines.linewidth': 1.6,
+        'figure.constrained_layout.use': True,
+        # Letters stay letters in the PDF.
+        'pdf.fonttype': 42,
+    }
+)
 
 
+@paper_style
 def save_figure(
     figure: Figure, path: Union[str, Path], dpi: int = 200
 ) -> Tuple[Path, Path]:
@@ -82,12 +84,11 @@ def save_figure(
     path = Path(path)
     stem = path.with_suffix('') if path.suffix in ('.pdf', '.png') else path
     pdf, png = (stem.with_name(stem.name + s) for s in ('.pdf', '.png'))
-    with matplotlib.rc_context(RC):
-        with atomic_write(str(pdf)) as partial:
-            # No date inside: the same figure gives the same file.
-            figure.savefig(partial, metadata={'CreationDate': None})
-        with atomic_write(str(png)) as partial:
-            figure.savefig(partial, dpi=dpi)
+    with atomic_write(str(pdf)) as partial:
+        # No date inside: the same figure gives the same file.
+        figure.savefig(partial, metadata={'CreationDate': None})
+    with atomic_write(str(png)) as partial:
+        figure.savefig(partial, dpi=dpi)
     return pdf, png
 
 
