@@ -10,19 +10,24 @@ import contextlib
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Sequence, TextIO
+from typing import Dict, List, NamedTuple, Sequence, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / 'tools' / 'gpu_check_parts.py'
 SECONDS = 580
 # What is left for a part must be worth its start.
 SHORTEST = 10
+
+# By its path: importing the package imports torch.
+TABLES = ROOT / 'mmvideomamba' / 'tables.py'
+markdown_table = runpy.run_path(str(TABLES))['markdown_table']
 
 SCAN_HEADER = (
     *('engine', 'work', 'dtype', 'clips', 'tokens', 'ms'),
@@ -138,7 +143,7 @@ def report(about: dict, outcomes: Dict[str, dict]) -> str:
         f'{about["commit"]}, torch {about["torch"]}, '
         f'triton {about["triton"]}.',
         '',
-        *table(
+        markdown_table(
             ('part', 'status', 'seconds', 'remark'),
             (
                 (name, outcome['status'], outcome['seconds'], remark(outcome))
@@ -174,7 +179,7 @@ def report(about: dict, outcomes: Dict[str, dict]) -> str:
         ),
     ):
         if rows:
-            lines += ['', f'{title}:', '', *table(header, rows)]
+            lines += ['', f'{title}:', '', markdown_table(header, rows)]
     refused = [
         f'- {name}: {row["name"]} could not run: {row["error"]}'
         for name, rows in results.items()
@@ -255,13 +260,6 @@ def remark(outcome: dict) -> str:
     lines = outcome.get('reason', '').splitlines()
     ends = ' ... '.join(dict.fromkeys([*lines[:1], *lines[-1:]]))
     return ends[:200].replace('|', '/')
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence]) -> List[str]:
-    rule = ['---'] + ['---:'] * (len(header) - 1)
-    return [
-        f'| {" | ".join(map(str, row))} |' for row in (header, rule, *rows)
-    ]
 
 
 def parse_args() -> argparse.Namespace:
