@@ -2,7 +2,8 @@
 
 This process starts the others and watches the clock. It imports nothing that
 could touch the GPU: whatever hangs is killed, and what follows still runs.
-The parts themselves are in gpu_check_parts.py.
+The parts themselves are in gpu_check_parts.py; results are those of
+mmvideomamba/benchmark/record.py.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence, TextIO
+from typing import Dict, List, NamedTuple, Optional, Sequence, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / 'tools' / 'gpu_check_parts.py'
@@ -29,11 +30,7 @@ SHORTEST = 10
 TABLES = ROOT / 'mmvideomamba' / 'tables.py'
 markdown_table = runpy.run_path(str(TABLES))['markdown_table']
 
-SCAN_HEADER = (
-    *('engine', 'work', 'dtype', 'clips', 'tokens', 'ms'),
-    *('x reference', 'x mamba-ssm-twice', 'x floor'),
-)
-WORK = ('forward', 'training')
+COMPARED_TO = ('reference', 'mamba-ssm-twice')
 
 
 class Part(NamedTuple):
@@ -46,7 +43,7 @@ class Part(NamedTuple):
 MACHINE = Part(60, 'what this machine is')
 # Together within SECONDS, where MACHINE takes as little as it should.
 PARTS = {
-    'tests': Part(140, 'engines against the reference, at awkward sizes too'),
+    'tests': Part(140, 'backends against the reference, at awkward sizes too'),
     'scan': Part(45, 'the scan of one clip, beside the reference'),
     'scan_batch': Part(40, 'the scan of 64 clips, beside mamba-ssm'),
     'train_with_amp': Part(45, 'training steps in bfloat16 and float16'),
@@ -155,103 +152,82 @@ def report(about: dict, outcomes: Dict[str, dict]) -> str:
         name: outcome.get('result', {}).get('results', [])
         for name, outcome in outcomes.items()
     }
-    for title, header, rows in (
-        (
-            'The scan of one block: both directions, softplus, skip, gate',
-            SCAN_HEADER,
-            scan_rows(results.get('scan', []) + results.get('scan_batch', [])),
-        ),
-        (
-            'Models in bfloat16, clips per second',
-            ('model', 'forward', 'training', 'ratio of training times'),
-            model_rows(results.get('models', [])),
-        ),
-        (
-            'Training memory of one clip in bfloat16, without what the '
-            'optimizer keeps',
-            ('model', 'MB', 'MB per frame'),
-            memory_rows(results.get('memory', [])),
-        ),
-        (
-            'Growth of a forward pass in bfloat16, one clip',
-            ('model', 'ms', 'ms per frame', 'MB', 'MB per frame'),
-            growth_rows(results.get('growth', [])),
-        ),
-    ):
+    for name, rows in results.items():
         if rows:
-            lines += ['', f'{title}:', '', markdown_table(header, rows)]
+            of_scan = name in ('scan', 'scan_batch')
+            table = scan_table(rows) if of_scan else model_table(rows)
+            lines += ['', f'{name}: {PARTS[name].purpose}', '', table]
     refused = [
-        f'- {name}: {row["name"]} could not run: {row["error"]}'
+        f'- {name}: {row["name"]}, {row["pass"]}, could not run: '
+        f'{row["error"]}'
         for name, rows in results.items()
         for row in rows
-        if row.get('error')
+        if row['error']
     ]
     if refused:
         lines += ['', *refused]
     return '\n'.join(lines) + '\n'
 
 
-def scan_rows(results: List[dict]) -> List[tuple]:
-    return [
+def scan_table(results: List[dict]) -> str:
+    header = (
+        *('', 'pass', 'dtype', 'clips', 'tokens', 'ms'),
+        *(f'x {name}' for name in COMPARED_TO),
+        'x roofline',
+    )
+    rows = [
         (
-            row['engine'],
-            row['work'],
+            row['name'],
+            row['pass'],
             row['dtype'],
-            row['batch'],
+            row['batch_size'],
             row['length'],
-            number(row['milliseconds'], 3),
-            *(
-                '-' if speedup is None else number(speedup['median'], 2)
-                for speedup in row['speedups'].values()
-            ),
-            number(row['times_floor'], 2),
+            number(1e3 * row['median'], 3),
+            *(speedup(row['ratios'].get(name)) for name in COMPARED_TO),
+            number(row['roofline_ratio'], 2),
         )
         for row in results
+        if not row['error']
     ]
+    return markdown_table(header, rows)
 
 
-def model_rows(results: List[dict]) -> List[tuple]:
-    return [
-        (
-            row['name'],
-            *(number(row[work]['clips_per_second'], 1) for work in WORK),
-            number(row['training']['ratio'], 2),
+def model_table(results: List[dict]) -> str:
+    header = (
+        *('', 'pass', 'batch', 'clips/s', 'ratio'),
+        *('ms per clip', 'per frame', 'MB per clip', 'per frame'),
+    )
+    rows = []
+    for row in results:
+        if row['error']:
+            continue
+        (ratio,) = row['ratios'].values()
+        memory = row['memory_per_clip']
+        rows.append(
+            (
+                row['name'],
+                row['pass'],
+                row['batch_size'],
+                number(row['clips_per_second'], 1),
+                number(ratio['median'], 2),
+                *per_frame(row, 1e3 * row['median'] / row['batch_size']),
+                *per_frame(row, memory and memory / 1e6),
+            )
         )
-        for row in results
-        if all(row[work] for work in WORK)
-    ]
+    return markdown_table(header, rows)
 
 
-def memory_rows(results: List[dict]) -> List[tuple]:
-    return [
-        (
-            row['name'],
-            *per_frame(row, row['training']['memory_per_clip'] / 1e6),
-        )
-        for row in results
-        if row['training']
-    ]
-
-
-def growth_rows(results: List[dict]) -> List[tuple]:
-    return [
-        (
-            row['name'],
-            *per_frame(row, 1e3 * row['forward']['median']),
-            *per_frame(row, row['forward']['memory'] / 1e6),
-        )
-        for row in results
-        # The matrix products alone have no memory.
-        if row['forward'] and row['forward']['memory'] is not None
-    ]
-
-
-def per_frame(row: dict, value: float) -> List[str]:
+def per_frame(row: dict, value: Optional[float]) -> List[str]:
     """What a clip costs, and a frame of it: the same in linear growth."""
-    return [number(value, 1), number(value / row['frames'], 2)]
+    frame = value and value / row['frames']
+    return [number(value, 1), number(frame, 2)]
 
 
-def number(value, digits: int) -> str:
+def speedup(ratio: Optional[dict]) -> str:
+    return number(ratio and 1 / ratio['median'], 2)
+
+
+def number(value: Optional[float], digits: int) -> str:
     return '-' if value is None else f'{value:.{digits}f}'
 
 

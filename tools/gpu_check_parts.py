@@ -9,6 +9,7 @@ import datetime
 import json
 import subprocess
 import sys
+import tempfile
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 SCAN = 'tools/analysis_tools/benchmark_scan.py'
 MODELS = 'tools/analysis_tools/benchmark_models.py'
-ON_GPU = ('--device', 'cuda', '--json')
+BACKENDS = ('triton', 'mamba_ssm', 'mamba-ssm-twice')
 
 
 class Skip(Exception):
@@ -30,11 +31,8 @@ def machine() -> dict:
     """What to know about the figures; fails where there is no GPU."""
     if not torch.cuda.is_available():
         raise Skip('torch finds no CUDA device here')
-    try:
-        from triton import __version__ as triton
-    except ImportError:
-        triton = None
-    properties = torch.cuda.get_device_properties(0)
+    from mmvideomamba.benchmark.record import describe_machine
+
     commit = subprocess.run(
         ['git', 'rev-parse', '--short', 'HEAD'],
         cwd=ROOT,
@@ -42,11 +40,7 @@ def machine() -> dict:
         text=True,
     ).stdout.strip()
     return dict(
-        gpu=properties.name,
-        memory_bytes=properties.total_memory,
-        multiprocessors=properties.multi_processor_count,
-        torch=torch.__version__,
-        triton=triton,
+        describe_machine('cuda'),
         commit=commit or 'unknown',
         date=datetime.date.today().isoformat(),
     )
@@ -64,20 +58,17 @@ def tests() -> dict:
 
 def scan() -> dict:
     """One clip, beside the reference."""
-    backends = ('triton', 'mamba_ssm', 'reference', 'mamba-ssm-twice')
-    return time_scan('1', backends)
+    return time_scan('1', (*BACKENDS, 'reference'))
 
 
 def scan_batch() -> dict:
     """A batch too large for the reference."""
-    return time_scan('64', ('triton', 'mamba_ssm', 'mamba-ssm-twice'))
+    return time_scan('64', BACKENDS)
 
 
 def time_scan(clips: str, backends: tuple) -> dict:
-    return run_json(
-        *(SCAN, *ON_GPU, '--dtypes', 'bfloat16', '--budget', '2'),
-        *('--batch-sizes', clips, '--backends', *backends),
-    )
+    options = '--batch-sizes', clips, '--backends', *backends
+    return run_benchmark(SCAN, '--budget', '2', *options)
 
 
 def train_with_amp() -> dict:
@@ -138,7 +129,7 @@ def compile_model() -> dict:
 
 def models() -> dict:
     """Throughput and peak memory of whole models, in batches."""
-    return run_models('--batch-size', '8', '--repeats', '5', '--budget', '3')
+    return run_models('--batch-sizes', '8', '--rounds', '5', '--budget', '3')
 
 
 def memory() -> dict:
@@ -146,7 +137,7 @@ def memory() -> dict:
     return run_models(
         *('--models', 'videomamba-s', 'videomamba-s-cp'),
         *('--frames', '16', '32', '64'),
-        *('--passes', 'training', '--repeats', '2'),
+        *('--passes', 'training', '--rounds', '2'),
     )
 
 
@@ -155,7 +146,7 @@ def growth() -> dict:
     return run_models(
         *('--models', 'videomamba-s', 'vit-s-fused'),
         *('--frames', '8', '16', '32', '64', '128'),
-        *('--passes', 'forward', '--repeats', '5', '--budget', '2'),
+        *('--passes', 'forward', '--rounds', '5', '--budget', '2'),
     )
 
 
@@ -186,11 +177,16 @@ def require(*modules: str) -> None:
 
 def run_models(*options: str) -> dict:
     require('mmengine', 'mmaction')
-    return run_json(MODELS, *ON_GPU, '--precision', 'bf16', *options)
+    return run_benchmark(MODELS, *options)
 
 
-def run_json(*command: str) -> dict:
-    return json.loads(run(*command))
+def run_benchmark(script: str, *options: str) -> dict:
+    """The record that a benchmark writes on this GPU in bf16."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'record.json')
+        on_gpu = '--device', 'cuda', '--dtypes', 'bf16', '--json', str(path)
+        run(script, *on_gpu, *options)
+        return json.loads(path.read_text())
 
 
 def run(*command: str) -> str:

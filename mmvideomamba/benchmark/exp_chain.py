@@ -13,7 +13,7 @@ from torch import Tensor
 from .timing import fastest
 
 LANES, STEPS = 1024, 1024
-# Full rounds of programs on every GPU: 48 is a multiple of the 16, 12 or 8
+# Full waves of programs on every GPU: 48 is a multiple of the 16, 12 or 8
 # programs of four warps that its multiprocessors hold.
 PROGRAMS_PER_MULTIPROCESSOR = 48
 

@@ -1,4 +1,4 @@
-"""The matrix products of VideoMamba and nothing else: its floor in time."""
+"""The matrix products of VideoMamba and nothing else: its roofline."""
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ class MatrixProducts(nn.Module):
     One pass multiplies what a forward pass of the model multiplies
     (tokenizer, in_proj, x_proj, dt_proj, out_proj), with the model's own
     weights, and leaves out what lies between: norms, residuals, convolution,
-    scan, gate. No engine of the scan can make the model faster than this.
+    scan, gate. No scan backend can make the model faster than this.
 
     Args:
         backbone (VideoMamba): Whose products; its parameters are shared.

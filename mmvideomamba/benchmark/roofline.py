@@ -1,4 +1,4 @@
-"""What a machine could do at most: the scan's time is held against it."""
+"""The roofline: rates that a machine reaches at most, for the scan."""
 
 from typing import Dict, Optional
 
@@ -12,7 +12,7 @@ from .timing import fastest
 FMA_PER_EXP = 10
 
 
-def measure_ceilings(device: str) -> Dict[str, Optional[float]]:
+def measure_roofline(device: str) -> Dict[str, Optional[float]]:
     """Measure the rates that bound a scan.
 
     Args:

@@ -148,20 +148,21 @@ def test_without_time_the_rest_is_left_out(gpu_check):
     assert outcome == dict(status='skipped', reason='no time left', seconds=0)
 
 
-def test_the_page_shows_what_the_benchmarks_report(gpu_check, capsys):
+def test_the_page_shows_what_the_benchmarks_report(gpu_check, tmp_path):
     def record(script, *options):
-        run_tool(f'analysis_tools/{script}', '--json', *options)
-        result = json.loads(capsys.readouterr().out)
+        path = tmp_path / f'{script}.json'
+        run_tool(f'analysis_tools/{script}', '--json', path, *options)
+        result = json.loads(path.read_text())
         return dict(status='passed', seconds=2.0, result=result)
 
     scan = record(
         'benchmark_scan.py',
-        *('--lengths', 9, '--channels', 32, '--turns', 1),
-        *('--engines', 'reference', '--dtypes', 'float32'),
+        *('--lengths', 9, '--channels', 32, '--rounds', 1),
+        *('--backends', 'reference', '--dtypes', 'fp32'),
     )
     models = record(
         'benchmark_models.py',
-        *('--models', 'videomamba-t', '--frames', 2, 1, '--repeats', 1),
+        *('--models', 'videomamba-t', '--frames', 2, 1, '--rounds', 1),
     )
     rows = models['result']['results']
     assert rows[-1]['error'] is not None
@@ -180,11 +181,15 @@ def test_the_page_shows_what_the_benchmarks_report(gpu_check, capsys):
     assert '| tests | failed | 1.5 | a ... last |' in page
     scanned = scan['result']['results'][0]
     assert (
-        '| reference | forward | float32 | 1 | 9 '
-        f'| {scanned["milliseconds"]:.3f} | 1.00 | - '
-        f'| {scanned["times_floor"]:.2f} |'
+        '| reference | forward | fp32 | 1 | 9 '
+        f'| {1e3 * scanned["median"]:.3f} | 1.00 | - '
+        f'| {scanned["roofline_ratio"]:.2f} |'
     ) in page
-    per_clip = rows[0]['training']['memory_per_clip'] / 1e6
-    assert f'| {per_clip:.1f} | {per_clip / 2:.2f} |' in page
-    assert page.count('| VideoMamba-Ti 2f |') == 3
-    assert '- memory: VideoMamba-Ti 1f could not run: ' in page
+    for row in rows:
+        if row['name'] == 'VideoMamba-Ti 2f':
+            per_clip = row['memory_per_clip'] / 1e6
+            assert f'| {per_clip:.1f} | {per_clip / 2:.2f} |' in page
+            start = f'| {row["name"]} | {row["pass"]} | 1 |'
+            assert page.count(start) == 3
+    refused = 'VideoMamba-Ti 1f, training, could not run: '
+    assert f'- memory: {refused}' in page
