@@ -143,6 +143,13 @@ def test_a_part_never_stops_the_others(
     assert (tmp_path / 'out' / 'g-1.md').read_text() in said
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_tests_that_all_skip_themselves_are_no_check(gpu_check):
+    outcome = gpu_check.run_part('tests', 300)
+    assert outcome['status'] == 'failed'
+    assert 'no test of the Triton kernels ran' in outcome['reason']
+
+
 def test_without_time_the_rest_is_left_out(gpu_check):
     outcome = gpu_check.run_part('tests', gpu_check.SHORTEST - 1)
     assert outcome == dict(status='skipped', reason='no time left', seconds=0)
