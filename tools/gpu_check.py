@@ -2,8 +2,7 @@
 
 This process starts the others and watches the clock. It imports nothing that
 could touch the GPU: whatever hangs is killed, and what follows still runs.
-The parts themselves are in gpu_check_parts.py; results are those of
-mmvideomamba/benchmark/record.py.
+The parts themselves are in gpu_check_parts.py.
 """
 
 import argparse
@@ -18,7 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, TextIO
+from typing import Dict, List, NamedTuple, Sequence, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / 'tools' / 'gpu_check_parts.py'
@@ -29,8 +28,6 @@ SHORTEST = 10
 # By its path: importing the package imports torch.
 TABLES = ROOT / 'mmvideomamba' / 'tables.py'
 markdown_table = runpy.run_path(str(TABLES))['markdown_table']
-
-COMPARED_TO = ('reference', 'mamba-ssm-twice')
 
 
 class Part(NamedTuple):
@@ -148,87 +145,11 @@ def report(about: dict, outcomes: Dict[str, dict]) -> str:
             ),
         ),
     ]
-    results = {
-        name: outcome.get('result', {}).get('results', [])
-        for name, outcome in outcomes.items()
-    }
-    for name, rows in results.items():
-        if rows:
-            of_scan = name in ('scan', 'scan_batch')
-            table = scan_table(rows) if of_scan else model_table(rows)
-            lines += ['', f'{name}: {PARTS[name].purpose}', '', table]
-    refused = [
-        f'- {name}: {row["name"]}, {row["pass"]}, could not run: '
-        f'{row["error"]}'
-        for name, rows in results.items()
-        for row in rows
-        if row['error']
-    ]
-    if refused:
-        lines += ['', *refused]
+    for name, outcome in outcomes.items():
+        printed = outcome.get('result', {}).get('printed')
+        if printed:
+            lines += ['', f'## {name}: {PARTS[name].purpose}', '', printed]
     return '\n'.join(lines) + '\n'
-
-
-def scan_table(results: List[dict]) -> str:
-    header = (
-        *('', 'pass', 'dtype', 'clips', 'tokens', 'ms'),
-        *(f'x {name}' for name in COMPARED_TO),
-        'x roofline',
-    )
-    rows = [
-        (
-            row['name'],
-            row['pass'],
-            row['dtype'],
-            row['batch_size'],
-            row['length'],
-            number(1e3 * row['median'], 3),
-            *(speedup(row['ratios'].get(name)) for name in COMPARED_TO),
-            number(row['roofline_ratio'], 2),
-        )
-        for row in results
-        if not row['error']
-    ]
-    return markdown_table(header, rows)
-
-
-def model_table(results: List[dict]) -> str:
-    header = (
-        *('', 'pass', 'batch', 'clips/s', 'ratio'),
-        *('ms per clip', 'per frame', 'MB per clip', 'per frame'),
-    )
-    rows = []
-    for row in results:
-        if row['error']:
-            continue
-        (ratio,) = row['ratios'].values()
-        memory = row['memory_per_clip']
-        rows.append(
-            (
-                row['name'],
-                row['pass'],
-                row['batch_size'],
-                number(row['clips_per_second'], 1),
-                number(ratio['median'], 2),
-                *per_frame(row, 1e3 * row['median'] / row['batch_size']),
-                *per_frame(row, memory and memory / 1e6),
-            )
-        )
-    return markdown_table(header, rows)
-
-
-def per_frame(row: dict, value: Optional[float]) -> List[str]:
-    """What a clip costs, and a frame of it: the same in linear growth."""
-    frame = value and value / row['frames']
-    return [number(value, 1), number(frame, 2)]
-
-
-def speedup(ratio: Optional[dict]) -> str:
-    return number(ratio and 1 / ratio['median'], 2)
-
-
-def number(value: Optional[float], digits: int) -> str:
-    return '-' if value is None else f'{value:.{digits}f}'
 
 
 def remark(outcome: dict) -> str:

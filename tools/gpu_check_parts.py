@@ -188,12 +188,12 @@ def run_models(*options: str) -> dict:
 
 
 def run_benchmark(script: str, *options: str) -> dict:
-    """The record that a benchmark writes on this GPU in bf16."""
+    """What a benchmark writes and prints on this GPU in bf16."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'record.json')
         on_gpu = '--device', 'cuda', '--dtypes', 'bf16', '--json', str(path)
-        run(script, *on_gpu, *options)
-        return json.loads(path.read_text())
+        printed = run(script, *on_gpu, *options)
+        return dict(json.loads(path.read_text()), printed=printed.strip())
 
 
 def run(*command: str) -> str:

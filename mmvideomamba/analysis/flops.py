@@ -12,7 +12,7 @@ Two protocols:
   tokenizer, in_proj and out_proj. Without a state space model both agree.
 
 The model runs on torch's meta device: no arithmetic, no memory, and the same
-count whatever engine runs the scan.
+count whatever backend runs the scan.
 """
 
 import copy

@@ -21,7 +21,7 @@ from ..registry import MODELS
 from .benchmarked_models import BENCHMARKED_MODELS, model_config
 from .comparison import Contender, compare
 from .fused_attention import fuse_attention
-from .isolated_process import IsolatedProcess
+from .isolated_process import isolated_process
 from .matrix_products import MatrixProducts
 from .memory import give_back_memory, peak_memory
 from .record import DTYPES
@@ -29,13 +29,8 @@ from .timing import warm_seconds
 
 PASSES = ('forward', 'training')
 PRODUCTS = 'its matrix products alone'
-COSTS = (
-    'parameters',
-    'paper_macs',
-    'complete_macs',
-    'memory',
-    'memory_per_clip',
-)
+COSTS = ('parameters', 'paper_macs', 'complete_macs')
+COSTS += ('memory', 'memory_per_clip')
 
 
 class Entry(NamedTuple):
@@ -196,47 +191,39 @@ def measure_models(
         list[dict]: Results, see `record.py`, of each entry and, in the
         forward pass, of each VideoMamba's matrix products.
     """
-    hosts: Dict[Tuple[str, int], Tuple[IsolatedProcess, dict]] = {}
+    hosts: Dict[Tuple[str, int], Tuple[Callable, dict]] = {}
     with ExitStack() as stack:
 
         def prepare(entry: Entry, pass_name: str):
             key = entry.model, entry.frames
             if key not in hosts:
-                process = IsolatedProcess(build, *key, batch_size, device)
-                stack.enter_context(process)
-                hosts[key] = process, process.call('complexity')
-            process, complexity = hosts[key]
-            memory = process.call('memory', pass_name, entry.dtype)
-            time = partial(process.call, 'time', pass_name, entry.dtype)
+                call = stack.enter_context(
+                    isolated_process(build, *key, batch_size, device)
+                )
+                hosts[key] = call, call('complexity')
+            call, complexity = hosts[key]
+            memory = call('memory', pass_name, entry.dtype)
+            time = partial(call, 'time', pass_name, entry.dtype)
             return time, dict(complexity, **memory)
 
         def prepare_products(entry: Entry, pass_name: str):
             key = entry.model, entry.frames
             if pass_name != 'forward' or key not in hosts:
                 return None
-            process, _ = hosts[key]
-            time = partial(process.call, 'time', 'products', entry.dtype)
+            call, _ = hosts[key]
+            time = partial(call, 'time', 'products', entry.dtype)
             time()
-            return time, dict(complete_macs=process.call('products_macs'))
+            return time, dict(complete_macs=call('products_macs'))
 
         contenders = []
         for entry in entries:
-            about = dict(
-                dtype=entry.dtype,
-                batch_size=batch_size,
-                model=entry.model,
-                frames=entry.frames,
-                **dict.fromkeys(COSTS),
-            )
-            contenders.append(
-                Contender(entry.name, about, partial(prepare, entry))
-            )
+            about = dict.fromkeys(COSTS)
+            about.update(batch_size=batch_size, **entry._asdict())
+            rows = [(entry.name, prepare)]
             if BENCHMARKED_MODELS[entry.model].videomamba is not None:
-                contenders.append(
-                    Contender(
-                        f'{entry.name}, {PRODUCTS}',
-                        about,
-                        partial(prepare_products, entry),
-                    )
-                )
+                rows += [(f'{entry.name}, {PRODUCTS}', prepare_products)]
+            contenders += [
+                Contender(name, about, partial(function, entry))
+                for name, function in rows
+            ]
         return compare(contenders, passes, rounds, budget, report=report)

@@ -40,7 +40,6 @@ of a model also
 import json
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import List
 
 import torch
 
@@ -82,11 +81,8 @@ def describe_machine(device: str) -> dict:
     return dict(device=device, **chip, **versions)
 
 
-def write_record(
-    path: str, benchmark: str, machine: dict, results: List[dict]
-) -> None:
+def write_record(path: str, record: dict) -> None:
     """Write a record as JSON, complete or not at all."""
-    record = dict(benchmark=benchmark, machine=machine, results=results)
     with atomic_write(path) as partial, open(partial, 'w') as file:
         json.dump(record, file, indent=2)
         file.write('\n')

@@ -9,7 +9,7 @@ import torch
 from ..ops import selective_scan
 from ..ops.api import ENGINES
 from .comparison import Contender, compare
-from .isolated_process import IsolatedProcess, ThisProcess
+from .isolated_process import isolated_process
 from .record import DTYPES
 from .scan_baselines import BASELINES, Implementation
 from .timing import seconds, warm_seconds
@@ -188,9 +188,12 @@ def measure_scan(
     about = dict(case._asdict(), **dict.fromkeys(RATES))
     del about['device']
     with ExitStack() as stack:
-        processes: dict = {}
+        calls: Dict[str, Callable] = {}
         if case.device == 'cuda':
-            processes = dict.fromkeys(names, ThisProcess(ScanWorkload, case))
+            shared = ScanWorkload(case)
+            calls = dict.fromkeys(
+                names, lambda method, *args: getattr(shared, method)(*args)
+            )
 
         def prepare(
             name: str, pass_name: str
@@ -198,12 +201,12 @@ def measure_scan(
             reason = why_not(name, case.device, pass_name)
             if reason is not None:
                 raise RuntimeError(reason)
-            if name not in processes:
-                processes[name] = stack.enter_context(
-                    IsolatedProcess(ScanWorkload, case)
+            if name not in calls:
+                calls[name] = stack.enter_context(
+                    isolated_process(ScanWorkload, case)
                 )
-            processes[name].call('prepare', name, pass_name)
-            return partial(processes[name].call, 'time', name), {}
+            calls[name]('prepare', name, pass_name)
+            return partial(calls[name], 'time', name), {}
 
         contenders = [
             Contender(name, about, partial(prepare, name)) for name in names

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mmvideomamba.benchmark.isolated_process import (
-    IsolatedProcess,
     ProcessEnded,
+    isolated_process,
 )
 
 
@@ -29,13 +29,13 @@ class Counter:
 
 
 def test_it_keeps_an_object_and_its_threads_over_errors():
-    with IsolatedProcess(Counter, 3) as process:
-        assert process.call('add', 2)[0] == 5
+    with isolated_process(Counter, 3) as call:
+        assert call('add', 2)[0] == 5
         with pytest.raises(RuntimeError, match='no memory') as raised:
-            process.call('fail')
+            call('fail')
         # Where it was raised shows.
         assert 'in fail' in str(raised.value.__cause__)
-        count, threads, pid = process.call('add', 1)
+        count, threads, pid = call('add', 1)
         assert (count, threads) == (6, torch.get_num_threads())
         assert pid != os.getpid()
     with pytest.raises(ProcessLookupError):
@@ -44,11 +44,11 @@ def test_it_keeps_an_object_and_its_threads_over_errors():
 
 def test_what_the_factory_raises_is_raised():
     with pytest.raises(ValueError, match='starts at 0, got -1'):
-        IsolatedProcess(Counter, -1)
+        isolated_process(Counter, -1).__enter__()
 
 
 def test_a_process_that_ends_by_itself():
-    with IsolatedProcess(Counter, 0) as process:
+    with isolated_process(Counter, 0) as call:
         for method in ('abort', 'add'):
             with pytest.raises(ProcessEnded, match='exit code -6'):
-                process.call(method)
+                call(method)

@@ -24,6 +24,7 @@ from mmvideomamba.benchmark.memory import peak_memory
 from mmvideomamba.benchmark.model_workloads import (
     Entry,
     ModelWorkload,
+    build_workload,
     measure_models,
 )
 from mmvideomamba.models import VideoMamba
@@ -187,3 +188,8 @@ def test_a_host_without_configs_is_told(monkeypatch, tmp_path):
         model_config('swin-t', 32)
     # VideoMamba needs nothing of it.
     assert model_config('videomamba-s', 16)['backbone']['arch'] == 'small'
+
+
+def test_a_baseline_trains_in_bf16():
+    """mmaction2's heads alone do not: numpy has no bfloat16."""
+    build_workload('vit-s-fused', 2, 1, 'cpu').training('bf16')

@@ -2,25 +2,29 @@
 
 import importlib
 import json
+import runpy
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
-from tool_runner import TOOLS, run_tool
+from tool_runner import TOOLS
 
 ABOUT = dict(gpu='G 1', date='d', commit='c', torch='t', triton='v')
 
 
-@pytest.fixture(scope='module')
-def gpu_check():
-    spec = importlib.util.spec_from_file_location(
-        'gpu_check', TOOLS / 'gpu_check.py'
-    )
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope='module')
+def gpu_check():
+    return load('gpu_check')
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
@@ -155,48 +159,36 @@ def test_without_time_the_rest_is_left_out(gpu_check):
     assert outcome == dict(status='skipped', reason='no time left', seconds=0)
 
 
-def test_the_page_shows_what_the_benchmarks_report(gpu_check, tmp_path):
-    def record(script, *options):
-        path = tmp_path / f'{script}.json'
-        run_tool(f'analysis_tools/{script}', '--json', path, *options)
-        result = json.loads(path.read_text())
-        return dict(status='passed', seconds=2.0, result=result)
+@pytest.mark.parametrize(
+    'part', ['scan', 'scan_batch', 'models', 'memory', 'growth']
+)
+def test_the_benchmarks_know_what_the_parts_ask_for(monkeypatch, part):
+    parts = load('gpu_check_parts')
+    monkeypatch.syspath_prepend(TOOLS / 'analysis_tools')
 
-    scan = record(
-        'benchmark_scan.py',
-        *('--lengths', 9, '--channels', 32, '--rounds', 1),
-        *('--backends', 'reference', '--dtypes', 'fp32'),
-    )
-    models = record(
-        'benchmark_models.py',
-        *('--models', 'videomamba-t', '--frames', 2, 1, '--rounds', 1),
-    )
-    rows = models['result']['results']
-    assert rows[-1]['error'] is not None
+    def run(script, *options):
+        options = ['cpu' if word == 'cuda' else word for word in options]
+        monkeypatch.setattr(sys, 'argv', [script, *options])
+        args = runpy.run_path(str(parts.ROOT / script))['parse_args']()
+        assert args.dtypes == ['bf16']
+        Path(args.json).write_text('{"results": [1]}')
+        return 'a table\n'
+
+    monkeypatch.setattr(parts, 'run', run)
+    assert parts.PARTS[part]() == dict(results=[1], printed='a table')
+
+
+def test_the_page_shows_what_the_benchmarks_print(gpu_check):
+    scan = dict(results=[], printed='| reference | forward |')
     page = gpu_check.report(
         ABOUT,
         dict(
             tests=dict(status='failed', seconds=1.5, reason='a\nb\nlast'),
-            scan=scan,
-            models=models,
-            memory=models,
-            growth=models,
+            scan=dict(status='passed', seconds=2.0, result=scan),
+            compile=dict(status='passed', seconds=3.0, result=dict(error=0)),
         ),
     )
     assert page.startswith('# G 1\n')
-    page = ' '.join(page.split())
-    assert '| tests | failed | 1.5 | a ... last |' in page
-    scanned = scan['result']['results'][0]
-    assert (
-        '| reference | forward | fp32 | 1 | 9 '
-        f'| {1e3 * scanned["median"]:.3f} | 1.00 | - '
-        f'| {scanned["roofline_ratio"]:.2f} |'
-    ) in page
-    for row in rows:
-        if row['name'] == 'VideoMamba-Ti 2f':
-            per_clip = row['memory_per_clip'] / 1e6
-            assert f'| {per_clip:.1f} | {per_clip / 2:.2f} |' in page
-            start = f'| {row["name"]} | {row["pass"]} | 1 |'
-            assert page.count(start) == 3
-    refused = 'VideoMamba-Ti 1f, training, could not run: '
-    assert f'- memory: {refused}' in page
+    assert '| tests | failed | 1.5 | a ... last |' in ' '.join(page.split())
+    assert '\n## scan: the scan of one clip' in page
+    assert page.endswith('\n\n| reference | forward |\n')

@@ -1,4 +1,4 @@
-"""The command line of the benchmarks."""
+"""What the benchmarks have in common on the command line."""
 
 import argparse
 import sys
@@ -9,6 +9,8 @@ from typing import Callable, Iterable, Iterator, Sequence
 import torch
 
 from mmvideomamba.benchmark.isolated_process import ProcessEnded
+from mmvideomamba.benchmark.record import write_record
+from mmvideomamba.benchmark.tables import format_record
 
 
 def make_parser(
@@ -127,3 +129,10 @@ def without_traceback() -> Iterator[None]:
         yield
     except (FileNotFoundError, ProcessEnded) as error:
         sys.exit(f'error: {error}')
+
+
+def finish(args: argparse.Namespace, record: dict) -> None:
+    """Print a record, and write it where `--json` wants it."""
+    print(format_record(record))
+    if args.json:
+        write_record(args.json, record)

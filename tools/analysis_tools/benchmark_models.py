@@ -27,7 +27,6 @@ standard error.
 import argparse
 import os
 import sys
-from itertools import product
 from pathlib import Path
 
 # PyTorch's profiler, which sees the memory, otherwise logs every start.
@@ -35,6 +34,7 @@ os.environ.setdefault('KINETO_LOG_LEVEL', '99')
 
 import torch
 from benchmark_arguments import (
+    finish,
     make_parser,
     positive,
     progress,
@@ -48,13 +48,7 @@ from mmvideomamba.benchmark.model_workloads import (
     Entry,
     measure_models,
 )
-from mmvideomamba.benchmark.record import describe_machine, write_record
-from mmvideomamba.benchmark.tables import (
-    MODEL_NOTE,
-    describe,
-    model_table,
-    refusals,
-)
+from mmvideomamba.benchmark.record import describe_machine
 from mmvideomamba.ops import choose_engine
 
 COMPARED = (
@@ -121,19 +115,7 @@ def main() -> None:
                 args.budget,
                 progress(),
             )
-    print(describe(machine))
-    for size, name in product(args.batch_sizes, args.passes):
-        rows = [
-            row
-            for row in results
-            if (row['batch_size'], row['pass']) == (size, name)
-        ]
-        print(f'\n{name}, batch of {size}\n\n{model_table(rows)}')
-    print(MODEL_NOTE)
-    for line in refusals(results):
-        print(line)
-    if args.json:
-        write_record(args.json, 'models', machine, results)
+    finish(args, dict(benchmark='models', machine=machine, results=results))
     if args.out:
         for path in save_figures(results, args.device, args.out):
             print(path, file=sys.stderr)

@@ -18,29 +18,20 @@ import argparse
 from itertools import product
 
 from benchmark_arguments import (
+    finish,
     make_parser,
     positive,
     progress,
     without_traceback,
 )
 
-from mmvideomamba.benchmark.record import (
-    DTYPES,
-    describe_machine,
-    write_record,
-)
+from mmvideomamba.benchmark.record import DTYPES, describe_machine
 from mmvideomamba.benchmark.roofline import measure_roofline
 from mmvideomamba.benchmark.scan_workloads import (
     PASSES,
     ScanCase,
     implementations,
     measure_scan,
-)
-from mmvideomamba.benchmark.tables import (
-    EXP_RATES,
-    SCAN_NOTE,
-    describe,
-    scan_table,
 )
 
 
@@ -86,11 +77,7 @@ def main() -> None:
                 args.budget,
                 progress(),
             )
-    print(describe(machine))
-    print(scan_table(results))
-    print(SCAN_NOTE.format(rate=EXP_RATES[args.device]))
-    if args.json:
-        write_record(args.json, 'scan', machine, results)
+    finish(args, dict(benchmark='scan', machine=machine, results=results))
 
 
 if __name__ == '__main__':
