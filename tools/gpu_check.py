@@ -10,13 +10,14 @@ import contextlib
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Sequence, TextIO
+from typing import Dict, List, NamedTuple, Sequence, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / 'tools' / 'gpu_check_parts.py'
@@ -24,11 +25,9 @@ SECONDS = 580
 # What is left for a part must be worth its start.
 SHORTEST = 10
 
-SCAN_HEADER = (
-    *('engine', 'work', 'dtype', 'clips', 'tokens', 'ms'),
-    *('x reference', 'x mamba-ssm-twice', 'x floor'),
-)
-WORK = ('forward', 'training')
+# By its path: importing the package imports torch.
+TABLES = ROOT / 'mmvideomamba' / 'tables.py'
+markdown_table = runpy.run_path(str(TABLES))['markdown_table']
 
 
 class Part(NamedTuple):
@@ -41,7 +40,7 @@ class Part(NamedTuple):
 MACHINE = Part(60, 'what this machine is')
 # Together within SECONDS, where MACHINE takes as little as it should.
 PARTS = {
-    'tests': Part(140, 'engines against the reference, at awkward sizes too'),
+    'tests': Part(140, 'backends against the reference, at awkward sizes too'),
     'scan': Part(45, 'the scan of one clip, beside the reference'),
     'scan_batch': Part(40, 'the scan of 64 clips, beside mamba-ssm'),
     'train_with_amp': Part(45, 'training steps in bfloat16 and float16'),
@@ -138,7 +137,7 @@ def report(about: dict, outcomes: Dict[str, dict]) -> str:
         f'{about["commit"]}, torch {about["torch"]}, '
         f'triton {about["triton"]}.',
         '',
-        *table(
+        markdown_table(
             ('part', 'status', 'seconds', 'remark'),
             (
                 (name, outcome['status'], outcome['seconds'], remark(outcome))
@@ -146,108 +145,11 @@ def report(about: dict, outcomes: Dict[str, dict]) -> str:
             ),
         ),
     ]
-    results = {
-        name: outcome.get('result', {}).get('results', [])
-        for name, outcome in outcomes.items()
-    }
-    for title, header, rows in (
-        (
-            'The scan of one block: both directions, softplus, skip, gate',
-            SCAN_HEADER,
-            scan_rows(results.get('scan', []) + results.get('scan_batch', [])),
-        ),
-        (
-            'Models in bfloat16, clips per second',
-            ('model', 'forward', 'training', 'ratio of training times'),
-            model_rows(results.get('models', [])),
-        ),
-        (
-            'Training memory of one clip in bfloat16, without what the '
-            'optimizer keeps',
-            ('model', 'MB', 'MB per frame'),
-            memory_rows(results.get('memory', [])),
-        ),
-        (
-            'Growth of a forward pass in bfloat16, one clip',
-            ('model', 'ms', 'ms per frame', 'MB', 'MB per frame'),
-            growth_rows(results.get('growth', [])),
-        ),
-    ):
-        if rows:
-            lines += ['', f'{title}:', '', *table(header, rows)]
-    refused = [
-        f'- {name}: {row["name"]} could not run: {row["error"]}'
-        for name, rows in results.items()
-        for row in rows
-        if row.get('error')
-    ]
-    if refused:
-        lines += ['', *refused]
+    for name, outcome in outcomes.items():
+        printed = outcome.get('result', {}).get('printed')
+        if printed:
+            lines += ['', f'## {name}: {PARTS[name].purpose}', '', printed]
     return '\n'.join(lines) + '\n'
-
-
-def scan_rows(results: List[dict]) -> List[tuple]:
-    return [
-        (
-            row['engine'],
-            row['work'],
-            row['dtype'],
-            row['batch'],
-            row['length'],
-            number(row['milliseconds'], 3),
-            *(
-                '-' if speedup is None else number(speedup['median'], 2)
-                for speedup in row['speedups'].values()
-            ),
-            number(row['times_floor'], 2),
-        )
-        for row in results
-    ]
-
-
-def model_rows(results: List[dict]) -> List[tuple]:
-    return [
-        (
-            row['name'],
-            *(number(row[work]['clips_per_second'], 1) for work in WORK),
-            number(row['training']['ratio'], 2),
-        )
-        for row in results
-        if all(row[work] for work in WORK)
-    ]
-
-
-def memory_rows(results: List[dict]) -> List[tuple]:
-    return [
-        (
-            row['name'],
-            *per_frame(row, row['training']['memory_per_clip'] / 1e6),
-        )
-        for row in results
-        if row['training']
-    ]
-
-
-def growth_rows(results: List[dict]) -> List[tuple]:
-    return [
-        (
-            row['name'],
-            *per_frame(row, 1e3 * row['forward']['median']),
-            *per_frame(row, row['forward']['memory'] / 1e6),
-        )
-        for row in results
-        # The matrix products alone have no memory.
-        if row['forward'] and row['forward']['memory'] is not None
-    ]
-
-
-def per_frame(row: dict, value: float) -> List[str]:
-    """What a clip costs, and a frame of it: the same in linear growth."""
-    return [number(value, 1), number(value / row['frames'], 2)]
-
-
-def number(value, digits: int) -> str:
-    return '-' if value is None else f'{value:.{digits}f}'
 
 
 def remark(outcome: dict) -> str:
@@ -255,13 +157,6 @@ def remark(outcome: dict) -> str:
     lines = outcome.get('reason', '').splitlines()
     ends = ' ... '.join(dict.fromkeys([*lines[:1], *lines[-1:]]))
     return ends[:200].replace('|', '/')
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence]) -> List[str]:
-    rule = ['---'] + ['---:'] * (len(header) - 1)
-    return [
-        f'| {" | ".join(map(str, row))} |' for row in (header, rule, *rows)
-    ]
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,6 +9,7 @@ import datetime
 import json
 import subprocess
 import sys
+import tempfile
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 SCAN = 'tools/analysis_tools/benchmark_scan.py'
 MODELS = 'tools/analysis_tools/benchmark_models.py'
-ON_GPU = ('--device', 'cuda', '--json')
+BACKENDS = ('triton', 'mamba_ssm', 'mamba-ssm-twice')
 
 
 class Skip(Exception):
@@ -30,11 +31,8 @@ def machine() -> dict:
     """What to know about the figures; fails where there is no GPU."""
     if not torch.cuda.is_available():
         raise Skip('torch finds no CUDA device here')
-    try:
-        from triton import __version__ as triton
-    except ImportError:
-        triton = None
-    properties = torch.cuda.get_device_properties(0)
+    from mmvideomamba.benchmark.record import describe_machine
+
     commit = subprocess.run(
         ['git', 'rev-parse', '--short', 'HEAD'],
         cwd=ROOT,
@@ -42,42 +40,42 @@ def machine() -> dict:
         text=True,
     ).stdout.strip()
     return dict(
-        gpu=properties.name,
-        memory_bytes=properties.total_memory,
-        multiprocessors=properties.multi_processor_count,
-        torch=torch.__version__,
-        triton=triton,
+        describe_machine('cuda'),
         commit=commit or 'unknown',
         date=datetime.date.today().isoformat(),
     )
 
 
 def tests() -> dict:
-    """The backends against the reference, at awkward and at real sizes."""
+    """The backends against the reference, at awkward and at real sizes.
+
+    Tests skip themselves where a backend cannot run, which must not pass for
+    a check of our kernels: one of `[triton...]` at least has to run.
+    """
     require('pytest', 'hypothesis')
     output = run(
-        *('-m', 'pytest', '-W', 'ignore', '-rs', 'tests/ops/test_triton.py'),
+        *('-m', 'pytest', '-W', 'ignore', '-rsp', 'tests/ops/test_triton.py'),
         *('-k', 'on_a_gpu or second_of_two'),
     )
-    return dict(summary=output.strip().splitlines()[-1])
+    lines = output.strip().splitlines()
+    if not any('PASSED' in line and '[triton' in line for line in lines):
+        raise RuntimeError(f'no test of the Triton kernels ran: {lines[-1]}')
+    return dict(summary=lines[-1])
 
 
 def scan() -> dict:
     """One clip, beside the reference."""
-    backends = ('triton', 'mamba_ssm', 'reference', 'mamba-ssm-twice')
-    return time_scan('1', backends)
+    return time_scan('1', (*BACKENDS, 'reference'))
 
 
 def scan_batch() -> dict:
     """A batch too large for the reference."""
-    return time_scan('64', ('triton', 'mamba_ssm', 'mamba-ssm-twice'))
+    return time_scan('64', BACKENDS)
 
 
 def time_scan(clips: str, backends: tuple) -> dict:
-    return run_json(
-        *(SCAN, *ON_GPU, '--dtypes', 'bfloat16', '--budget', '2'),
-        *('--batch-sizes', clips, '--backends', *backends),
-    )
+    options = '--batch-sizes', clips, '--backends', *backends
+    return run_benchmark(SCAN, '--budget', '2', *options)
 
 
 def train_with_amp() -> dict:
@@ -138,7 +136,7 @@ def compile_model() -> dict:
 
 def models() -> dict:
     """Throughput and peak memory of whole models, in batches."""
-    return run_models('--batch-size', '8', '--repeats', '5', '--budget', '3')
+    return run_models('--batch-sizes', '8', '--rounds', '5', '--budget', '3')
 
 
 def memory() -> dict:
@@ -146,7 +144,7 @@ def memory() -> dict:
     return run_models(
         *('--models', 'videomamba-s', 'videomamba-s-cp'),
         *('--frames', '16', '32', '64'),
-        *('--passes', 'training', '--repeats', '2'),
+        *('--passes', 'training', '--rounds', '2'),
     )
 
 
@@ -155,7 +153,7 @@ def growth() -> dict:
     return run_models(
         *('--models', 'videomamba-s', 'vit-s-fused'),
         *('--frames', '8', '16', '32', '64', '128'),
-        *('--passes', 'forward', '--repeats', '5', '--budget', '2'),
+        *('--passes', 'forward', '--rounds', '5', '--budget', '2'),
     )
 
 
@@ -186,11 +184,16 @@ def require(*modules: str) -> None:
 
 def run_models(*options: str) -> dict:
     require('mmengine', 'mmaction')
-    return run_json(MODELS, *ON_GPU, '--precision', 'bf16', *options)
+    return run_benchmark(MODELS, *options)
 
 
-def run_json(*command: str) -> dict:
-    return json.loads(run(*command))
+def run_benchmark(script: str, *options: str) -> dict:
+    """What a benchmark writes and prints on this GPU in bf16."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'record.json')
+        on_gpu = '--device', 'cuda', '--dtypes', 'bf16', '--json', str(path)
+        printed = run(script, *on_gpu, *options)
+        return dict(json.loads(path.read_text()), printed=printed.strip())
 
 
 def run(*command: str) -> str:

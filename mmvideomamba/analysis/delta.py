@@ -11,12 +11,10 @@ from functools import partial
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..apis import find_backbone
 from ..models import SpatioTemporalSSM
-from ..ops import causal_conv1d, scan_inputs
 from ..positions import Grid
 
 DeltaMaps = Dict[int, Tensor]
@@ -60,7 +58,8 @@ def record_delta(
     def note_delta(
         block: int, mixer: SpatioTemporalSSM, inputs: tuple, output: Tensor
     ) -> None:
-        delta = _mean_delta(mixer, *inputs)
+        with torch.no_grad():
+            delta = mixer.delta(*inputs).mean(dim=-1)
         num_extra = delta.shape[2] - math.prod(grid)
         maps[block] = delta[:, :, num_extra:].unflatten(2, grid)
 
@@ -85,24 +84,6 @@ def _resolve_blocks(
                 f'the model has {num_blocks} blocks, there is no block {block}'
             )
     return [block % num_blocks for block in blocks]
-
-
-@torch.no_grad()
-def _mean_delta(
-    mixer: SpatioTemporalSSM, tokens: Tensor, order: Tensor
-) -> Tensor:
-    """Delta's mean over the channels, (K, N, L), of a mixer's inputs."""
-    x, _ = mixer.in_proj(tokens).chunk(2, dim=-1)
-    u = causal_conv1d(
-        x,
-        mixer.conv_weight,
-        mixer.conv_bias,
-        order,
-        backend=mixer.scan_backend,
-    )
-    delta, _, _ = scan_inputs(u, mixer.x_proj, mixer.dt_proj)
-    biased = delta.float() + mixer.dt_bias[:, None, None]
-    return F.softplus(biased).mean(dim=-1)
 
 
 def region_ratio(delta: Tensor, inside: Tensor, outside: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from mmengine.fileio import load
 
+from ..tables import markdown_table
 from .ablations import ABLATIONS, row_name
-from .table import markdown_table
 
 
 class Result(NamedTuple):
@@ -70,7 +70,7 @@ def format_table(
         for result in results:
             row.append(_percent(result.published))
             if measured:
-                metrics = measured.get(result.name, {})
+                metrics = measured.get(result.name or '', {})
                 value = metrics.get(result.metric)
                 row.append(_percent(None if value is None else 100 * value))
         rows.append(row)
@@ -107,7 +107,9 @@ def _read_row(
         configs = [*configs] * len(titles)
     results = []
     for title, accuracy, config in zip(titles, published, configs):
-        name = row_name(config, ablation, row) if row else config
+        name = config
+        if config and ablation and row:
+            name = row_name(config, ablation, row)
         metric = 'acc/top5' if title == 'top-5' else 'acc/top1'
         results.append(Result(accuracy, config, row, name, metric))
     return tuple(map(str, description)), tuple(results)

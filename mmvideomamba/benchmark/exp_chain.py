@@ -13,13 +13,15 @@ from torch import Tensor
 from .timing import fastest
 
 LANES, STEPS = 1024, 1024
-# Full rounds of programs on every GPU: 48 is a multiple of the 16, 12 or 8
+# Full waves of programs on every GPU: 48 is a multiple of the 16, 12 or 8
 # programs of four warps that its multiprocessors hold.
 PROGRAMS_PER_MULTIPROCESSOR = 48
 
 
 @triton.jit(do_not_specialize=['steps'])
-def exp_chain_kernel(out_ptr, steps, LANES: tl.constexpr):
+def exp_chain_kernel(  # type: ignore[no-untyped-def]  # compiled by Triton
+    out_ptr, steps, LANES: tl.constexpr
+):
     lanes = tl.arange(0, LANES)
     x = lanes.to(tl.float32) / LANES
     for _ in range(steps):

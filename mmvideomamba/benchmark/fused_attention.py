@@ -1,4 +1,4 @@
-"""mmaction2's ViT with fused attention, as a stronger peer.
+"""mmaction2's ViT with fused attention, as a stronger baseline.
 
 mmaction2 writes the (L, L) matrix of every head to memory. PyTorch's
 `scaled_dot_product_attention`, FlashAttention where the device has it,

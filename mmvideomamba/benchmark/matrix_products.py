@@ -1,9 +1,9 @@
-"""The matrix products of VideoMamba and nothing else: its floor in time."""
+"""The matrix products of VideoMamba and nothing else: its roofline."""
 
 import torch
 from torch import Tensor, nn
 
-from ..models import VideoMamba
+from ..models import SpatioTemporalSSM, VideoMamba
 from ..ops import scan_inputs
 
 
@@ -13,12 +13,16 @@ class MatrixProducts(nn.Module):
     One pass multiplies what a forward pass of the model multiplies
     (tokenizer, in_proj, x_proj, dt_proj, out_proj), with the model's own
     weights, and leaves out what lies between: norms, residuals, convolution,
-    scan, gate. No engine of the scan can make the model faster than this.
+    scan, gate. No scan backend can make the model faster than this.
 
     Args:
         backbone (VideoMamba): Whose products; its parameters are shared.
         clips (Tensor): (B, C, T, H, W), what it is given.
     """
+
+    tokens: Tensor
+    u: Tensor
+    y: Tensor
 
     def __init__(self, backbone: VideoMamba, clips: Tensor) -> None:
         super().__init__()
@@ -41,6 +45,7 @@ class MatrixProducts(nn.Module):
         """Multiply; the products are thrown away."""
         self.tokenizer(clips)
         for mixer in self.mixers:
+            assert isinstance(mixer, SpatioTemporalSSM)
             mixer.in_proj(self.tokens)
             scan_inputs(self.u, mixer.x_proj, mixer.dt_proj)
             mixer.out_proj(self.y)

@@ -1,4 +1,4 @@
-"""What a machine could do at most: the scan's time is held against it."""
+"""The roofline: rates that a machine reaches at most, for the scan."""
 
 from typing import Dict, Optional
 
@@ -12,7 +12,7 @@ from .timing import fastest
 FMA_PER_EXP = 10
 
 
-def measure_ceilings(device: str) -> Dict[str, Optional[float]]:
+def measure_roofline(device: str) -> Dict[str, Optional[float]]:
     """Measure the rates that bound a scan.
 
     Args:
@@ -29,12 +29,15 @@ def measure_ceilings(device: str) -> Dict[str, Optional[float]]:
     source = torch.ones(2**26, device=device)
     target = torch.empty_like(source)
     copying = fastest(lambda: target.copy_(source), device)
-    rates = dict(bytes_per_second=2 * source.nbytes / copying)
+    rates: Dict[str, Optional[float]] = dict(
+        bytes_per_second=2 * source.nbytes / copying
+    )
     if device == 'cpu':
         square = torch.rand(2048, 2048)
         multiplying = fastest(lambda: torch.mm(square, square), device)
-        rates['fma_per_second'] = 2048**3 / multiplying
-        rates['exps_per_second'] = rates['fma_per_second'] / FMA_PER_EXP
+        fma_per_second = 2048**3 / multiplying
+        rates['fma_per_second'] = fma_per_second
+        rates['exps_per_second'] = fma_per_second / FMA_PER_EXP
     elif triton.why_not(device) is None:
         from .exp_chain import exps_per_second
 

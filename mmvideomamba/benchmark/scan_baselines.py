@@ -1,9 +1,10 @@
-"""Public implementations of the scan that ours is measured against.
+"""Baselines: public implementations of the scan.
 
 Each takes one direction at a time, which is its interface. Inputs are those of
 `selective_scan`, by name, for K = 2: token order, then its reversal.
 """
 
+import importlib
 from typing import Callable, Dict, NamedTuple, Optional
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..ops import mamba_ssm
 
 
-class Peer(NamedTuple):
+class Implementation(NamedTuple):
     """How an implementation is fed and called.
 
     Attributes:
@@ -54,7 +55,7 @@ def arrange_for_mamba_ssm(inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
 def mamba_ssm_twice(inputs: Dict[str, Tensor]) -> Tensor:
     """mamba-ssm's scan, a call per direction: what is done without us.
 
-    Its kernel walks one way only, so Vim flips the sequence before the
+    Its kernel runs in one direction only, so Vim flips the sequence before the
     convolution of the second direction, and the output back after its scan.
     That is timed: a flip (of u, as large as what the convolution would get),
     two calls, the flip back, the sum, the gate. Not timed, because models
@@ -71,7 +72,7 @@ def mamba_ssm_twice(inputs: Dict[str, Tensor]) -> Tensor:
     """
     scan = mamba_ssm.selective_scan_fn()
 
-    def walk(k: int, u: Tensor) -> Tensor:
+    def scan_direction(k: int, u: Tensor) -> Tensor:
         names = ('delta', 'A', 'B', 'C', 'D')
         return scan(
             u,
@@ -80,8 +81,9 @@ def mamba_ssm_twice(inputs: Dict[str, Tensor]) -> Tensor:
             delta_softplus=True,
         )
 
-    y = walk(0, inputs['u_0']) + walk(1, inputs['u_1'].flip(-1)).flip(-1)
-    return y * F.silu(inputs['z'])
+    forward = scan_direction(0, inputs['u_0'])
+    reverse = scan_direction(1, inputs['u_1'].flip(-1)).flip(-1)
+    return (forward + reverse) * F.silu(inputs['z'])
 
 
 def why_not_mamba_ssm(device_type: str) -> Optional[str]:
@@ -95,20 +97,22 @@ def per_direction(scan: Callable) -> Callable[[Dict[str, Tensor]], Tensor]:
 
     def run(inputs: Dict[str, Tensor]) -> Tensor:
         out = 0
-        for k, walk in enumerate(inputs['order']):
+        for k, order in enumerate(inputs['order']):
             u, delta, B, C = (
-                inputs[name][k].index_select(1, walk)
+                inputs[name][k].index_select(1, order)
                 for name in ('u', 'delta', 'B', 'C')
             )
             delta = F.softplus(delta.float() + inputs['delta_bias'][k])
             y = scan(u, delta, inputs['A'][k], B, C, inputs['D'][k])
-            out = out + y.index_select(1, walk.argsort())
+            out = out + y.index_select(1, order.argsort())
         return out * F.silu(inputs['z'])
 
     return run
 
 
-def mambapy_scan(u, delta, A, B, C, D) -> Tensor:
+def mambapy_scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor
+) -> Tensor:
     """The parallel scan of mamba.py, over materialised decays."""
     from mambapy.pscan import pscan
 
@@ -118,15 +122,9 @@ def mambapy_scan(u, delta, A, B, C, D) -> Tensor:
     return (states @ C.float().unsqueeze(-1)).squeeze(-1) + D * u
 
 
-def why_not_mambapy(device_type: str) -> Optional[str]:
-    try:
-        import mambapy.pscan  # noqa: F401
-    except ImportError as error:
-        return f'{error}; pip install mambapy'
-    return None
-
-
-def transformers_scan(u, delta, A, B, C, D) -> Tensor:
+def transformers_scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor
+) -> Tensor:
     """The path without kernels of Hugging Face's Mamba."""
     from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
@@ -134,25 +132,33 @@ def transformers_scan(u, delta, A, B, C, D) -> Tensor:
     return mamba_selective_scan(u, delta, A, B, C, D).transpose(1, 2)
 
 
-def why_not_transformers(device_type: str) -> Optional[str]:
-    try:
-        from transformers.models.mamba.modeling_mamba import (  # noqa: F401
-            mamba_selective_scan,
-        )
-    except ImportError as error:
-        return f'{error}; pip install transformers'
-    return None
+def needs(module: str, attribute: str) -> Callable[[str], Optional[str]]:
+    """A `why_not` of what runs wherever a module can be imported."""
+    package = module.partition('.')[0]
+
+    def why_not(device_type: str) -> Optional[str]:
+        try:
+            getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            return f'{error}; pip install {package}'
+        return None
+
+    return why_not
 
 
-PEERS = {
-    'mamba-ssm-twice': Peer(
+BASELINES = {
+    'mamba-ssm-twice': Implementation(
         mamba_ssm_twice, why_not_mamba_ssm, arrange_for_mamba_ssm
     ),
-    'mambapy': Peer(per_direction(mambapy_scan), why_not_mambapy),
+    'mambapy': Implementation(
+        per_direction(mambapy_scan), needs('mambapy.pscan', 'pscan')
+    ),
     # It indexes each step: a backward pass of minutes, O(L^2) memory.
-    'transformers': Peer(
+    'transformers': Implementation(
         per_direction(transformers_scan),
-        why_not_transformers,
+        needs(
+            'transformers.models.mamba.modeling_mamba', 'mamba_selective_scan'
+        ),
         trainable=False,
     ),
 }

@@ -1,7 +1,7 @@
-"""Timings that stand a machine which changes its pace.
+"""Timings that bear a machine whose speed varies.
 
-What is compared takes turns, A B C, A B C, so that a change of pace hits all;
-a ratio is taken within each turn.
+What is compared runs in rounds, A B C, A B C, so that a change of speed hits
+all alike; a ratio is taken within each round.
 """
 
 import statistics
@@ -32,8 +32,8 @@ def seconds(call: Callable[[], object], device: str) -> float:
     return time.perf_counter() - begin
 
 
-def seconds_awake(call: Callable[[], object], device: str) -> float:
-    """Of a second call: others' turns left threads and caches cold."""
+def warm_seconds(call: Callable[[], object], device: str) -> float:
+    """Of a second call: other processes' calls leave threads, caches cold."""
     call()
     return seconds(call, device)
 
@@ -44,74 +44,86 @@ def fastest(call: Callable[[], object], device: str) -> float:
     return min(seconds(call, device) for _ in range(7))
 
 
-def take_turns(
+def run_rounds(
     calls: Dict[str, Callable[[], float]],
-    turns: int,
+    rounds: int,
     budget: float = float('inf'),
-    report: Callable[[int], object] = lambda turn: None,
+    report: Callable[[int], object] = lambda number: None,
 ) -> Dict[str, List[float]]:
-    """Run every call once a turn.
+    """Run every call once a round.
 
     Args:
         calls (dict[str, Callable]): Name -> what runs once, warmed up
             already, and returns the seconds it took (see `seconds`).
-        turns (int): Number of turns.
-        budget (float): Seconds; a call whose turns took more than this
-            together rests for the remaining ones, after two at least.
-        report (Callable): Is told each turn that begins, from 1.
+        rounds (int): Number of rounds.
+        budget (float): Seconds; a call that took more than this in all its
+            rounds sits out the remaining ones, after two at least.
+        report (Callable): Is told each round that begins, from 1.
 
     Returns:
-        dict[str, list[float]]: Name -> seconds of each turn.
+        dict[str, list[float]]: Name -> seconds of each round.
     """
     times: Dict[str, List[float]] = {name: [] for name in calls}
-    for turn in range(turns):
-        report(turn + 1)
+    for number in range(1, rounds + 1):
+        report(number)
         for name, call in calls.items():
-            if turn < 2 or sum(times[name]) <= budget:
+            if number <= 2 or sum(times[name]) <= budget:
                 times[name].append(call())
     return times
 
 
 class Timing(NamedTuple):
-    """How long a call takes, in seconds and against the baseline.
+    """How long a call takes, in seconds and against baselines.
 
     Attributes:
-        median (float): Over the turns.
-        spread (tuple[float, float]): The middle half of the turns.
-        fastest (float): The fastest turn.
-        ratio (float): Times the baseline's time of the same turn, median.
-        ratio_spread (tuple[float, float]): The middle half of the ratios.
-        turns (int): Number of turns.
+        median (float): Over the rounds.
+        iqr (tuple[float, float]): The interquartile range of the rounds.
+        fastest (float): The fastest round.
+        rounds (int): Number of rounds.
+        ratios (dict[str, dict]): Baseline -> `median` and `iqr` of the time
+            over the baseline's time in the same round.
     """
 
     median: float
-    spread: Tuple[float, float]
+    iqr: Tuple[float, float]
     fastest: float
-    ratio: float
-    ratio_spread: Tuple[float, float]
-    turns: int
+    rounds: int
+    ratios: Dict[str, dict]
 
 
-def summarize_turns(times: Dict[str, List[float]]) -> Dict[str, Timing]:
-    """Medians, spreads and ratios to the first of what was timed."""
-    timings: Dict[str, Timing] = {}
-    baseline = next(iter(times.values()), [])
-    for name, values in times.items():
-        ratios = [v / b for v, b in zip(values, baseline)]
-        timings[name] = Timing(
-            statistics.median(values),
-            middle_half(values),
-            min(values),
-            statistics.median(ratios),
-            middle_half(ratios),
-            len(values),
+def summarize_rounds(
+    times: Dict[str, List[float]], baselines: Sequence[str] = ()
+) -> Dict[str, Timing]:
+    """Medians, interquartile ranges and ratios to the baselines.
+
+    Args:
+        times (dict[str, list[float]]): Of `run_rounds`.
+        baselines (Sequence[str]): Names; those that did not run are left
+            out. Empty: the first that ran.
+
+    Returns:
+        dict[str, Timing]: For each name.
+    """
+    baselines = baselines or list(times)[:1]
+    return {
+        name: Timing(
+            **summarize(values),
+            fastest=min(values),
+            rounds=len(values),
+            ratios={
+                other: summarize([v / b for v, b in zip(values, times[other])])
+                for other in baselines
+                if other in times
+            },
         )
-    return timings
+        for name, values in times.items()
+    }
 
 
-def middle_half(values: Sequence[float]) -> Tuple[float, float]:
-    """The quartiles between which half of the values lie."""
+def summarize(values: Sequence[float]) -> dict:
+    """`median` and `iqr`, the interquartile range as (low, high)."""
+    median = statistics.median(values)
     if len(values) == 1:
-        return values[0], values[0]
+        return dict(median=median, iqr=(median, median))
     low, _, high = statistics.quantiles(values, n=4, method='inclusive')
-    return low, high
+    return dict(median=median, iqr=(low, high))

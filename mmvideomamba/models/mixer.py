@@ -16,10 +16,11 @@ the order.
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checks import require_choice
-from ..ops import mamba_inner
+from ..ops import causal_conv1d, mamba_inner, scan_inputs
 
 MERGES = ('sum', 'mean')
 
@@ -117,3 +118,27 @@ class SpatioTemporalSSM(nn.Module):
         if self.merge == 'mean':
             y = y / len(order)
         return self.out_proj(y)
+
+    def delta(self, tokens: Tensor, order: Tensor) -> Tensor:
+        """The step sizes that the scan takes, for looking into a model.
+
+        softplus(W_dt dt + b_dt) of the equations above, from the inputs of
+        `forward`, which computes them without keeping them.
+
+        Args:
+            tokens (Tensor): (B, L, d_model).
+            order (Tensor): (K, L) int64, see `sequence_orders`.
+
+        Returns:
+            Tensor: (K, B, L, d_inner) float32, in token order.
+        """
+        x, _ = self.in_proj(tokens).chunk(2, dim=-1)
+        u = causal_conv1d(
+            x,
+            self.conv_weight,
+            self.conv_bias,
+            order,
+            backend=self.scan_backend,
+        )
+        delta, _, _ = scan_inputs(u, self.x_proj, self.dt_proj)
+        return F.softplus(delta.float() + self.dt_bias[:, None, None])

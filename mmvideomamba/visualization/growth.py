@@ -1,6 +1,6 @@
 """Growth of time and memory with the number of frames."""
 
-from typing import Dict, Sequence, Tuple
+from typing import Mapping, Sequence, Tuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ from .style import COLORS, GREY, paper_style, set_log_axes
 
 @paper_style
 def draw_growth(
-    curves: Dict[str, Sequence[Tuple[int, float, float]]], time_label: str
+    curves: Mapping[str, Sequence[Tuple[int, float, float]]], time_label: str
 ) -> Figure:
     """Draw time and memory against the number of frames, on log axes.
 

@@ -5,7 +5,7 @@ import sys
 import torch
 from conftest import TOLERANCES, assert_within
 
-from mmvideomamba.benchmark.scan_baselines import PEERS
+from mmvideomamba.benchmark.scan_baselines import BASELINES
 from mmvideomamba.ops import mamba_ssm, selective_scan
 
 
@@ -33,8 +33,8 @@ def test_mamba_ssm_called_twice_with_flips(installed):
         order=torch.stack([tokens, tokens.flip(0)]),
         backend='reference',
     )
-    peer = PEERS['mamba-ssm-twice']
-    out = peer.scan(peer.arrange(inputs)).transpose(1, 2)
+    baseline = BASELINES['mamba-ssm-twice']
+    out = baseline.scan(baseline.arrange(inputs)).transpose(1, 2)
     weights = torch.randn(out.shape)
     tolerances = TOLERANCES[torch.float32]
     assert_within(out, expected, tolerances[0])
@@ -48,7 +48,7 @@ def test_mamba_ssm_called_twice_with_flips(installed):
 
 def test_what_mamba_ssm_gets_lies_as_its_models_have_it():
     inputs = scan_inputs()
-    arranged = PEERS['mamba-ssm-twice'].arrange(inputs)
+    arranged = BASELINES['mamba-ssm-twice'].arrange(inputs)
     assert all(t.is_contiguous() for t in arranged.values())
     # Timed is a flip of the second direction's u, and of nothing else.
     assert torch.equal(arranged['u_1'], inputs['u'][1].transpose(1, 2))
@@ -56,8 +56,8 @@ def test_what_mamba_ssm_gets_lies_as_its_models_have_it():
     assert torch.equal(arranged['delta_1'], delta.flip(-1))
 
 
-def test_it_sits_out_where_mamba_ssm_has_no_kernels(installed, monkeypatch):
-    why_not = PEERS['mamba-ssm-twice'].why_not
+def test_it_says_where_mamba_ssm_has_no_kernels(installed, monkeypatch):
+    why_not = BASELINES['mamba-ssm-twice'].why_not
     assert why_not('cuda') is None
     assert why_not('cpu') == 'it runs on cuda tensors, not on cpu'
     # causal-conv1d is not asked for: the scan does without.

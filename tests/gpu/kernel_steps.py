@@ -168,9 +168,10 @@ def measure_mamba(bench: Bench) -> Iterator[dict]:
     except Exception as error:
         yield dict(skipped=str(error)[:200])
         return
-    from mmvideomamba.benchmark.scan_passes import (
-        Case,
-        candidates,
+    from mmvideomamba.benchmark.scan_workloads import (
+        PASSES,
+        ScanCase,
+        implementations,
         make_inputs,
         make_pass,
     )
@@ -179,19 +180,20 @@ def measure_mamba(bench: Bench) -> Iterator[dict]:
     record: dict = {}
 
     def measure(name: str, inputs: dict, label: str) -> None:
-        for backward in (False, True):
-            call = make_pass(candidates()[name], inputs, backward)
+        for pass_name in PASSES:
+            call = make_pass(implementations()[name], inputs, pass_name)
             ms = round(bench.median_ms(call, 10), 4)
-            record[f'{label} {"both" if backward else "forward"}'] = ms
+            short = 'forward' if pass_name == 'forward' else 'both'
+            record[f'{label} {short}'] = ms
 
     twice = 'mamba-ssm-twice'
     for batch in (bench.sizes.batch, 1):
-        inputs = make_inputs(Case(BF16, batch, L, D, N, 'cuda'))
+        inputs = make_inputs(ScanCase('bf16', batch, L, D, N, 'cuda'))
         for name in ('triton', twice):
             measure(name, inputs, f'{name} B={batch}')
-        call = make_pass(candidates()[twice], inputs, True)
+        call = make_pass(implementations()[twice], inputs, PASSES[1])
         record[f'kernels B={batch}'] = bench.kernel_times(call, 3)
         yield record
-        inputs = make_inputs(Case(BF16, batch, 2048, D, N, 'cuda'))
+        inputs = make_inputs(ScanCase('bf16', batch, 2048, D, N, 'cuda'))
         measure(twice, inputs, f'{twice} B={batch} L=2048')
     yield record

@@ -8,12 +8,13 @@ from mmvideomamba.models import SpatioTemporalSSM
 
 
 def mix_by_the_equations(mixer, tokens, order):
-    """One token, one direction at a time, in float64."""
+    """One token, one direction at a time, in float64: (output, delta)."""
     p = {name: t.detach().double() for name, t in mixer.named_parameters()}
     x, z = (tokens.double() @ p['in_proj.weight'].T).chunk(2, dim=-1)
     K, D, W = p['conv_weight'].shape
     R, N = p['dt_proj'].shape[2], p['A_log'].shape[2]
     total = torch.zeros_like(x)
+    deltas = torch.zeros(K, *x.shape, dtype=torch.float64)
     for k in range(K):
         state = torch.zeros(len(x), D, N, dtype=torch.float64)
         steps = order[k].tolist()
@@ -26,13 +27,14 @@ def mix_by_the_equations(mixer, tokens, order):
             c = F.silu(c)
             dt, B, C = (c @ p['x_proj'][k].T).split([R, N, N], dim=-1)
             delta = F.softplus(dt @ p['dt_proj'][k].T + p['dt_bias'][k])
+            deltas[k, :, token] = delta
             A = -p['A_log'][k].exp()
             state = (delta[..., None] * A).exp() * state
             state += (delta * c)[..., None] * B[:, None]
             total[:, token] += (state * C[:, None]).sum(-1) + p['D'][k] * c
     if mixer.merge == 'mean':
         total /= K
-    return (total * F.silu(z)) @ p['out_proj.weight'].T
+    return (total * F.silu(z)) @ p['out_proj.weight'].T, deltas
 
 
 def make(K, **kwargs):
@@ -45,15 +47,17 @@ def make(K, **kwargs):
 def test_forward_computes_the_equations(backend):
     for K in (1, 2, 4):
         mixer, tokens, order = make(K, scan_backend=backend)
-        expected = mix_by_the_equations(mixer, tokens, order)
+        expected, delta = mix_by_the_equations(mixer, tokens, order)
+        tolerance = TOLERANCES[torch.float32][1]
         with torch.no_grad():
-            actual = mixer(tokens, order)
-        assert_within(actual, expected, TOLERANCES[torch.float32][1], str(K))
+            assert_within(mixer(tokens, order), expected, tolerance, str(K))
+            actual = mixer.delta(tokens, order)
+        assert_within(actual, delta, tolerance, f'delta, {K}')
 
 
 def test_merge_mean_divides_by_the_directions():
     mixer, tokens, order = make(4, merge='mean', scan_backend='reference')
-    expected = mix_by_the_equations(mixer, tokens, order)
+    expected, _ = mix_by_the_equations(mixer, tokens, order)
     actual = mixer(tokens, order).detach()
     assert_within(actual, expected, TOLERANCES[torch.float32][1])
 

@@ -7,29 +7,25 @@ import torch
 from tool_runner import assert_refused, run_tool
 
 SCRIPT = 'analysis_tools/benchmark_models.py'
-SMALL = ('--models', 'videomamba-t', '--passes', 'forward', '--repeats', 1)
+SMALL = ('--models', 'videomamba-t', '--passes', 'forward', '--rounds', 1)
 
 
-def test_json_and_drawings_without_peers(tmp_path, capsys):
-    out = ('--out', tmp_path / 'out', '--json')
+def test_a_record_and_drawings_without_baselines(tmp_path, capsys):
+    path = tmp_path / 'models.json'
+    out = ('--out', tmp_path / 'out', '--json', path)
     run_tool(SCRIPT, *SMALL, '--frames', 2, 4, *out)
     printed, progress = capsys.readouterr()
-    record = json.loads(printed)
+    record = json.loads(path.read_text())
+    assert record['benchmark'] == 'models'
     assert record['machine']['device'] == 'cpu'
     assert [row['frames'] for row in record['results']] == [2, 2, 4, 4]
-    assert record == json.loads((tmp_path / 'out/results.json').read_text())
-    assert 'forward: turn 1/1' in progress
+    assert 'forward: round 1/1' in progress
     for figure in ('costs', 'growth'):
         for suffix in ('.pdf', '.png'):
             path = (tmp_path / 'out' / figure).with_suffix(suffix)
             assert str(path) in progress and path.stat().st_size > 0
-
-
-def test_a_table(capsys):
-    run_tool(SCRIPT, *SMALL, '--frames', 2)
-    table = capsys.readouterr().out
-    assert '| VideoMamba-Ti 2f ' in table
-    assert '| VideoMamba-Ti 2f, its matrix products alone ' in table
+    assert '| VideoMamba-Ti 2f ' in printed
+    assert '| VideoMamba-Ti 4f, its matrix products alone ' in printed
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is one')
@@ -37,5 +33,5 @@ def test_a_device_that_is_not_there(capsys):
     assert_refused(capsys, 'no CUDA device', SCRIPT, '--device', 'cuda')
 
 
-def test_no_turns(capsys):
-    assert_refused(capsys, 'start at 1', SCRIPT, '--repeats', 0)
+def test_no_rounds(capsys):
+    assert_refused(capsys, 'starts at 1', SCRIPT, '--rounds', 0)

@@ -6,37 +6,36 @@ import pytest
 from tool_runner import assert_refused, run_tool
 
 SCRIPT = 'analysis_tools/benchmark_scan.py'
-SMALL = (
-    *('--lengths', 9, '--channels', 32, '--turns', 3),
-    *('--engines', 'cpu', 'reference'),
-)
+SMALL = ('--lengths', 9, '--channels', 32, '--rounds', 3)
 
 
-def test_every_engine_gets_a_row_for_each_pass(capsys):
-    run_tool(SCRIPT, *SMALL, '--json')
-    report = json.loads(capsys.readouterr().out)
-    rate = report['machine']['exps_per_second']
-    rows = report['results']
-    references = [row for row in rows if row['engine'] == 'reference']
-    assert {(row['work'], row['dtype']) for row in references} == {
-        (work, dtype)
-        for work in ('forward', 'forward+backward')
-        for dtype in ('float32', 'bfloat16')
+def test_every_backend_gets_a_result_for_each_pass(tmp_path):
+    path = tmp_path / 'scan.json'
+    backends = ('--backends', 'cpu', 'reference')
+    run_tool(SCRIPT, *SMALL, *backends, '--json', path)
+    record = json.loads(path.read_text())
+    assert record['benchmark'] == 'scan'
+    rate = record['machine']['roofline']['exps_per_second']
+    rows = [row for row in record['results'] if not row['error']]
+    references = [row for row in rows if row['name'] == 'reference']
+    assert {(row['pass'], row['dtype']) for row in references} == {
+        (name, dtype)
+        for name in ('forward', 'forward+backward')
+        for dtype in ('fp32', 'bf16')
     }
     for row in references:
-        itself = row['speedups']['reference']
-        assert itself == dict(median=1, middle_half=[1, 1])
+        assert row['ratios']['reference'] == dict(median=1, iqr=[1, 1])
     for row in rows:
-        assert row['turns'] == 3
+        assert row['rounds'] == 3
         # mamba-ssm does not run on a CPU.
-        assert row['speedups']['mamba-ssm-twice'] is None
-        passes = 1 if row['work'] == 'forward' else 2
-        floor = 1e3 * passes * 2 * 9 * 32 * 16 / rate
-        assert row['times_floor'] == pytest.approx(row['milliseconds'] / floor)
+        assert list(row['ratios']) == ['reference']
+        passes = 1 if row['pass'] == 'forward' else 2
+        roofline = passes * 2 * 9 * 32 * 16 / rate
+        assert row['roofline_ratio'] == pytest.approx(row['median'] / roofline)
 
 
-def test_the_table_names_what_sits_out_and_why(capsys):
-    run_tool(SCRIPT, *SMALL[:6], '--dtypes', 'float32')
+def test_the_table_names_what_cannot_run_and_why(capsys):
+    run_tool(SCRIPT, *SMALL, '--dtypes', 'fp32')
     said = capsys.readouterr()
     assert '| reference ' in said.out
     assert '| x reference | x mamba-ssm-twice |' in ' '.join(said.out.split())
@@ -46,4 +45,4 @@ def test_the_table_names_what_sits_out_and_why(capsys):
 
 
 def test_bad_arguments_are_refused(capsys):
-    assert_refused(capsys, 'start at 1', SCRIPT, '--lengths', '0')
+    assert_refused(capsys, 'starts at 1', SCRIPT, '--lengths', '0')

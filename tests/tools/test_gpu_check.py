@@ -2,25 +2,29 @@
 
 import importlib
 import json
+import runpy
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
-from tool_runner import TOOLS, run_tool
+from tool_runner import TOOLS
 
 ABOUT = dict(gpu='G 1', date='d', commit='c', torch='t', triton='v')
 
 
-@pytest.fixture(scope='module')
-def gpu_check():
-    spec = importlib.util.spec_from_file_location(
-        'gpu_check', TOOLS / 'gpu_check.py'
-    )
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope='module')
+def gpu_check():
+    return load('gpu_check')
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
@@ -126,7 +130,7 @@ def test_a_part_never_stops_the_others(
     assert gpu_check.main() == 1
     said = capsys.readouterr().out
     assert '==> memory: m\n    failed in ' in said
-    summary = said[said.index('# G 1') :]
+    summary = ' '.join(said[said.index('# G 1') :].split())
     for row in (
         '| tests | failed | ',
         '| memory | failed | ',
@@ -143,47 +147,48 @@ def test_a_part_never_stops_the_others(
     assert (tmp_path / 'out' / 'g-1.md').read_text() in said
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_tests_that_all_skip_themselves_are_no_check(gpu_check):
+    outcome = gpu_check.run_part('tests', 300)
+    assert outcome['status'] == 'failed'
+    assert 'no test of the Triton kernels ran' in outcome['reason']
+
+
 def test_without_time_the_rest_is_left_out(gpu_check):
     outcome = gpu_check.run_part('tests', gpu_check.SHORTEST - 1)
     assert outcome == dict(status='skipped', reason='no time left', seconds=0)
 
 
-def test_the_page_shows_what_the_benchmarks_report(gpu_check, capsys):
-    def record(script, *options):
-        run_tool(f'analysis_tools/{script}', '--json', *options)
-        result = json.loads(capsys.readouterr().out)
-        return dict(status='passed', seconds=2.0, result=result)
+@pytest.mark.parametrize(
+    'part', ['scan', 'scan_batch', 'models', 'memory', 'growth']
+)
+def test_the_benchmarks_know_what_the_parts_ask_for(monkeypatch, part):
+    parts = load('gpu_check_parts')
+    monkeypatch.syspath_prepend(TOOLS / 'analysis_tools')
 
-    scan = record(
-        'benchmark_scan.py',
-        *('--lengths', 9, '--channels', 32, '--turns', 1),
-        *('--engines', 'reference', '--dtypes', 'float32'),
-    )
-    models = record(
-        'benchmark_models.py',
-        *('--models', 'videomamba-t', '--frames', 2, 1, '--repeats', 1),
-    )
-    rows = models['result']['results']
-    assert rows[-1]['error'] is not None
+    def run(script, *options):
+        options = ['cpu' if word == 'cuda' else word for word in options]
+        monkeypatch.setattr(sys, 'argv', [script, *options])
+        args = runpy.run_path(str(parts.ROOT / script))['parse_args']()
+        assert args.dtypes == ['bf16']
+        Path(args.json).write_text('{"results": [1]}')
+        return 'a table\n'
+
+    monkeypatch.setattr(parts, 'run', run)
+    assert parts.PARTS[part]() == dict(results=[1], printed='a table')
+
+
+def test_the_page_shows_what_the_benchmarks_print(gpu_check):
+    scan = dict(results=[], printed='| reference | forward |')
     page = gpu_check.report(
         ABOUT,
         dict(
             tests=dict(status='failed', seconds=1.5, reason='a\nb\nlast'),
-            scan=scan,
-            models=models,
-            memory=models,
-            growth=models,
+            scan=dict(status='passed', seconds=2.0, result=scan),
+            compile=dict(status='passed', seconds=3.0, result=dict(error=0)),
         ),
     )
     assert page.startswith('# G 1\n')
-    assert '| tests | failed | 1.5 | a ... last |' in page
-    scanned = scan['result']['results'][0]
-    assert (
-        '| reference | forward | float32 | 1 | 9 '
-        f'| {scanned["milliseconds"]:.3f} | 1.00 | - '
-        f'| {scanned["times_floor"]:.2f} |'
-    ) in page
-    per_clip = rows[0]['training']['memory_per_clip'] / 1e6
-    assert f'| {per_clip:.1f} | {per_clip / 2:.2f} |' in page
-    assert page.count('| VideoMamba-Ti 2f |') == 3
-    assert '- memory: VideoMamba-Ti 1f could not run: ' in page
+    assert '| tests | failed | 1.5 | a ... last |' in ' '.join(page.split())
+    assert '\n## scan: the scan of one clip' in page
+    assert page.endswith('\n\n| reference | forward |\n')

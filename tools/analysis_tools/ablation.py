@@ -138,7 +138,7 @@ def run(
 ) -> None:
     """Train the rows and print the table."""
     from mmvideomamba.analysis.paper_tables import TABLES, format_table
-    from mmvideomamba.analysis.table import markdown_table
+    from mmvideomamba.tables import markdown_table
     from mmvideomamba.visualization import draw_accuracies, save_figure
 
     folder = args.work_dir / args.name

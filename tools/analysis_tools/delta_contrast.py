@@ -22,7 +22,6 @@ from mmvideomamba.analysis.delta_contrast import (
     measure_contrast,
     summarize_contrast,
 )
-from mmvideomamba.analysis.table import markdown_table
 from mmvideomamba.apis import init_model
 from mmvideomamba.cli import (
     add_model_arguments,
@@ -34,6 +33,7 @@ from mmvideomamba.cli import (
 from mmvideomamba.datasets.pipelines import find_dataset
 from mmvideomamba.files import write_text
 from mmvideomamba.registry import DATASETS
+from mmvideomamba.tables import markdown_table
 from mmvideomamba.visualization import draw_block_curves, save_figure
 
 

@@ -10,7 +10,6 @@ Prints both protocols: the paper's, without the inside of the state space model
 import json
 
 from mmvideomamba.analysis.flops import count_complexity
-from mmvideomamba.analysis.table import markdown_table
 from mmvideomamba.apis import init_model, input_shape
 from mmvideomamba.cli import (
     add_cfg_options,
@@ -19,6 +18,7 @@ from mmvideomamba.cli import (
     one_line_errors,
     positive_int,
 )
+from mmvideomamba.tables import markdown_table
 
 NOTE = """
 In G = 10^9 multiply-accumulates, for one view of one video. "Paper" is what

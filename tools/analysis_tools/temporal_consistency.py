@@ -11,7 +11,6 @@ Example:
 
 import json
 
-from mmvideomamba.analysis.table import markdown_table
 from mmvideomamba.analysis.temporal_consistency import evaluate_frame_orders
 from mmvideomamba.apis import init_model
 from mmvideomamba.cli import (
@@ -22,6 +21,7 @@ from mmvideomamba.cli import (
 )
 from mmvideomamba.datasets.transforms.reorder_frames import FRAME_ORDERS
 from mmvideomamba.files import write_text
+from mmvideomamba.tables import markdown_table
 from mmvideomamba.visualization import draw_accuracies, save_figure
 
 

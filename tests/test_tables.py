@@ -1,6 +1,6 @@
 """Tables line up and are valid Markdown."""
 
-from mmvideomamba.analysis.table import markdown_table
+from mmvideomamba.tables import markdown_table
 
 
 def test_columns_line_up():

@@ -1,0 +1,90 @@
+"""What a benchmark writes with `--json`: one schema for all of them.
+
+A record holds
+
+- `benchmark`: 'scan' or 'models';
+- `machine`: see `describe_machine`; of the scan also `roofline`, the rates
+  that `measure_roofline` returns;
+- `results`: a list, one for each contender and pass.
+
+A result holds
+
+- `name`: what tables call the contender;
+- `pass`: 'forward', 'forward+backward' or 'training';
+- `dtype`: one of `DTYPES`; of a model, bf16 is autocast;
+- `batch_size`: clips of a pass;
+- `error`: None, or why it could not run; what follows is then None;
+- `median`, `iqr` (low, high), `fastest`: seconds, and `rounds`, of how many;
+- `ratios`: baseline -> `median` and `iqr` of the time over the baseline's
+  time in the same round; below 1 is faster;
+- `clips_per_second`;
+
+of the scan also
+
+- `length`, `channels`, `states`: tokens, D and N of each of two directions;
+- `bytes_per_second`: each tensor counted once, and `bytes_share`, of the rate
+  of a large copy;
+- `exps_per_second`, and `roofline_ratio`: the time over that of the exps
+  alone, None where that rate is not known;
+
+of a model also
+
+- `model`, one of `BENCHMARKED_MODELS`, and `frames` of a clip;
+- `parameters`, and of one clip `paper_macs` and `complete_macs`, multiply-
+  accumulates by two protocols (`analysis/flops.py`);
+- `memory`: bytes that tensors take at the worst moment, above weights and
+  clips, in training with gradients and the optimizer's moments, and
+  `memory_per_clip`, without the moments; None for matrix products alone.
+"""
+
+import json
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from ..files import atomic_write
+from ..version import __version__
+
+DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
+PACKAGES = ('triton', 'mamba_ssm', 'mmaction2')
+
+
+def describe_machine(device: str) -> dict:
+    """What a reader must know to place the figures.
+
+    Args:
+        device (str): 'cpu' or 'cuda'.
+
+    Returns:
+        dict: `device`; of a GPU `gpu`, `memory_bytes`, `multiprocessors`, of
+        a CPU `cpu` (its instruction set) and `threads`; the versions of
+        `mmvideomamba`, `torch` and `PACKAGES`, None where not installed.
+    """
+    if device == 'cuda':
+        gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
+        chip = dict(
+            gpu=gpu.name,
+            memory_bytes=gpu.total_memory,
+            multiprocessors=gpu.multi_processor_count,
+        )
+    else:
+        chip = dict(
+            cpu=torch.backends.cpu.get_cpu_capability(),
+            threads=torch.get_num_threads(),
+        )
+    versions: Dict[str, Optional[str]] = dict(
+        mmvideomamba=__version__, torch=torch.__version__
+    )
+    for package in PACKAGES:
+        versions[package] = None
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return dict(device=device, **chip, **versions)
+
+
+def write_record(path: str, record: dict) -> None:
+    """Write a record as JSON, complete or not at all."""
+    with atomic_write(path) as partial, open(partial, 'w') as file:
+        json.dump(record, file, indent=2)
+        file.write('\n')
