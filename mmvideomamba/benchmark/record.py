@@ -40,6 +40,7 @@ of a model also
 import json
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from typing import Dict, Optional
 
 import torch
 
