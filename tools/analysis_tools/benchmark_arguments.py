@@ -17,45 +17,36 @@ def make_parser(
     description: str,
     contenders: str,
     names: Iterable[str],
-    compared: Sequence[str],
     passes: Sequence[str],
     dtypes: Sequence[str],
-    default_dtypes: Sequence[str],
-    rounds: int,
-    budget: float,
 ) -> argparse.ArgumentParser:
-    """What all benchmarks take.
+    """What all benchmarks take; the tool sets its own defaults.
 
     Args:
         description (str): The tool's docstring.
         contenders (str): What is compared: 'models', 'backends'.
         names (Iterable[str]): Those that there are.
-        compared (Sequence[str]): Those compared by default.
-        passes (Sequence[str]): Passes that there are; the default is all.
+        passes (Sequence[str]): Passes that there are.
         dtypes (Sequence[str]): Data types that there are.
-        default_dtypes (Sequence[str]): Those measured by default.
-        rounds (int): Default of `--rounds`.
-        budget (float): Default of `--budget`, in seconds.
     """
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        f'--{contenders}',
-        nargs='+',
-        choices=list(names),
-        default=list(compared),
-        metavar='NAME',
-        help=f'of {", ".join(names)} (default: {" ".join(compared)})',
-    )
-    parser.add_argument(
-        '--dtypes',
-        nargs='+',
-        choices=dtypes,
-        default=list(default_dtypes),
-        help=f'(default: {" ".join(default_dtypes)})',
-    )
+    names = list(names)
+    for option, choices in (
+        (contenders, names),
+        ('passes', passes),
+        ('dtypes', dtypes),
+    ):
+        parser.add_argument(
+            f'--{option}',
+            nargs='+',
+            choices=choices,
+            default=list(choices),
+            metavar='NAME',
+            help=f'of {", ".join(choices)} (default: %(default)s)',
+        )
     parser.add_argument(
         '--batch-sizes',
         nargs='+',
@@ -65,22 +56,13 @@ def make_parser(
         help='clips of a pass (default: 1)',
     )
     parser.add_argument(
-        '--passes',
-        nargs='+',
-        choices=passes,
-        default=list(passes),
-        help='(default: all)',
-    )
-    parser.add_argument(
         '--rounds',
         type=positive,
-        default=rounds,
         help='timings of each, one a round (default: %(default)s)',
     )
     parser.add_argument(
         '--budget',
         type=float,
-        default=budget,
         metavar='SECONDS',
         help='what took longer in all its rounds of a pass sits out the rest, '
         'after two at least (default: %(default)s)',

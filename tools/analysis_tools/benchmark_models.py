@@ -63,15 +63,10 @@ COMPARED = (
 
 def parse_args() -> argparse.Namespace:
     parser = make_parser(
-        __doc__,
-        contenders='models',
-        names=BENCHMARKED_MODELS,
-        compared=COMPARED,
-        passes=PASSES,
-        dtypes=['fp32', 'bf16'],
-        default_dtypes=['fp32'],
-        rounds=7,
-        budget=60.0,
+        __doc__, 'models', BENCHMARKED_MODELS, PASSES, ('fp32', 'bf16')
+    )
+    parser.set_defaults(
+        models=list(COMPARED), dtypes=['fp32'], rounds=7, budget=60.0
     )
     parser.add_argument(
         '--frames',

@@ -36,18 +36,10 @@ from mmvideomamba.benchmark.scan_workloads import (
 
 
 def parse_args() -> argparse.Namespace:
-    names = list(implementations())
     parser = make_parser(
-        __doc__,
-        contenders='backends',
-        names=names,
-        compared=names,
-        passes=PASSES,
-        dtypes=list(DTYPES),
-        default_dtypes=['fp32', 'bf16'],
-        rounds=15,
-        budget=5.0,
+        __doc__, 'backends', implementations(), PASSES, list(DTYPES)
     )
+    parser.set_defaults(dtypes=['fp32', 'bf16'], rounds=15, budget=5.0)
     parser.add_argument(
         '--lengths',
         nargs='+',
