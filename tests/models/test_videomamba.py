@@ -59,7 +59,7 @@ def forward_by_the_equations(model, x):
     x = x + p['pos_embed.table']
     for i, layer in enumerate(model.layers):
         normed = norm(x, p[f'layers.{i}.norm.weight'])
-        x = x + mix_by_the_equations(layer.mixer, normed, model.order)
+        x = x + mix_by_the_equations(layer.mixer, normed, model.order)[0]
     return norm(x, p['norm.weight'])
 
 
