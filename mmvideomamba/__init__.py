@@ -22,4 +22,6 @@ if find_spec('mmengine') is not None:
 
     from . import datasets, models, runner
 
+    runner.show_in_current_log()
+
     __all__ += ['datasets', 'runner', 'models']

@@ -304,8 +304,8 @@ def choose_backend(backend: str, device: torch.device) -> str:
 
     Args:
         backend (str): 'auto' takes the first backend that can run and logs
-            once why it passed over the others; 'cpu', 'triton', 'mamba_ssm'
-            or 'reference' takes that one and nothing else.
+            once which, and why it passed over others. 'cpu', 'triton',
+            'mamba_ssm' or 'reference' takes that one and nothing else.
         device (torch.device): Where the tensors are.
 
     Raises:
@@ -353,16 +353,10 @@ def _first_runnable(device_type: str) -> str:
         if reason is None:
             break
         passed_over.append(f'{name}: {reason}')
-    # The reference is 50 times slower than a kernel: worth a line.
+    # The reference is 50 times slower than a kernel: worth a warning.
     level = logging.WARNING if name == 'reference' else logging.INFO
-    if passed_over:
-        logger.log(
-            level,
-            'scan backend on %s: %s, instead of %s',
-            device_type,
-            name,
-            '; '.join(passed_over),
-        )
+    instead = f', instead of {"; ".join(passed_over)}' if passed_over else ''
+    logger.log(level, 'scan backend on %s: %s%s', device_type, name, instead)
     return name
 
 
