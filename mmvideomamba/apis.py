@@ -28,7 +28,13 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from .datasets.pipelines import find_dataset, split_at_decoding
+from .datasets.pipelines import (
+    find_class_names,
+    find_dataset,
+    split_at_decoding,
+    step_type,
+)
+from .datasets.video_inputs import VideoInput, make_sample, name_of
 from .models import VideoMamba
 from .registry import MODELS
 from .video import naming_errors
@@ -57,7 +63,10 @@ def init_model(
     """Build a recognizer and load its weights.
 
     `mmaction.apis.init_recognizer` with a device that is there, settings that
-    replace those of the config, and no download of an `init_cfg`.
+    replace those of the config, and no download of an `init_cfg`. The test
+    pipeline is that of the config's test set, as in tools/test.py:
+    `test_pipeline`, which `mmaction.apis.inference_recognizer` reads, is set
+    to it.
 
     Args:
         config (str | Config): A config of any mmaction2 recognizer, or the
@@ -86,6 +95,9 @@ def init_model(
         config = Config.fromfile(config)
     config = copy.deepcopy(config)
     config.merge_from_dict(cfg_options or {})
+    if config.get('test_dataloader'):
+        pipeline = find_dataset(config, 'test_dataloader').get('pipeline')
+        config.test_pipeline = copy.deepcopy(pipeline)
     # The checkpoint brings the weights; nothing else is to be loaded.
     config.model.get('backbone', {}).pop('init_cfg', None)
     try:
@@ -110,20 +122,23 @@ def find_backbone(model: nn.Module) -> VideoMamba:
 
 
 def read_clip(
-    model: Union[BaseModel, Config], video: str, view: int = 0
+    model: Union[BaseModel, Config], video: VideoInput, view: int = 0
 ) -> Clip:
     """Read a view of a video as the test pipeline of a model makes it.
 
     Args:
         model (BaseModel | Config): A model of `init_model`, or its config;
             a config alone gives a clip on the CPU.
-        video (str): A video file.
+        video (str | np.ndarray): A video file, or what else the test
+            pipeline reads: a folder of frames or an array, see
+            `datasets.video_inputs.make_sample`.
         view (int): Which of the pipeline's views, clip after clip; negative
             numbers count from the last.
 
     Raises:
-        ValueError: The video cannot be read, the pipeline has no such view
-            or makes no clips, or the config has no test set.
+        ValueError: The video cannot be read or is not what the pipeline
+            reads, the pipeline has no such view or makes no clips, or the
+            config has no test set.
     """
     if isinstance(model, Config):
         config = model
@@ -150,13 +165,16 @@ def read_clip(
 
 
 def recognize(
-    model: BaseModel, video: str, classes: Optional[Sequence[str]] = None
+    model: BaseModel,
+    video: VideoInput,
+    classes: Optional[Sequence[str]] = None,
 ) -> List[ClassScore]:
     """Recognise the action in a video, from all views of the test pipeline.
 
     Args:
         model (BaseModel): A model of `init_model`.
-        video (str): A video file.
+        video (str | np.ndarray): A video file, or what else the test
+            pipeline reads, see `read_clip`.
         classes (Sequence[str], optional): Names of the classes. None: those
             that the config names for its test set, or numbers.
 
@@ -165,16 +183,16 @@ def recognize(
         probabilities if the head has `average_clips='prob'`.
 
     Raises:
-        ValueError: The video cannot be read, the names are not as many as
-            the classes, or the config has no test set.
+        ValueError: The video cannot be read or is not what the pipeline
+            reads, the names are not as many as the classes, or the config has
+            no test set.
     """
     data = _read_views(model.cfg, video)
     with torch.no_grad():
         sample = model.test_step(pseudo_collate([data]))[0]
     scores = sample.pred_score.tolist()
     if classes is None:
-        metainfo = find_dataset(model.cfg, 'test_dataloader').get('metainfo')
-        classes = (metainfo or {}).get('classes')
+        classes = find_class_names(model.cfg.test_dataloader.dataset)
     elif len(classes) != len(scores):
         raise ValueError(
             f'expected a name for each of the {len(scores)} classes of the '
@@ -204,7 +222,7 @@ def input_shape(config: Config) -> Tuple[int, ...]:
     pipeline = find_dataset(config, loader).pipeline
     before, _, after = split_at_decoding(pipeline)
     # Nothing is opened either.
-    before = [step for step in before if not step['type'].endswith('Init')]
+    before = [step for step in before if not step_type(step).endswith('Init')]
     try:
         inputs = Compose([*before, _blank_frames, *after])(
             dict(total_frames=300, start_index=0, modality='RGB', label=0)
@@ -218,14 +236,14 @@ def input_shape(config: Config) -> Tuple[int, ...]:
     return (1, *inputs.shape)
 
 
-def _read_views(config: Config, video: str) -> Dict[str, Any]:
+def _read_views(config: Config, video: VideoInput) -> Dict[str, Any]:
     """What the test pipeline makes of a video; its views in `inputs`."""
     init_default_scope(config.get('default_scope', 'mmaction'))
-    pipeline = Compose(find_dataset(config, 'test_dataloader').pipeline)
-    with naming_errors(video):
-        return pipeline(
-            dict(filename=video, label=-1, start_index=0, modality='RGB')
-        )
+    dataset = find_dataset(config, 'test_dataloader')
+    sample = make_sample(dataset, video)
+    pipeline = Compose(dataset.pipeline)
+    with naming_errors(name_of(video)):
+        return pipeline(sample)
 
 
 def _blank_frames(results: dict) -> dict:

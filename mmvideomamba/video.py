@@ -23,7 +23,7 @@ def naming_errors(path: str) -> Iterator[None]:
         # By name, as decord need not be installed.
         known = type(error).__name__ == 'DECORDError'
         if not known and not isinstance(
-            error, (OSError, RuntimeError, ValueError)
+            error, (OSError, RuntimeError, ValueError, av.FFmpegError)
         ):
             raise
         # decord's stack follows the first line.
@@ -32,24 +32,32 @@ def naming_errors(path: str) -> Iterator[None]:
 
 
 def read_video(path: str) -> Tuple[Iterator[np.ndarray], float]:
-    """Read a video, frame by frame.
+    """Read a video, frame by frame, however long it is.
+
+    decord decodes far ahead of who asks for the frames, into memory without
+    a bound; PyAV decodes what is asked for.
 
     Returns:
-        tuple: Its frames, (H, W, 3) uint8 RGB, and how many a second has.
+        tuple: Its frames, (H, W, 3) uint8 RGB and upright, and how many a
+        second has.
 
     Raises:
         ValueError: The video cannot be read; also in the midst of it.
     """
-    import decord  # not installed where there is no wheel of it
-
     with naming_errors(path):
-        reader = decord.VideoReader(path)
-        fps = reader.get_avg_fps()
+        container = av.open(path)
+        if not container.streams.video:
+            container.close()
+            raise ValueError('there is no video in it')
+        stream = container.streams.video[0]
+        stream.thread_type = 'AUTO'
+        fps = float(stream.average_rate or stream.guessed_rate or 25)
 
     def read_frames() -> Iterator[np.ndarray]:
-        with naming_errors(path):
-            for frame in reader:
-                yield frame.asnumpy()
+        with naming_errors(path), container:
+            for frame in container.decode(stream):
+                turns = round(frame.rotation / 90)
+                yield np.rot90(frame.to_ndarray(format='rgb24'), turns)
 
     return read_frames(), fps
 

@@ -1,6 +1,9 @@
-"""Recognise the action in a video file.
+"""Recognise the action in a video.
 
-Prints the five best classes and writes an annotated video.
+Prints the five best classes and writes an annotated video, unless --no-video
+is given. The video goes through the config's test pipeline, as in test.py: a
+file; or a folder of frames where that reads raw frames, a .npy file where it
+reads arrays.
 
 Example:
     python tools/demo.py clip.mp4 CONFIG.py CHECKPOINT.pth --out clip_out.mp4
@@ -12,22 +15,29 @@ from mmvideomamba.apis import init_model, recognize
 from mmvideomamba.cli import (
     add_model_arguments,
     existing_file,
+    existing_path,
     make_parser,
     one_line_errors,
 )
 from mmvideomamba.datasets.annotations import read_class_names
-from mmvideomamba.video import read_video, write_video
+from mmvideomamba.datasets.pipelines import find_dataset
+from mmvideomamba.datasets.video_inputs import read_frames
+from mmvideomamba.video import write_video
 from mmvideomamba.visualization.predictions import annotate_frames
 
 
 @one_line_errors()
 def main() -> None:
     parser = make_parser(__doc__)
-    parser.add_argument('video', type=existing_file, help='the video file')
+    parser.add_argument('video', type=existing_path, help='the video')
     add_model_arguments(parser)
-    parser.add_argument(
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument(
         '--out',
         help='annotated video, by default VIDEO_pred.mp4 in this folder',
+    )
+    output.add_argument(
+        '--no-video', action='store_true', help='write no annotated video'
     )
     parser.add_argument(
         '--labels',
@@ -42,13 +52,17 @@ def main() -> None:
     classes = None
     if args.labels:
         classes = read_class_names(args.labels, model.cls_head.num_classes)
+    dataset = find_dataset(model.cfg, 'test_dataloader')
+    if not args.no_video:
+        # Opened first: what cannot be drawn is said before the model runs.
+        frames, fps = read_frames(dataset, args.video)
     scores = recognize(model, args.video, classes)[:5]
     for name, score in scores:
         print(f'{score:7.2%}  {name}')
-
-    stem = osp.splitext(osp.basename(args.video))[0]
+    if args.no_video:
+        return
+    stem = osp.splitext(osp.basename(osp.abspath(args.video)))[0]
     out = args.out or f'{stem}_pred.mp4'
-    frames, fps = read_video(args.video)
     write_video(out, annotate_frames(frames, scores), fps)
     print(f'annotated video: {out}')
 

@@ -12,7 +12,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from mmengine.config import Config
 
-from ..datasets.pipelines import split_at_decoding
+from ..datasets.pipelines import find_datasets, split_at_decoding
 from ..models.videomamba import ARCHS
 
 Change = Callable[[Config], None]
@@ -171,11 +171,16 @@ def _edit_pipelines(
     edit: Callable[[List[dict]], List[dict]],
 ) -> None:
     for loop in loops:
-        dataset = config[f'{loop}_dataloader'].dataset
-        dataset.pipeline = edit(copy.deepcopy(dataset.pipeline))
+        # A config need not validate or test.
+        if not config.get(f'{loop}_dataloader'):
+            continue
+        datasets = find_datasets(config, f'{loop}_dataloader')
+        for dataset in datasets:
+            dataset.pipeline = edit(copy.deepcopy(dataset.pipeline))
         # The same steps under a name, which mmaction2's inference reads.
         if f'{loop}_pipeline' in config:
-            config[f'{loop}_pipeline'] = copy.deepcopy(dataset.pipeline)
+            first = copy.deepcopy(datasets[0].pipeline)
+            config[f'{loop}_pipeline'] = first
 
 
 ABLATIONS: Dict[str, Ablation] = {

@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from ..datasets.pipelines import find_dataset
 from ..progress import track
 
 
@@ -23,7 +24,11 @@ def evaluate(model: BaseModel, config: Config) -> Dict[str, float]:
 
     Returns:
         dict[str, float]: The metrics, such as `acc/top1` in 0..1.
+
+    Raises:
+        ValueError: The config has no test set.
     """
+    find_dataset(config, 'test_dataloader')
     init_default_scope(config.get('default_scope', 'mmaction'))
     loader = Runner.build_dataloader(copy.deepcopy(config.test_dataloader))
     evaluator = Evaluator(copy.deepcopy(config.test_evaluator))

@@ -7,7 +7,7 @@ from typing import Dict, Sequence
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
-from ..datasets.pipelines import leaf_datasets, split_at_decoding
+from ..datasets.pipelines import find_datasets, split_at_decoding
 from .evaluation import evaluate
 
 
@@ -28,14 +28,15 @@ def evaluate_frame_orders(
         dict: Order -> metrics, such as `acc/top1` in 0..1.
 
     Raises:
-        ValueError: A test pipeline decodes no video.
+        ValueError: The config has no test set, or a test pipeline decodes no
+            video.
     """
     results = {}
     for order in orders:
         print(order, file=sys.stderr)
         reordered = copy.deepcopy(config)
         reorder = dict(type='ReorderFrames', order=order)
-        for dataset in leaf_datasets(reordered.test_dataloader.dataset):
+        for dataset in find_datasets(reordered, 'test_dataloader'):
             before, decode, after = split_at_decoding(dataset.pipeline)
             dataset.pipeline = [*before, reorder, decode, *after]
         results[order] = evaluate(model, reordered)

@@ -21,6 +21,11 @@ def existing_file(path: str) -> str:
     return path
 
 
+def existing_path(path: str) -> str:
+    """The type of an argument that names a file or a folder."""
+    return path if osp.isdir(path) else existing_file(path)
+
+
 def file_or_url(path: str) -> str:
     """The type of an argument that names a file or an address."""
     return path if '://' in path else existing_file(path)
@@ -69,7 +74,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_video(parser: argparse.ArgumentParser) -> None:
     """Add what `mmvideomamba.apis.read_clip` takes."""
-    parser.add_argument('video', type=existing_file, help='the video file')
+    parser.add_argument(
+        'video',
+        type=existing_path,
+        help='the video: a file, or what else the test pipeline reads',
+    )
     parser.add_argument(
         '--view',
         type=int,

@@ -1,6 +1,9 @@
 """Data sets, their list files and the transforms of their pipelines."""
 
-from .checked_video_dataset import CheckedVideoDataset
+from .checked_video_dataset import (
+    CheckedRepeatAugDataset,
+    CheckedVideoDataset,
+)
 from .transforms import (
     LongSideThreeCrop,
     ReorderFrames,
@@ -8,6 +11,7 @@ from .transforms import (
 )
 
 __all__ = [
+    'CheckedRepeatAugDataset',
     'CheckedVideoDataset',
     'LongSideThreeCrop',
     'ReorderFrames',

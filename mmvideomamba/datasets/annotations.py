@@ -2,12 +2,12 @@
 
     brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi 0
 
-They are text in UTF-8. Labels count from 0; videos of several classes have
+They are text in UTF-8, with or without a byte order mark. Labels count from 0; videos of several classes have
 several, and those of a list to predict none.
 """
 
 import os
-from typing import Iterable, List, NamedTuple, Optional, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..files import write_text
 
@@ -114,6 +114,25 @@ def check_labels(
             )
 
 
+def check_videos(paths: Sequence[str], ann_file: Optional[str]) -> None:
+    """Refuse videos that do not exist; addresses are not looked at.
+
+    Args:
+        paths (Sequence[str]): The videos of a data set.
+        ann_file (str, optional): The list file, for the message.
+
+    Raises:
+        FileNotFoundError: Says how many do not exist, and names the first.
+    """
+    missing = [p for p in paths if '://' not in p and not os.path.exists(p)]
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of the {len(paths)} videos named in '
+            f'{ann_file} do not exist, the first is {missing[0]}. '
+            'Check data_prefix, or leave them out of the list'
+        )
+
+
 def read_class_names(
     path: str, num_classes: Optional[int] = None
 ) -> List[str]:
@@ -135,8 +154,8 @@ def read_class_names(
 
 
 def _read_lines(path: str) -> List[str]:
-    """The lines of a text file, without their ends."""
-    with open(path, encoding='utf-8') as file:
+    """The lines of a text file, without their ends and a byte order mark."""
+    with open(path, encoding='utf-8-sig') as file:
         try:
             return [line.rstrip('\n') for line in file]
         except UnicodeDecodeError as error:

@@ -1,12 +1,16 @@
-"""mmaction2's VideoDataset that says at once what is wrong with a list."""
+"""mmaction2's data sets of videos that say at once what is wrong with a list.
+
+`CheckedVideoDataset` is a `VideoDataset`, `CheckedRepeatAugDataset` a
+`RepeatAugDataset`.
+"""
 
 import os.path as osp
 from typing import List
 
-from mmaction.datasets import VideoDataset
+from mmaction.datasets import RepeatAugDataset, VideoDataset
 
 from ..registry import DATASETS
-from .annotations import check_labels, read_annotations
+from .annotations import check_labels, check_videos, read_annotations
 
 
 @DATASETS.register_module()
@@ -45,17 +49,8 @@ class CheckedVideoDataset(VideoDataset):
                     label=list(labels) if self.multi_class else label,
                 )
             )
-        self._check_videos([str(data['filename']) for data in data_list])
+        check_videos([str(data['filename']) for data in data_list], self.ann_file)
         return data_list
-
-    def _check_videos(self, paths: List[str]) -> None:
-        missing = [p for p in paths if '://' not in p and not osp.exists(p)]
-        if missing:
-            raise FileNotFoundError(
-                f'{len(missing)} of the {len(paths)} videos named in '
-                f'{self.ann_file} do not exist, the first is {missing[0]}. '
-                'Check data_prefix, or leave them out of the list'
-            )
 
     def prepare_data(self, idx: int) -> dict:
         """Run the pipeline; a video without frames is named."""
@@ -66,3 +61,11 @@ class CheckedVideoDataset(VideoDataset):
                 f'{self.get_data_info(idx)["filename"]} has no frames, or '
                 f'fewer than its header says ({error})'
             ) from error
+
+
+@DATASETS.register_module()
+class CheckedRepeatAugDataset(CheckedVideoDataset, RepeatAugDataset):
+    """A `RepeatAugDataset` that checks its list as `CheckedVideoDataset` does.
+
+    Takes the arguments of mmaction2's `RepeatAugDataset`.
+    """

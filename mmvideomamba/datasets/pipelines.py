@@ -1,8 +1,11 @@
 """Finding one's way in the data sets and pipelines of a config."""
 
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from mmengine.config import Config
+
+from ..registry import DATASETS
+from .annotations import read_class_names
 
 Step = Dict[str, Any]
 
@@ -11,35 +14,82 @@ def leaf_datasets(dataset: Any) -> Iterator[Any]:
     """The data sets inside wrappers, such as RepeatDataset or ConcatDataset.
 
     Args:
-        dataset: A data set or the config of one.
+        dataset: A data set or the config of one; wrappers hold what they
+            wrap in `dataset` or `datasets`, and may wrap wrappers.
 
     Yields:
         Those that wrap no other, of the same kind as `dataset`.
     """
-    inner = getattr(dataset, 'datasets', None)
-    if inner is None and hasattr(dataset, 'dataset'):
-        inner = [dataset.dataset]
+    inner = _get(dataset, 'datasets')
     if inner is None:
+        inner = [_get(dataset, 'dataset')]
+    # Another argument of this name, such as the name of a data set.
+    if any(part is None or isinstance(part, str) for part in inner):
         yield dataset
         return
     for part in inner:
         yield from leaf_datasets(part)
 
 
-def find_dataset(config: Config, dataloader: str) -> Any:
-    """The config of the first data set that a dataloader reads.
+def find_datasets(config: Config, dataloader: str) -> List[Any]:
+    """The configs of the data sets that a dataloader reads.
 
     Args:
         config (Config): A config of mmaction2.
         dataloader (str): 'train_dataloader', 'val_dataloader' or
             'test_dataloader'.
 
+    Returns:
+        list[ConfigDict]: At least one, each without wrappers.
+
     Raises:
-        ValueError: The config has no such dataloader.
+        ValueError: The config has no such dataloader, or it has no data set.
     """
     if not config.get(dataloader):
         raise ValueError(f'the config has no {dataloader}')
-    return next(leaf_datasets(config[dataloader].dataset))
+    datasets = list(leaf_datasets(config[dataloader].get('dataset')))
+    if not datasets or datasets[0] is None:
+        raise ValueError(f'{dataloader} of the config has no dataset')
+    return datasets
+
+
+def find_dataset(config: Config, dataloader: str) -> Any:
+    """The first of `find_datasets`."""
+    return find_datasets(config, dataloader)[0]
+
+
+def find_class_names(dataset: Any) -> Optional[List[str]]:
+    """The names of the classes by the `metainfo` of a data set.
+
+    Args:
+        dataset: A data set or the config of one, in whatever wrappers.
+
+    Returns:
+        list[str], optional: Of the first data set that names them, as a
+        list or in a file.
+
+    Raises:
+        OSError: The file of the names cannot be read.
+        ValueError: It is not UTF-8.
+    """
+    for leaf in leaf_datasets(dataset):
+        metainfo = _get(leaf, 'metainfo') or {}
+        kind = _get(leaf, 'type')
+        if isinstance(kind, str):
+            kind = DATASETS.get(kind)
+        own = getattr(kind, 'METAINFO', {})
+        classes = metainfo.get('classes') or own.get('classes')
+        if isinstance(classes, str):
+            classes = read_class_names(classes)
+        if classes:
+            return list(classes)
+    return None
+
+
+def step_type(step: Step) -> str:
+    """The name of a step's type, which may be given as a class."""
+    kind = step['type']
+    return kind if isinstance(kind, str) else kind.__name__
 
 
 def split_at_decoding(
@@ -59,7 +109,7 @@ def split_at_decoding(
     Raises:
         ValueError: No type in the pipeline ends with `Decode`.
     """
-    kinds = [step['type'] for step in pipeline]
+    kinds = [step_type(step) for step in pipeline]
     for place, kind in enumerate(kinds):
         if kind.endswith('Decode'):
             before, after = pipeline[:place], pipeline[place + 1 :]
@@ -68,3 +118,10 @@ def split_at_decoding(
         f'the pipeline decodes no video: expected a step such as '
         f'DecordDecode, got {kinds}'
     )
+
+
+def _get(dataset: Any, name: str) -> Any:
+    """An argument of a config, or an attribute of an object."""
+    if isinstance(dataset, dict):
+        return dataset.get(name)
+    return getattr(dataset, name, None)

@@ -1,13 +1,16 @@
-"""Labels that the head has no class for, found before the first iteration."""
+"""Labels without a class and missing videos, found before the first step."""
 
+from numbers import Integral
 from typing import Iterator
 
+from mmaction.datasets import VideoDataset
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from ..datasets.annotations import Annotation, check_labels
+from ..datasets import CheckedVideoDataset
+from ..datasets.annotations import Annotation, check_labels, check_videos
 from ..datasets.pipelines import leaf_datasets
 from ..registry import HOOKS
 
@@ -16,7 +19,12 @@ from ..registry import HOOKS
 class CheckLabelsHook(Hook):
     """Compare the labels of every data set with the head's `num_classes`.
 
+    Looks into wrappers of data sets, such as RepeatDataset. Where the data
+    set is mmaction2's own, whose list nobody has checked, it also looks for
+    the videos.
+
     Raises:
+        FileNotFoundError: A video does not exist.
         ValueError: A label the head cannot predict.
     """
 
@@ -40,18 +48,30 @@ class CheckLabelsHook(Hook):
             if loader is None or isinstance(loader, dict):
                 continue
             for dataset in leaf_datasets(loader.dataset):
+                # Of another kind, without a list to check.
+                if not isinstance(dataset, BaseDataset):
+                    continue
+                annotations = list(_annotations(dataset))
                 # Several labels are one vector of the data set's own length.
                 if not getattr(dataset, 'multi_class', False):
                     check_labels(
-                        _annotations(dataset),
+                        annotations,
                         num_classes,
                         dataset.ann_file,
                         setting='model.cls_head.num_classes',
+                    )
+                is_checked = isinstance(dataset, CheckedVideoDataset)
+                if isinstance(dataset, VideoDataset) and not is_checked:
+                    check_videos(
+                        [video for video, _ in annotations], dataset.ann_file
                     )
 
 
 def _annotations(dataset: BaseDataset) -> Iterator[Annotation]:
     for index in range(len(dataset)):
         data = dataset.get_data_info(index)
-        video = data.get('filename', f'sample {index}')
-        yield Annotation(video, (data['label'],))
+        video = data.get('filename', data.get('frame_dir', f'sample {index}'))
+        label = data.get('label')
+        # A localizer's data set has none, a detector's other ones.
+        labels = (int(label),) if isinstance(label, Integral) else ()
+        yield Annotation(video, labels)

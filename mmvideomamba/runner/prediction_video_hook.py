@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor
 
+from ..datasets.pipelines import find_class_names
 from ..registry import HOOKS
 from ..video import write_video
 from ..visualization.predictions import (
@@ -71,9 +72,7 @@ class PredictionVideoHook(Hook):
         """Write those samples of this batch that `interval` selects."""
         if not self.enable:
             return
-        classes = (runner.test_dataloader.dataset.metainfo or {}).get(
-            'classes'
-        )
+        classes = find_class_names(runner.test_dataloader.dataset)
         # Sample i goes to rank i modulo the number of ranks.
         batch_size = runner.test_dataloader.batch_size
         first = batch_idx * batch_size

@@ -25,7 +25,7 @@ model = dict(
 )
 
 train_dataloader = dict(
-    dataset=dict(type='RepeatAugDataset', num_repeats=2),
+    dataset=dict(type='CheckedRepeatAugDataset', num_repeats=2),
     collate_fn=dict(type='repeat_pseudo_collate'),
 )
 
