@@ -3,7 +3,9 @@
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from .fonts import load_font
 
 TEXT = (255, 255, 255)
 PANEL = (24, 24, 28)
@@ -64,6 +66,9 @@ def annotate_frames(
     Yields:
         np.ndarray: (H', W', 3) uint8 RGB; small frames are enlarged to 320
         pixels of width so that the text stays readable.
+
+    Warns:
+        UserWarning: No font has some characters of a name, see `load_font`.
     """
     panel = None
     for frame in frames:
@@ -83,14 +88,13 @@ def _panel(
     width: int, scores: Sequence[ClassScore], truth: Optional[str]
 ) -> np.ndarray:
     size = max(12, width // 32)
-    font = ImageFont.load_default(size)
     row, margin = round(size * 1.6), size // 2
-    title = [] if truth is None else [f'true class: {truth}']
+    title = [] if truth is None else [('true class: ', truth)]
     height = row * (len(title) + len(scores)) + margin
     panel = Image.new('RGB', (width, height + height % 2), PANEL)
     draw = ImageDraw.Draw(panel)
     for line in title:
-        draw.text((margin, margin // 2), line, TEXT, font)
+        _write(draw, margin, margin // 2, line, size)
     for number, (name, score) in enumerate(scores, len(title)):
         top = number * row + margin // 2
         length = round((width - 2 * margin) * min(max(score, 0.0), 1.0))
@@ -98,5 +102,19 @@ def _panel(
             (margin, top, margin + length, top + row - 3),
             TRUE_BAR if name == truth else BAR,
         )
-        draw.text((margin + 3, top), f'{score:6.1%}  {name}', TEXT, font)
+        _write(draw, margin + 3, top, (f'{score:6.1%}  ', name), size)
     return np.array(panel)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    left: float,
+    top: int,
+    texts: Sequence[str],
+    size: int,
+) -> None:
+    """Write texts after one another, each in a font that has it."""
+    for text in texts:
+        font = load_font(text, size)
+        draw.text((left, top), text, TEXT, font)
+        left += font.getlength(text)
