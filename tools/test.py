@@ -61,11 +61,14 @@ def load_config(args: argparse.Namespace) -> Config:
         dump = dict(type='DumpResults', out_file_path=args.dump)
         cfg.test_evaluator = [*evaluators, dump]
     if args.show_dir:
-        hooks = cfg.setdefault('default_hooks', {})
-        hooks.setdefault('visualization', dict(type='PredictionVideoHook'))
-        hooks.visualization.update(
+        if 'default_hooks' not in cfg:
+            cfg.default_hooks = dict()
+        hook = dict(type='PredictionVideoHook')
+        hook.update(cfg.default_hooks.get('visualization') or {})
+        hook.update(
             enable=True, out_dir=args.show_dir, interval=args.interval
         )
+        cfg.default_hooks.visualization = hook
     return cfg
 
 

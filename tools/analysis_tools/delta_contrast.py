@@ -30,7 +30,7 @@ from mmvideomamba.cli import (
     one_line_errors,
     positive_int,
 )
-from mmvideomamba.datasets.pipelines import find_dataset
+from mmvideomamba.datasets.pipelines import find_datasets
 from mmvideomamba.files import write_text
 from mmvideomamba.registry import DATASETS
 from mmvideomamba.tables import markdown_table
@@ -54,9 +54,14 @@ def main() -> None:
     )
     torch.manual_seed(0)
     untrained = init_model(args.config, None, args.device, args.cfg_options)
-    dataset = DATASETS.build(find_dataset(model.cfg, 'test_dataloader'))
-    count = min(args.num_videos, len(dataset))
-    videos = [dataset.get_data_info(i)['filename'] for i in range(count)]
+    videos = [
+        dataset.get_data_info(index)['filename']
+        for dataset in map(
+            DATASETS.build, find_datasets(model.cfg, 'test_dataloader')
+        )
+        for index in range(len(dataset))
+    ][: args.num_videos]
+    count = len(videos)
     results = {
         'trained': summarize_contrast(measure_contrast(model, videos)),
         'untrained': summarize_contrast(measure_contrast(untrained, videos)),
