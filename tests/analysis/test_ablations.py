@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import copy
 import pytest
 import torch
 from mmengine.config import Config
@@ -120,6 +121,27 @@ def test_augmentation_of_a_recipe_stays_where_it_is():
     assert kinds == expected
     for row in ('neither', '+ random aug.'):
         assert rows[row].model.cls_head.label_smooth_eps == 0
+
+
+def test_data_sets_in_wrappers_are_changed_too():
+    plain = Config.fromfile(FOLDER / f'{K400_HMDB}.py')
+    wrapped = copy.deepcopy(plain)
+    for loop in ('train', 'test'):
+        loader = wrapped[f'{loop}_dataloader']
+        both = [copy.deepcopy(loader.dataset) for _ in range(2)]
+        concat = dict(type='ConcatDataset', datasets=both)
+        loader.dataset = dict(type='RepeatDataset', times=2, dataset=concat)
+    # Nor need a config validate.
+    wrapped.val_dataloader = None
+    for ablation in ABLATIONS.values():
+        for name, row in rows_of(plain, ablation).items():
+            changed_row = rows_of(wrapped, ablation)[name]
+            for loop in ('train', 'test'):
+                dataset = changed_row[f'{loop}_dataloader'].dataset.dataset
+                expected = row[f'{loop}_dataloader'].dataset.pipeline
+                pipelines = [leaf.pipeline for leaf in dataset.datasets]
+                assert pipelines == [expected] * 2
+                assert changed_row[f'{loop}_pipeline'] == expected
 
 
 def test_names_of_rows_are_names_of_files():

@@ -73,6 +73,18 @@ def test_a_label_beyond_the_classes_names_video_and_setting():
         check_labels(annotations, 4, 'list.txt', setting='n')
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / 'list.txt'
+    path.write_bytes(b'\xef\xbb\xbf' + '跑.mp4 0\r\nb.mp4 1\r\n'.encode())
+    videos = [video for video, _ in read_annotations(str(path))]
+    assert videos == ['跑.mp4', 'b.mp4']
+    path.write_bytes(b'\xef\xbb\xbf' + '跑\r\n走\r\n'.encode())
+    assert read_class_names(str(path), 2) == ['跑', '走']
+    path.write_text('跑\n', encoding='utf-16')
+    with pytest.raises(ValueError, match='list.txt: expected UTF-8'):
+        read_class_names(str(path))
+
+
 def test_class_names_are_one_a_line(tmp_path):
     path = tmp_path / 'names.txt'
     path.write_text('air drumming\nyoga\n\n')

@@ -1,10 +1,12 @@
 """List files are checked before anything is trained."""
 
 import av
+import numpy as np
 import pytest
 from mmengine.dataset import Compose
 
 from mmvideomamba.registry import DATASETS
+from mmvideomamba.video import write_video
 
 
 @pytest.fixture
@@ -12,16 +14,16 @@ def build(tmp_path):
     (tmp_path / 'a.mp4').touch()
     (tmp_path / 'b c.mp4').touch()
 
-    def build(text, **kwargs):
+    def build(text, kind='CheckedVideoDataset', pipeline=(), **kwargs):
         ann_file = tmp_path / 'list.txt'
         if text is not None:
             ann_file.write_text(text)
         return DATASETS.build(
             dict(
-                type='CheckedVideoDataset',
+                type=kind,
                 ann_file=str(ann_file),
                 data_prefix=dict(video=str(tmp_path)),
-                pipeline=[],
+                pipeline=list(pipeline),
                 **kwargs,
             )
         )
@@ -65,6 +67,34 @@ def test_names_with_spaces_take_another_delimiter(build, tmp_path):
 def test_what_is_wrong_is_said(build, text, error, message):
     with pytest.raises(error, match=message):
         build(text, num_classes=5)
+    kinds = 'DecordInit', 'SampleFrames', 'DecordDecode'
+    options = {'SampleFrames': dict(clip_len=1)}
+    repeated = dict(
+        kind='CheckedRepeatAugDataset',
+        pipeline=[dict(type=k, **options.get(k, {})) for k in kinds],
+    )
+    with pytest.raises(error, match=message):
+        build(text, num_classes=5, **repeated)
+
+
+def test_repeats_of_a_checked_list(build, tmp_path):
+    frames = [np.full((64, 64, 3), level, np.uint8) for level in range(8)]
+    write_video(str(tmp_path / 'a.mp4'), frames)
+    pipeline = [
+        dict(type='DecordInit'),
+        dict(type='SampleFrames', clip_len=2),
+        dict(type='DecordDecode'),
+        dict(type='FormatShape', input_format='NCTHW'),
+        dict(type='PackActionInputs'),
+    ]
+    dataset = build(
+        'a.mp4 3\n', 'CheckedRepeatAugDataset', pipeline, num_repeats=3
+    )
+    assert [sample['inputs'].shape for sample in dataset[0]] == [
+        (1, 3, 2, 64, 64)
+    ] * 3
+    labels = {sample['data_samples'].gt_label.item() for sample in dataset[0]}
+    assert labels == {3}
 
 
 def test_labels_of_several_classes_fit_too(build):

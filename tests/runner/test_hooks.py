@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from mmvideomamba.datasets.motion_shapes import CLASSES, write_motion_shapes
 from mmvideomamba.models import VideoMamba
-from mmvideomamba.registry import HOOKS, OPTIM_WRAPPERS
+from mmvideomamba.registry import DATASETS, HOOKS, OPTIM_WRAPPERS
 
 
 @pytest.fixture(scope='module')
@@ -107,6 +107,81 @@ def test_labels_of_every_loop_are_checked(loop, config, tmp_path):
         ValueError, match=f'{loop}.txt has label 9 for .*{video}'
     ):
         runner.train()
+
+
+def wrapped(dataset):
+    """The config of a data set in three wrappers."""
+    repeated = dict(type='RepeatDataset', times=2, dataset=dataset)
+    both = dict(type='ConcatDataset', datasets=[repeated, dataset])
+    return dict(type='RepeatDataset', times=1, dataset=both)
+
+
+def check_labels(dataset):
+    """Run the hook for a head of eight classes, as a test does."""
+    loader = SimpleNamespace(dataset=DATASETS.build(dataset))
+    runner = SimpleNamespace(
+        model=SimpleNamespace(cls_head=SimpleNamespace(num_classes=8)),
+        _train_loop=None,
+        _val_loop=dict(),
+        _test_loop=SimpleNamespace(dataloader=loader),
+    )
+    HOOKS.build(dict(type='CheckLabelsHook')).before_run(runner)
+
+
+@pytest.fixture
+def dataset(config, tmp_path):
+    """The config of a data set, with a list of its own to write."""
+    (tmp_path / 'list.txt').write_text('move_left/test_00000.mp4 7\n')
+    dataset = config['test_dataloader']['dataset']
+    return dict(dataset, ann_file=str(tmp_path / 'list.txt'))
+
+
+def test_wrappers_are_looked_into(dataset, tmp_path):
+    check_labels(wrapped(dataset))
+    (tmp_path / 'list.txt').write_text('move_left/test_00000.mp4 9\n')
+    message = 'list.txt has label 9 for .*0.mp4, but .*num_classes=8 allows'
+    with pytest.raises(ValueError, match=message):
+        check_labels(wrapped(dataset))
+
+
+def test_several_labels_are_looked_into_in_wrappers(dataset, tmp_path):
+    (tmp_path / 'list.txt').write_text('move_left/test_00000.mp4 0 3\n')
+    check_labels(wrapped(dict(dataset, multi_class=True, num_classes=8)))
+
+
+@pytest.mark.parametrize('kind', ['VideoDataset', 'RepeatAugDataset'])
+@pytest.mark.parametrize('wrap', [dict, wrapped])
+def test_videos_of_unchecked_data_sets_are_looked_for(
+    kind, wrap, dataset, tmp_path
+):
+    (tmp_path / 'list.txt').write_text('gone.mp4 0\n')
+    dataset.pop('test_mode')
+    message = '1 of the 1 videos .*list.txt .*gone.mp4'
+    with pytest.raises(FileNotFoundError, match=message):
+        check_labels(wrap(dict(dataset, type=kind)))
+
+
+def test_classes_of_wrapped_data_sets_are_drawn(tmp_path):
+    sample = ActionDataSample().set_pred_score(torch.full((8,), 1 / 8))
+    sample.set_gt_label(2)
+    leaf = SimpleNamespace(metainfo=dict(classes=CLASSES))
+    videos = []
+    for number, dataset in enumerate(
+        [leaf, torch.utils.data.Subset(leaf, [0]), SimpleNamespace()]
+    ):
+        out = tmp_path / str(number)
+        hook = HOOKS.build(
+            dict(type='PredictionVideoHook', enable=True, out_dir=str(out))
+        )
+        loader = SimpleNamespace(dataset=dataset, batch_size=1)
+        runner = SimpleNamespace(test_dataloader=loader, rank=0, world_size=1)
+        clips = [torch.zeros(1, 3, 2, 32, 32)]
+        hook.after_test_iter(runner, 0, dict(inputs=clips), [sample])
+        video = decord.VideoReader(str(out / '000000.mp4'))
+        videos.append(video[0].asnumpy())
+    named, in_wrapper, unnamed = videos
+    assert np.array_equal(named, in_wrapper)
+    assert not np.array_equal(named, unnamed)
 
 
 def test_predictions_are_written_as_videos(config, tmp_path):
