@@ -27,7 +27,7 @@ def test_a_reader_does_not_run_ahead(tmp_path):
     write_video(path, (frame for _ in range(total)), fps=50)
     start, grown, count = memory(), [], 0
     frames, fps = read_video(path)
-    for frame in frames:
+    for _ in frames:
         # As slow as who draws and encodes.
         time.sleep(0.005)
         grown.append(memory() - start)
@@ -79,9 +79,7 @@ def set_rotation(path, turn):
         content = file.read()
     place = content.index(upright, content.index(b'tkhd'))
     with open(path, 'wb') as file:
-        file.write(
-            content[:place] + turned + content[place + len(turned) :]
-        )
+        file.write(content[:place] + turned + content[place + len(turned) :])
 
 
 def test_a_file_without_a_video_is_named(tmp_path):

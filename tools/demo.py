@@ -10,6 +10,7 @@ Example:
 """
 
 import os.path as osp
+import sys
 
 from mmvideomamba.apis import init_model, recognize
 from mmvideomamba.cli import (
@@ -56,6 +57,8 @@ def main() -> None:
     if not args.no_video:
         # Opened first: what cannot be drawn is said before the model runs.
         frames, fps = read_frames(dataset, args.video)
+    # A terminal without the letters of a name shows its numbers.
+    sys.stdout.reconfigure(errors='backslashreplace')
     scores = recognize(model, args.video, classes)[:5]
     for name, score in scores:
         print(f'{score:7.2%}  {name}')

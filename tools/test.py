@@ -65,9 +65,7 @@ def load_config(args: argparse.Namespace) -> Config:
             cfg.default_hooks = dict()
         hook = dict(type='PredictionVideoHook')
         hook.update(cfg.default_hooks.get('visualization') or {})
-        hook.update(
-            enable=True, out_dir=args.show_dir, interval=args.interval
-        )
+        hook.update(enable=True, out_dir=args.show_dir, interval=args.interval)
         cfg.default_hooks.visualization = hook
     return cfg
 

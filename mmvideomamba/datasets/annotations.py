@@ -2,8 +2,8 @@
 
     brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi 0
 
-They are text in UTF-8, with or without a byte order mark. Labels count from 0; videos of several classes have
-several, and those of a list to predict none.
+They are text in UTF-8, with or without a byte order mark. Labels count from 0;
+videos of several classes have several, and those of a list to predict none.
 """
 
 import os

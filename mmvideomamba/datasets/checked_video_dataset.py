@@ -49,7 +49,9 @@ class CheckedVideoDataset(VideoDataset):
                     label=list(labels) if self.multi_class else label,
                 )
             )
-        check_videos([str(data['filename']) for data in data_list], self.ann_file)
+        check_videos(
+            [str(data['filename']) for data in data_list], self.ann_file
+        )
         return data_list
 
     def prepare_data(self, idx: int) -> dict:

@@ -6,7 +6,7 @@ The step that decodes decides: `RawFrameDecode` reads a folder of frames,
 
 import os
 import re
-from typing import Any, Dict, Iterator, Tuple, Union
+from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..registry import TRANSFORMS
 from ..video import naming_errors, read_video
 from .pipelines import split_at_decoding, step_type
 
-VideoInput = Union[str, np.ndarray]
+VideoInput = Union[str, 'os.PathLike[str]', np.ndarray]
 
 FPS = 25.0  # of frames without a clock
 CHANNELS = {'RGB': 3, 'Flow': 2}
@@ -35,36 +35,32 @@ def make_sample(dataset: Any, video: VideoInput) -> Dict[str, Any]:
     """
     _, decode, _ = split_at_decoding(dataset.pipeline)
     kind = step_type(decode)
-    is_path = isinstance(video, str)
-    is_folder = is_path and os.path.isdir(video)
-    modality = dataset.get('modality', 'RGB')
-    if kind.endswith('RawFrameDecode'):
-        expected, fits = 'a folder of frames', is_folder
-        first = dataset.get('start_index', 1)
-    elif kind.endswith('ArrayDecode'):
+    reads_folders = kind.endswith('RawFrameDecode')
+    sample = dict(
+        label=-1,
+        modality=dataset.get('modality', 'RGB'),
+        start_index=dataset.get('start_index', int(reads_folders)),
+    )
+    path = '' if isinstance(video, np.ndarray) else os.fspath(video)
+    is_folder = os.path.isdir(path)
+    if kind.endswith('ArrayDecode'):
         expected = 'an array or a .npy file'
-        fits = not is_path or video.endswith('.npy')
-        first = dataset.get('start_index', 0)
+        if not path or path.endswith('.npy'):
+            array = _load_array(video, CHANNELS.get(sample['modality']))
+            return dict(sample, array=array, total_frames=len(array))
+    elif reads_folders:
+        expected = 'a folder of frames'
+        if is_folder:
+            return dict(sample, **_describe_folder(dataset, sample, path))
     else:
-        expected, fits = 'a video file', is_path and not is_folder
-        first = dataset.get('start_index', 0)
-    if not fits:
-        came = f'{"the folder" if is_folder else "the file"} {video}'
-        raise ValueError(
-            f'the test pipeline of the config reads {expected} ({kind}), got '
-            f'{came if is_path else "an array"}'
-        )
-    sample = dict(label=-1, modality=modality, start_index=first)
-    if is_folder:
-        template = dataset.get('filename_tmpl', 'img_{:05}.jpg')
-        total = _count_frames(video, template, first, modality)
-        sample.update(frame_dir=video, filename_tmpl=template)
-    elif kind.endswith('ArrayDecode'):
-        sample['array'] = array = _load_array(video, CHANNELS.get(modality))
-        total = len(array)
-    else:
-        return dict(sample, filename=video)
-    return dict(sample, total_frames=total)
+        expected = 'a video file'
+        if path and not is_folder:
+            return dict(sample, filename=path)
+    came = f'the {"folder" if is_folder else "file"} {path}'
+    raise ValueError(
+        f'the test pipeline of the config reads {expected} ({kind}), got '
+        f'{came if path else "an array"}'
+    )
 
 
 def read_frames(
@@ -106,18 +102,19 @@ def read_frames(
 
 def name_of(video: VideoInput) -> str:
     """What messages call a video: its path, or 'the array'."""
-    return video if isinstance(video, str) else 'the array'
+    return 'the array' if isinstance(video, np.ndarray) else os.fspath(video)
 
 
-def _count_frames(
-    folder: str, template: str, first: int, modality: str
-) -> int:
-    """The number of frames in a folder, which must have no gap."""
-    name = template.replace('{}', 'x') if modality == 'Flow' else template
+def _describe_folder(dataset: Any, sample: dict, folder: str) -> dict:
+    """Where the frames are and how many; there must be no gap."""
+    template = dataset.get('filename_tmpl', 'img_{:05}.jpg')
+    is_flow = sample['modality'] == 'Flow'
+    name = template.replace('{}', 'x') if is_flow else template
     fixed = map(re.escape, re.split(r'\{.*?\}', name))
     pattern = re.compile(r'(\d+)'.join(fixed))
     matches = map(pattern.fullmatch, os.listdir(folder))
     numbers = sorted(int(match[1]) for match in matches if match)
+    first = sample['start_index']
     if not numbers or numbers != list(range(first, first + len(numbers))):
         came = 'none'
         if numbers:
@@ -127,21 +124,24 @@ def _count_frames(
             f'{first} without a gap, got {came}. filename_tmpl and '
             "start_index of the config's test set say how they are named"
         )
-    return len(numbers)
+    return dict(
+        frame_dir=folder, filename_tmpl=template, total_frames=len(numbers)
+    )
 
 
-def _load_array(video: VideoInput, channels: Any) -> np.ndarray:
-    array = video
-    if isinstance(video, str):
-        with naming_errors(video):
+def _load_array(video: VideoInput, channels: Optional[int]) -> np.ndarray:
+    if isinstance(video, np.ndarray):
+        array = video
+    else:
+        with naming_errors(name_of(video)):
             try:
                 array = np.load(video, mmap_mode='r', allow_pickle=False)
             except EOFError as error:
                 raise ValueError('the file is empty') from error
-    shape, dtype = np.shape(array), getattr(array, 'dtype', None)
-    if len(shape) != 4 or shape[-1] != channels or dtype != np.uint8:
+    fits = array.ndim == 4 and array.shape[-1] == channels
+    if not fits or array.dtype != np.uint8:
         raise ValueError(
             f'{name_of(video)}: expected frames (T, H, W, {channels}) uint8, '
-            f'got {shape} {dtype}'
+            f'got {array.shape} {array.dtype}'
         )
     return array

@@ -3,7 +3,7 @@
 import os.path as osp
 import unicodedata
 import warnings
-from functools import lru_cache
+from functools import cache
 from typing import FrozenSet, Iterator
 
 import matplotlib
@@ -28,7 +28,8 @@ def load_font(text: str, size: int) -> ImageFont.FreeTypeFont:
     needed = frozenset(
         char
         for char in text
-        if not char.isspace() and unicodedata.category(char) not in ('Cc', 'Cf')
+        if not char.isspace()
+        and unicodedata.category(char) not in ('Cc', 'Cf')
     )
     best, missing = '', needed
     for path in _font_files():
@@ -59,7 +60,7 @@ def _font_files() -> Iterator[str]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _characters_of(path: str) -> FrozenSet[str]:
     """The characters that a font has pictures of; none if it is of no use."""
     # Its pictures are boxes with the name of the script.

@@ -1,8 +1,8 @@
 """Each row changes one thing, and the changed model runs."""
 
+import copy
 from pathlib import Path
 
-import copy
 import pytest
 import torch
 from mmengine.config import Config

@@ -90,7 +90,7 @@ def test_a_folder_is_what_a_list_of_it_is(
 def test_an_array_or_its_file(tmp_path, array):
     np.save(tmp_path / 'a.npy', array)
     dataset = make_dataset('ArrayDecode')
-    for given in array, str(tmp_path / 'a.npy'):
+    for given in array, str(tmp_path / 'a.npy'), tmp_path / 'a.npy':
         results = Compose(dataset.pipeline)(make_sample(dataset, given))
         expected = array[results['frame_inds']]
         assert np.array_equal(np.stack(results['imgs']), expected)

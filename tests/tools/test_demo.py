@@ -1,8 +1,11 @@
 """tools/demo.py on a real video file."""
 
+import io
 from pathlib import Path
 
+import cv2
 import decord
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -50,6 +53,83 @@ def test_names_may_come_from_a_file(arguments, folder, capsys):
     lines = capsys.readouterr().out.splitlines()[-6:-1]
     assert {line.split()[1] for line in lines} < set('abcdefgh')
     assert (folder / 'o.mp4').exists()
+
+
+def test_names_of_any_script_in_utf8_with_a_byte_order_mark(
+    arguments, folder, capsys
+):
+    names = ['бег', 'шаг', 'мах', 'вис', 'лёт', 'бой', 'миг', 'ход']
+    (folder / 'names.txt').write_text('\r\n'.join(names), 'utf-8-sig')
+    run_tool('demo.py', *arguments, '--labels', 'names.txt', '--out', 'o.mp4')
+    lines = capsys.readouterr().out.splitlines()[-6:-1]
+    assert {line.split()[1] for line in lines} < set(names)
+
+
+def test_a_terminal_without_the_letters(arguments, folder, monkeypatch):
+    (folder / 'names.txt').write_text('\n'.join('абвгдежз'), 'utf-8')
+    output = io.TextIOWrapper(io.BytesIO(), encoding='ascii')
+    monkeypatch.setattr('sys.stdout', output)
+    labels = '--labels', 'names.txt', '--no-video'
+    run_tool('demo.py', *arguments, *labels)
+    output.flush()
+    assert b'\\u043' in output.buffer.getvalue()
+
+
+def test_the_video_can_be_left_out(arguments, tmp_path, monkeypatch, capsys):
+    arguments[0] = Path(arguments[0]).resolve()
+    arguments[2] = Path(arguments[2]).resolve()
+    monkeypatch.chdir(tmp_path)
+    run_tool('demo.py', *arguments, '--no-video')
+    assert 'annotated video' not in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    both = '--no-video', '--out', 'o.mp4'
+    message = 'not allowed with argument'
+    assert_refused(capsys, message, 'demo.py', *arguments, *both)
+
+
+@pytest.fixture(scope='module')
+def frames(folder):
+    """The frames of the video, as a folder and as an array."""
+    path = folder / 'videos/move_left/train_00000.mp4'
+    frames = decord.VideoReader(str(path))[:].asnumpy()
+    np.save(folder / 'frames.npy', frames)
+    (folder / 'frames').mkdir()
+    for number, frame in enumerate(frames, 1):
+        name = str(folder / f'frames/img_{number:05}.png')
+        cv2.imwrite(name, np.ascontiguousarray(frame[..., ::-1]))
+
+
+@pytest.mark.parametrize(
+    'video, decode',
+    [('frames', 'RawFrameDecode'), ('frames.npy', 'ArrayDecode')],
+)
+def test_frames_score_as_their_video(
+    video, decode, frames, arguments, folder, capsys
+):
+    run_tool('demo.py', *arguments, '--no-video')
+    expected = capsys.readouterr().out.splitlines()[-5:]
+    config = Config.fromfile(CONFIG)
+    dataset = config.test_dataloader.dataset
+    _, sample, _, *others = dataset.pipeline
+    dataset.pipeline = [sample, dict(type=decode), *others]
+    dataset.filename_tmpl = 'img_{:05}.png'
+    config.dump(str(folder / 'frames.py'))
+    arguments = [video, 'frames.py', 'model.pth']
+    run_tool('demo.py', *arguments)
+    *lines, last = capsys.readouterr().out.splitlines()[-6:]
+    assert lines == expected
+    assert last == 'annotated video: frames_pred.mp4'
+    assert len(decord.VideoReader(str(folder / 'frames_pred.mp4'))) == 12
+    arguments[0] = 'videos/move_left/train_00000.mp4'
+    message = f'({decode}), got the file {arguments[0]}'
+    assert_refused(capsys, message, 'demo.py', *arguments)
+
+
+def test_a_folder_for_a_config_that_reads_files(arguments, capsys):
+    arguments[0] = 'videos'
+    message = 'reads a video file (DecordDecode), got the folder videos'
+    for script in 'demo.py', 'analysis_tools/vis_delta.py':
+        assert_refused(capsys, message, script, *arguments)
 
 
 @pytest.mark.parametrize('missing', range(3))
