@@ -96,8 +96,8 @@ def init_model(
     config = copy.deepcopy(config)
     config.merge_from_dict(cfg_options or {})
     if config.get('test_dataloader'):
-        pipeline = find_dataset(config, 'test_dataloader').get('pipeline')
-        config.test_pipeline = copy.deepcopy(pipeline)
+        dataset = find_dataset(config, 'test_dataloader')
+        config.test_pipeline = copy.deepcopy(dataset.pipeline)
     # The checkpoint brings the weights; nothing else is to be loaded.
     config.model.get('backbone', {}).pop('init_cfg', None)
     try:

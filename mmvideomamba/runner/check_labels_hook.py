@@ -48,23 +48,24 @@ class CheckLabelsHook(Hook):
             if loader is None or isinstance(loader, dict):
                 continue
             for dataset in leaf_datasets(loader.dataset):
-                # Of another kind, without a list to check.
-                if not isinstance(dataset, BaseDataset):
-                    continue
-                annotations = list(_annotations(dataset))
-                # Several labels are one vector of the data set's own length.
-                if not getattr(dataset, 'multi_class', False):
-                    check_labels(
-                        annotations,
-                        num_classes,
-                        dataset.ann_file,
-                        setting='model.cls_head.num_classes',
-                    )
-                is_checked = isinstance(dataset, CheckedVideoDataset)
-                if isinstance(dataset, VideoDataset) and not is_checked:
-                    check_videos(
-                        [video for video, _ in annotations], dataset.ann_file
-                    )
+                # Others have no list to check.
+                if isinstance(dataset, BaseDataset):
+                    _check(dataset, num_classes)
+
+
+def _check(dataset: BaseDataset, num_classes: int) -> None:
+    # Several labels are one vector of the data set's own length.
+    if not getattr(dataset, 'multi_class', False):
+        check_labels(
+            _annotations(dataset),
+            num_classes,
+            dataset.ann_file,
+            setting='model.cls_head.num_classes',
+        )
+    is_checked = isinstance(dataset, CheckedVideoDataset)
+    if isinstance(dataset, VideoDataset) and not is_checked:
+        videos = [video for video, _ in _annotations(dataset)]
+        check_videos(videos, dataset.ann_file)
 
 
 def _annotations(dataset: BaseDataset) -> Iterator[Annotation]:
