@@ -93,7 +93,7 @@ def test_convert_says_in_one_line_what_is_wrong(tmp_path, capsys, config):
     source = save_flat(tmp_path / 'a.pth', make_state(32))
     out = tmp_path / 'b.pth'
     cases = [
-        (('no.py', source, out), 'no such config: no.py'),
+        (('no.py', source, out), 'no such file: no.py'),
         ((config(), tmp_path / 'no.pth', out), 'there is no checkpoint'),
         ((config(), source, tmp_path / 'b.bin'), 'is a .pth or .safetensors'),
         ((config(), source, source), 'it is not overwritten'),

@@ -21,7 +21,7 @@ from mmvideomamba.cli import (
 )
 from mmvideomamba.datasets.transforms.reorder_frames import FRAME_ORDERS
 from mmvideomamba.files import write_text
-from mmvideomamba.tables import markdown_table
+from mmvideomamba.tables import format_number, markdown_table
 from mmvideomamba.visualization import draw_accuracies, save_figure
 
 
@@ -38,7 +38,7 @@ def main() -> None:
 
     metrics = list(results['sequential'])
     rows = [
-        (order, *(f'{100 * values[metric]:.1f}' for metric in metrics))
+        (order, *(format_number(values[name], 1, 0.01) for name in metrics))
         for order, values in results.items()
     ]
     print(markdown_table(('order', *metrics), rows))

@@ -16,7 +16,7 @@ import decord
 from list_files import add_delimiter, write_list
 from parallel import add_workers, run_parallel
 
-from mmvideomamba.cli import make_parser, one_line_errors
+from mmvideomamba.cli import existing_folder, make_parser, one_line_errors
 from mmvideomamba.datasets.annotations import read_annotations
 
 OKAY = ''
@@ -26,7 +26,7 @@ OKAY = ''
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument('list', type=Path, help='the list file')
-    parser.add_argument('videos', type=Path, help='folder of the videos')
+    parser.add_argument('videos', type=existing_folder, help='folder of the videos')
     parser.add_argument(
         '--out',
         type=Path,
@@ -41,8 +41,6 @@ def main() -> None:
     add_delimiter(parser)
     add_workers(parser)
     args = parser.parse_args()
-    if not args.videos.is_dir():
-        raise ValueError(f'no folder {args.videos}')
     annotations = read_annotations(args.list, args.delimiter)
     faults = run_parallel(
         partial(check_video, args.videos, args.min_frames),
