@@ -9,8 +9,6 @@ Example:
         CHECKPOINT.pth --out work_dirs/temporal_consistency
 """
 
-import json
-
 from mmvideomamba.analysis.temporal_consistency import evaluate_frame_orders
 from mmvideomamba.apis import init_model
 from mmvideomamba.cli import (
@@ -20,7 +18,7 @@ from mmvideomamba.cli import (
     one_line_errors,
 )
 from mmvideomamba.datasets.transforms.reorder_frames import FRAME_ORDERS
-from mmvideomamba.files import write_text
+from mmvideomamba.files import write_json
 from mmvideomamba.tables import format_number, markdown_table
 from mmvideomamba.visualization import draw_accuracies, save_figure
 
@@ -50,7 +48,7 @@ def main() -> None:
         config=args.config, checkpoint=args.checkpoint, results=results
     )
     path = f'{args.out}.json'
-    write_text(path, json.dumps(record, indent=2) + '\n')
+    write_json(path, record)
     print(*written, path, sep='\n')
 
 

@@ -43,12 +43,10 @@ def publish(checkpoint: str, out: str) -> str:
             f'{weights.title} is not a checkpoint of mmvideomamba. Convert '
             'it first: tools/model_converters/convert.py'
         )
-    state = {f'backbone.{k}': v for k, v in weights.backbone.items()}
-    state.update({f'cls_head.{k}': v for k, v in weights.head.items()})
     known = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
     meta = content.get('meta') or {}
     meta = {name: meta[name] for name in known if name in meta}
-    data = encode_weights(state, meta, out)
+    data = encode_weights(weights.under_recognizer_keys(), meta, out)
     stem, suffix = osp.splitext(out)
     path = f'{stem}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}'
     write_new(path, data)
