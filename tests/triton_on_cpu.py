@@ -21,7 +21,7 @@ def triton_on_cpu():
     try:
         yield
     finally:
-        _register_on_cpu(cpu)
+        _register_on_cpu(cpu.kernels)
         triton.why_not, registration.FUSED_DEVICES = before
 
 

@@ -166,10 +166,7 @@ def library() -> ctypes.CDLL:
 
 
 class _AbiEntry(ctypes.Structure):
-    _fields_ = [
-        ('name', c_char_p),
-        ('value', c_int64),
-    ]
+    _fields_ = [('name', c_char_p), ('value', c_int64)]
 
 
 def _abi(kernels: ctypes.CDLL) -> Dict[str, int]:

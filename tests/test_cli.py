@@ -1,4 +1,4 @@
-"""Arguments of the tools: what they take and what they refuse."""
+"""Arguments of the tools, what they refuse, and how a tool ends."""
 
 import argparse
 
@@ -8,6 +8,7 @@ from mmvideomamba.cli import (
     add_run_arguments,
     file_or_url,
     make_parser,
+    one_line_errors,
     positive_int,
     read_run_config,
 )
@@ -43,3 +44,28 @@ def test_who_decides_on_the_work_folder(tmp_path, text, arguments, work_dir):
     add_run_arguments(parser, 'a=1')
     cfg = read_run_config(parser.parse_args([str(path), *arguments]))
     assert cfg.work_dir == work_dir and cfg.launcher == 'none'
+
+
+@pytest.mark.parametrize('error', [ValueError, FileNotFoundError])
+def test_what_a_user_can_act_on_is_one_line(error):
+    @one_line_errors()
+    def main():
+        raise error('expected this, got that')
+
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    assert exit_info.value.code == 'error: expected this, got that'
+
+
+@pytest.mark.parametrize('error', [TypeError, AssertionError, KeyError])
+def test_a_fault_of_the_program_keeps_its_traceback(error):
+    with pytest.raises(error), one_line_errors():
+        raise error
+
+
+def test_nothing_happens_to_what_works():
+    @one_line_errors()
+    def main():
+        return 3
+
+    assert main() == 3
