@@ -33,7 +33,7 @@ def test_what_is_written_is_read(tmp_path, delimiter):
     [
         ('a.mp4', dict(needs_labels=False), True),
         ('a.mp4', dict(needs_labels=True), False),
-        ('a.mp4', dict(multi_class=True), False),
+        ('a.mp4', dict(multi_class=True), True),
         ('a.mp4 1 2', dict(multi_class=True), True),
         ('a.mp4 1 2', dict(multi_class=False), False),
         ('a.mp4 -1', dict(), False),
