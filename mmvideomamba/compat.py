@@ -4,7 +4,7 @@ Each repair is one function. It does nothing on a sound installation, and its
 docstring links the upstream issue, or the code where no issue is known.
 `repair_host` runs them all when `mmvideomamba` is imported, before anything
 imports mmaction: first what lets it import, then its warnings, reading
-checkpoints, distributed runs, and videos of several labels.
+checkpoints, distributed runs, and labels.
 """
 
 import codecs
@@ -14,7 +14,7 @@ import os
 import sys
 import types
 import warnings
-from typing import Any, Callable, Optional
+from typing import Any, Callable, List, Optional
 
 import torch
 from torch import nn
@@ -37,6 +37,7 @@ def repair_host() -> None:
     let_ddp_run_without_cuda()
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()
+    balance_wrapped_datasets()
 
 
 def require_supported_mmcv() -> None:
@@ -325,6 +326,29 @@ def leave_unlabelled_out_of_average_precision() -> None:
         function = getattr(acc_metric, name)
         if not hasattr(function, 'among_labelled'):
             setattr(acc_metric, name, among_labelled(function, axis))
+
+
+def balance_wrapped_datasets() -> None:
+    """Let ClassBalancedDataset balance concatenated and repeated data sets.
+
+    It asks for `get_cat_ids`, which these two wrappers do not pass on:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/dataset/dataset_wrapper.py
+    """
+    from mmengine.dataset import ConcatDataset, RepeatDataset
+
+    def of_concatenated(self: ConcatDataset, idx: int) -> List[int]:
+        number, idx = self._get_ori_dataset_idx(idx)
+        return self.datasets[number].get_cat_ids(idx)
+
+    def of_repeated(self: RepeatDataset, idx: int) -> List[int]:
+        return self.dataset.get_cat_ids(self._get_ori_dataset_idx(idx))
+
+    for wrapper, get_cat_ids in (
+        (ConcatDataset, of_concatenated),
+        (RepeatDataset, of_repeated),
+    ):
+        if not hasattr(wrapper, 'get_cat_ids'):
+            wrapper.get_cat_ids = get_cat_ids
 
 
 def _called(path: str, function: Callable) -> Callable:

@@ -84,9 +84,7 @@ class _Shape(NamedTuple):
         else:
             scale = 1 + _SCALE[self.label] * progress
         where = (self.centre + offset) % size
-        return _mask(
-            self.outline, where, self.radius * scale, self.tilt, size
-        )
+        return _mask(self.outline, where, self.radius * scale, self.tilt, size)
 
 
 def make_clip(

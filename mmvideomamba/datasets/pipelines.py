@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
+import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
@@ -38,6 +39,18 @@ def labels_of(dataset: BaseDataset, index: int) -> Tuple[int, ...]:
     label = BaseDataset.get_data_info(dataset, index)['label']
     labels = label if isinstance(label, (list, tuple)) else (label,)
     return tuple(number for number in labels if number >= 0)
+
+
+def has_several_labels(dataset: BaseDataset) -> bool:
+    """Whether a sample's label is a vector with a place for every class.
+
+    Args:
+        dataset (BaseDataset): A data set of mmaction2 that is not empty.
+    """
+    if getattr(dataset, 'multi_class', False):
+        return True
+    label = dataset.get_data_info(0).get('label', -1)
+    return torch.as_tensor(label).numel() > 1
 
 
 def find_dataset(config: Config, dataloader: str) -> Any:

@@ -9,7 +9,6 @@ from ..checkpoints import intercept_pretrained, load_head, require_head_fits
 from ..checks import require_choice
 from ..registry import MODELS
 
-
 # How mmaction2 can average the scores of a video's clips.
 AVERAGES = ('prob', 'score', None)
 

@@ -141,6 +141,11 @@ def run(
     from mmvideomamba.tables import markdown_table
     from mmvideomamba.visualization import draw_accuracies, save_figure
 
+    if base.model.cls_head.get('multi_class'):
+        sys.exit(
+            f'error: the table is of top-1, and the videos of {args.config} '
+            'have several labels; --dump writes the configs to train'
+        )
     folder = args.work_dir / args.name
     runs = []
     for row, config in configs.items():

@@ -2,7 +2,8 @@
 
 Opens every video as training does (decord) and reads its first, middle and
 last frame. Prints what is unreadable, empty or too short and writes the list
-without it.
+without it. Labels are kept as they are; where videos may have several, a line
+may have any number of them.
 
 Example:
     python tools/data/check_videos.py \\
@@ -43,7 +44,10 @@ def main() -> None:
     args = parser.parse_args()
     if not args.videos.is_dir():
         raise ValueError(f'no folder {args.videos}')
-    annotations = read_annotations(args.list, args.delimiter)
+    # How many labels a video may have is the data set's question.
+    annotations = read_annotations(
+        args.list, args.delimiter, multi_class=True
+    )
     faults = run_parallel(
         partial(check_video, args.videos, args.min_frames),
         sorted({annotation.video for annotation in annotations}),
@@ -55,6 +59,12 @@ def main() -> None:
             print(f'{name}: {fault}')
     good = [a for a in annotations if faults[a.video] == OKAY]
     print(f'{len(annotations) - len(good)} of {len(annotations)} left out')
+    other = sum(len(annotation.labels) != 1 for annotation in good)
+    if other:
+        print(
+            f'{other} with several labels or none, which data set and head '
+            'take with multi_class=True'
+        )
     out = args.out or args.list.with_name(f'{args.list.stem}_clean.txt')
     write_list(out, good, delimiter=args.delimiter)
 
