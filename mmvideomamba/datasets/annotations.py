@@ -36,7 +36,8 @@ def read_annotations(
         path (str): The file.
         delimiter (str): What stands between video and label.
         multi_class (bool): Whether a video may have several labels, or none.
-        needs_labels (bool): Whether a video without any is an error.
+        needs_labels (bool): Whether a video without any is an error; with
+            `multi_class`, a list without any.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -66,6 +67,12 @@ def read_annotations(
         annotations.append(Annotation(video, tuple(map(int, labels))))
     if not annotations:
         raise ValueError(f'the list file {path} is empty')
+    if needs_labels and not any(labels for _, labels in annotations):
+        raise ValueError(
+            f"{path}, line 1: expected 'VIDEO{delimiter}LABEL', got "
+            f'{annotations[0].video!r}, and no line of the list has a label. '
+            'Is the delimiter another?'
+        )
     return annotations
 
 

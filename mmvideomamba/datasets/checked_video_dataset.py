@@ -4,10 +4,10 @@ import os.path as osp
 from typing import List
 
 from mmaction.datasets import VideoDataset
+from mmengine.dataset import BaseDataset
 
 from ..registry import DATASETS
 from .annotations import check_labels, read_annotations
-from .pipelines import labels_of
 
 
 @DATASETS.register_module()
@@ -69,7 +69,10 @@ class CheckedVideoDataset(VideoDataset):
         Returns:
             list[int]: Empty where the sample has no label.
         """
-        return list(labels_of(self, idx))
+        # Above it, mmaction2 makes a vector of several labels.
+        label = BaseDataset.get_data_info(self, idx)['label']
+        labels = label if self.multi_class else [label]
+        return [number for number in labels if number >= 0]
 
     def prepare_data(self, idx: int) -> dict:
         """Run the pipeline; a video without frames is named."""

@@ -28,19 +28,6 @@ def leaf_datasets(dataset: Any) -> Iterator[Any]:
         yield from leaf_datasets(part)
 
 
-def labels_of(dataset: BaseDataset, index: int) -> Tuple[int, ...]:
-    """The classes of a sample, whether it may have one or several.
-
-    Args:
-        dataset (BaseDataset): A data set of mmaction2, not a wrapper.
-        index (int): Of the sample.
-    """
-    # Above it, mmaction2 makes a vector of several labels.
-    label = BaseDataset.get_data_info(dataset, index)['label']
-    labels = label if isinstance(label, (list, tuple)) else (label,)
-    return tuple(number for number in labels if number >= 0)
-
-
 def has_several_labels(dataset: BaseDataset) -> bool:
     """Whether a sample's label is a vector with a place for every class.
 

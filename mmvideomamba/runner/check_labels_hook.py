@@ -11,7 +11,6 @@ from mmengine.runner import Runner
 from ..datasets.annotations import Annotation, check_labels
 from ..datasets.pipelines import (
     has_several_labels,
-    labels_of,
     leaf_datasets,
 )
 from ..models import find_head
@@ -79,5 +78,6 @@ def _check_dataset(head: BaseHead, dataset: BaseDataset) -> None:
 
 def _annotations(dataset: BaseDataset) -> Iterator[Annotation]:
     for index in range(len(dataset)):
-        video = dataset.get_data_info(index).get('filename')
-        yield Annotation(video or f'sample {index}', labels_of(dataset, index))
+        data = dataset.get_data_info(index)
+        video = data.get('filename', f'sample {index}')
+        yield Annotation(video, (data['label'],))

@@ -44,7 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     if not args.videos.is_dir():
         raise ValueError(f'no folder {args.videos}')
-    # How many labels a video may have is the data set's question.
+    # How many labels a video may have, the data set decides.
     annotations = read_annotations(
         args.list, args.delimiter, multi_class=True
     )
