@@ -4,6 +4,7 @@ from mmengine.registry import MODELS
 
 from .mixer import SpatioTemporalSSM
 from .norm import RMSNorm
+from .recognizer_head import find_head, predicts_probabilities
 from .scan_orders import ScanOrder, build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 from .videomamba import VideoMamba, VideoMambaBlock
@@ -22,5 +23,7 @@ __all__ = [
     'VideoMambaHead',
     'VideoTokenizer',
     'build_scan_order',
+    'find_head',
+    'predicts_probabilities',
     'sequence_orders',
 ]
