@@ -14,6 +14,12 @@ from typing import Dict, NamedTuple, Optional, Tuple
 from torch import Tensor
 
 from ..checks import require_choice
+from .settings import (
+    Settings,
+    check_settings,
+    recorded_settings,
+    with_settings,
+)
 
 # Where the tensors are in the file, unless it is a bare state dict.
 CONTAINERS = ('state_dict', 'model', 'module', 'model_ema')
@@ -22,7 +28,7 @@ CONTAINERS = ('state_dict', 'model', 'module', 'model_ema')
 class Conventions(NamedTuple):
     """What the authors' model does that its tensors do not show.
 
-    None: as the config says that came with the checkpoint.
+    None: as the checkpoint records, or as the config says that came with it.
     """
 
     title: str
@@ -41,6 +47,8 @@ CHECKPOINT_FAMILIES = {
     ),
 }
 IMAGE_FAMILIES = ('vim', 'opengvlab_image')
+# The scan orders of Vim and OpenGVLab, one per direction.
+PUBLISHED_ORDERS = 'SpatioTemporalForward, SpatioTemporalReversal'
 
 # Evidence for an image family: the model's name in the training arguments,
 # the published file names, the repository in the address.
@@ -66,6 +74,18 @@ class Weights(NamedTuple):
     evidence: str  # how the family was found
     backbone: Dict[str, Tensor]
     head: Dict[str, Tensor]  # fc_cls.weight, fc_cls.bias, or nothing
+    recorded: Settings = {}  # what it records of itself
+
+    @property
+    def settings(self) -> Settings:
+        """What the tensors do not show, as far as it is known."""
+        if self.family == 'videomamba':
+            return self.recorded
+        return dict(
+            cls_token_position=self.conventions.cls_token_position,
+            merge=self.conventions.merge,
+            scan_orders=PUBLISHED_ORDERS,
+        )
 
     @property
     def conventions(self) -> Conventions:
@@ -94,8 +114,12 @@ def identify(
     require_choice('family', family, [None, *CHECKPOINT_FAMILIES])
     state = find_state_dict(content, location)
     backbone, head = _split(state)
+    recorded: Settings = {}
     if 'layers.0.mixer.conv_weight' in backbone:
         found = 'videomamba'
+        records = recorded_settings(state)
+        settings = records.get('backbone', records.get(''))
+        recorded = check_settings(settings, location)
     elif 'layers.0.mixer.A_b_log' not in backbone:
         raise ValueError(
             f'{location} holds another architecture: its keys begin with '
@@ -117,11 +141,13 @@ def identify(
             f'{location} was said to be of family {family!r}, but its keys '
             f'are those of {found!r}. Leave family out, or check the file.'
         )
-    return Weights(location, found, 'by its keys', backbone, head)
+    return Weights(location, found, 'by its keys', backbone, head, recorded)
 
 
 def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:
     """Return the tensors of a file, without the prefix of parallel wrappers.
+
+    The records of its settings stay with them.
 
     Raises:
         ValueError: There is no dict of tensors.
@@ -136,9 +162,12 @@ def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:
         if isinstance(state, dict) and any(
             isinstance(value, Tensor) for value in state.values()
         ):
-            if all(name.startswith('module.') for name in state):
-                return {k[len('module.') :]: v for k, v in state.items()}
-            return dict(state)
+            wrapped = all(name.startswith('module.') for name in state)
+            start = len('module.') * wrapped
+            return with_settings(
+                {k[start:]: v for k, v in state.items()},
+                {k[start:]: v for k, v in recorded_settings(state).items()},
+            )
     raise ValueError(
         f'{location} holds no tensors, bare or under one of {CONTAINERS}; it '
         f'holds {_first(content)}'

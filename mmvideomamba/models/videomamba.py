@@ -19,6 +19,8 @@ from ..checkpoints import (
     fit_loaded_backbone,
     intercept_pretrained,
     load_backbone,
+    record_settings,
+    settings_of,
 )
 from ..checks import require_choice
 from ..ops import SCAN_BACKENDS
@@ -221,6 +223,8 @@ class VideoMamba(BaseModule):
         for module in self.modules():
             if isinstance(module, RMSNorm):
                 module.backend = scan_backend
+        # What no weight shows, for the checkpoints.
+        self.settings = settings_of(self)
         self._freeze()
 
     def make_order(self, grid: Grid) -> Tensor:
@@ -273,6 +277,12 @@ class VideoMamba(BaseModule):
         """Initialise as `init_cfg` says; it may name a public checkpoint."""
         with intercept_pretrained(self, load_backbone):
             super().init_weights()
+
+    def _save_to_state_dict(
+        self, destination: dict, prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        record_settings(destination, prefix, self.settings)
 
     def _load_from_state_dict(
         self, state_dict: dict, prefix: str, metadata: dict, *args: Any

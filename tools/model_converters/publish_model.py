@@ -36,6 +36,7 @@ def publish(checkpoint: str, out: str) -> str:
         encode_weights,
         identify,
         read_checkpoint,
+        with_settings,
         write_new,
     )
 
@@ -48,6 +49,8 @@ def publish(checkpoint: str, out: str) -> str:
         )
     state = {f'backbone.{k}': v for k, v in weights.backbone.items()}
     state.update({f'cls_head.{k}': v for k, v in weights.head.items()})
+    if weights.recorded:
+        state = with_settings(state, dict(backbone=weights.recorded))
     known = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
     meta = content.get('meta') or {}
     meta = {name: meta[name] for name in known if name in meta}
