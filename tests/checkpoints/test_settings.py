@@ -211,18 +211,19 @@ def test_a_damaged_record_is_refused(tmp_path, settings):
 
 def test_the_runner_records_and_compares(root, tmp_path):
     """Weights and their average; load_from and --resume."""
-    settings = dict(custom_hooks=[dict(type='EMAHook')])
-    config = make_config(root, tmp_path / 'first', **settings)
+    average = dict(custom_hooks=[dict(type='EMAHook')])
+    config = make_config(root, tmp_path / 'first', **average)
     runner = Runner.from_cfg(config)
     runner.train()
-    settings['load_from'] = str(tmp_path / 'first' / 'epoch_1.pth')
-    config = make_config(root, tmp_path / 'again', resume=True, **settings)
+    start = dict(load_from=str(tmp_path / 'first' / 'epoch_1.pth'))
+    start['resume'] = True
+    config = make_config(root, tmp_path / 'again', **start, **average)
     again = Runner.from_cfg(config)
     again.train()  # nothing is left to train
     assert same(again.model, runner.model)
     for resume in (False, True):
-        name = tmp_path / f'another{resume}'
-        config = make_config(root, name, resume=resume, **settings)
+        start['resume'] = resume
+        config = make_config(root, tmp_path / f'another{resume}', **start)
         config['model']['backbone']['merge'] = 'mean'
         with pytest.raises(ValueError, match='sum -> mean'):
             Runner.from_cfg(config).load_or_resume()
