@@ -7,7 +7,7 @@ from torch import Tensor
 from ..checks import require_choice
 from .backbone import Backbone
 from .checkpoint_family import Weights
-from .key_mapping import map_keys
+from .key_mapping import LEFT_OUT, map_keys
 from .position_fitting import fit_positions, take_positions
 from .report import Row, shape_of
 from .settings import differ_in
@@ -59,6 +59,7 @@ def fit_backbone(
         *_fit_tokenizer(tensors, expected, inflate),
         *_fit_merge(weights, tensors, model),
         *_compare_settings(weights, model),
+        *_leave_out(weights),
     ]
     _require_fit(weights, tensors, expected, rows)
     described = {row.name for row in rows}
@@ -182,6 +183,12 @@ def _compare_settings(weights: Weights, model: Backbone) -> Iterator[Row]:
         if differ_in(name, theirs, ours):
             before, after = str(theirs[name]), str(ours[name])
             yield Row('adapted', name, before, after, how, faithful=False)
+
+
+def _leave_out(weights: Weights) -> Iterator[Row]:
+    for prefix, (how, faithful) in LEFT_OUT.items():
+        if any(name.startswith(prefix) for name in weights.backbone):
+            yield Row('unexpected', f'{prefix}*', how=how, faithful=faithful)
 
 
 def _missing(name: str) -> Row:

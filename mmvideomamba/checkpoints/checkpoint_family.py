@@ -58,12 +58,17 @@ MODEL_NAMES = {
 }
 FILE_NAMES = {
     'vim': r'(^|.*/)vim_[tsb]_midclstok_\w*acc\.\w+$',
-    'opengvlab_image': r'(^|.*/)videomamba_[tsmb]16_in1k_res\d+\.\w+$',
+    # `res224to448`: trained at 224 pixels, then at 448.
+    'opengvlab_image': r'(^|.*/)videomamba_[tsmb]16_in1k_res\d+(to\d+)*\.\w+$',
 }
 ADDRESSES = {
     'vim': r'https?://.*/hustvl/Vim-\w+-midclstok/',
     'opengvlab_image': r'https?://.*/OpenGVLab/VideoMamba/',
 }
+
+# Vim's fine-tuned models, whose patches overlap, by the same evidence.
+STRIDE = r'.*stride_?(\d+)'
+FINE_TUNED = r'(^|.*/)vim_[tsb]_midclstok_ft_\w+\.\w+$'
 
 
 class Weights(NamedTuple):
@@ -108,8 +113,8 @@ def identify(
             says it.
 
     Raises:
-        ValueError: The checkpoint is of none of the families, or its family
-            cannot be told.
+        ValueError: The checkpoint is of none of the families, its family
+            cannot be told, or its patches overlap.
     """
     require_choice('family', family, [None, *CHECKPOINT_FAMILIES])
     state = find_state_dict(content, location)
@@ -128,12 +133,13 @@ def identify(
         )
     elif 'temporal_pos_embedding' in backbone:
         found = 'opengvlab_video'
-    elif family in IMAGE_FAMILIES:
-        return Weights(
-            location, family, 'as the family option says', backbone, head
-        )
     else:
-        found, evidence = _image_family(content, location)
+        model_name = _model_name(content)
+        _require_no_overlap(backbone, location, model_name)
+        if family in IMAGE_FAMILIES:
+            evidence = 'as the family option says'
+            return Weights(location, family, evidence, backbone, head)
+        found, evidence = _image_family(location, model_name)
         if family is None:
             return Weights(location, found, evidence, backbone, head)
     if family not in (None, found):
@@ -183,12 +189,37 @@ def _split(state: Dict[str, Tensor]) -> Tuple[dict, dict]:
     return backbone, head
 
 
-def _image_family(content: dict, location: str) -> Tuple[str, str]:
-    """Tell Vim from OpenGVLab's image model by what surrounds the tensors."""
+def _model_name(content: dict) -> str:
+    """What the training arguments in a file call the model, or nothing."""
     arguments = content.get('args')
     if not isinstance(arguments, dict):
         arguments = getattr(arguments, '__dict__', {})
-    model_name = str(arguments.get('model', ''))
+    return str(arguments.get('model', ''))
+
+
+def _require_no_overlap(
+    backbone: Dict[str, Tensor], location: str, model_name: str
+) -> None:
+    weight = backbone.get('patch_embed.proj.weight')
+    patch = 16 if weight is None else weight.shape[-1]
+    match = re.match(STRIDE, model_name)
+    if match and int(match[1]) != patch:
+        stride, evidence = match[1], f'the model name {model_name!r} in it'
+    elif re.match(FINE_TUNED, location.split('?')[0]):
+        stride, evidence = '8', "'_ft_' in its name"
+    else:
+        return
+    raise ValueError(
+        f'{location} is of a model whose patches overlap: {evidence} stands '
+        f'for patches of {patch} pixels at a stride of {stride}. Those of '
+        'VideoMamba do not, so it would compute other features. Take a file '
+        "of Vim's without '_ft_' in its name, such as "
+        'vim_s_midclstok_80p5acc.pth.'
+    )
+
+
+def _image_family(location: str, model_name: str) -> Tuple[str, str]:
+    """Tell Vim from OpenGVLab's image model by what surrounds the tensors."""
     sources = (
         (f'the model name {model_name!r} in it', MODEL_NAMES, model_name),
         ('its file name', FILE_NAMES, location.split('?')[0]),
