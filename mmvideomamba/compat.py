@@ -4,10 +4,11 @@ Each repair is one function. It does nothing on a sound installation, and its
 docstring links the upstream issue, or the code where no issue is known.
 `repair_host` runs them all when `mmvideomamba` is imported, before anything
 imports mmaction: first what lets it import, then its warnings, reading
-checkpoints, distributed runs, and labels.
+checkpoints, distributed runs, resuming, and labels.
 """
 
 import codecs
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -38,6 +39,7 @@ def repair_host() -> None:
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()
     balance_wrapped_datasets()
+    explain_other_parameter_groups()
 
 
 def require_supported_mmcv() -> None:
@@ -348,6 +350,48 @@ def balance_wrapped_datasets() -> None:
     ):
         if not hasattr(wrapper, 'get_cat_ids'):
             wrapper.get_cat_ids = get_cat_ids
+
+
+def explain_other_parameter_groups() -> None:
+    """Say what to do where a resumed optimizer has other parameters.
+
+    torch names neither them nor `frozen_stages`, which leaves frozen
+    parameters without a group where `paramwise_cfg` is set, see `add_params`
+    in mmengine:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/optim/optimizer/default_constructor.py
+    """
+    from mmengine.optim import AmpOptimWrapper, OptimWrapper
+
+    for cls in (OptimWrapper, AmpOptimWrapper):
+        load = cls.load_state_dict
+        if not hasattr(load, 'explains'):
+            cls.load_state_dict = _explaining(load)
+
+
+def _explaining(load: Callable) -> Callable:
+    @functools.wraps(load)
+    def load_or_explain(self: Any, state_dict: dict) -> None:
+        theirs, ours = (
+            [len(group['params']) for group in groups]
+            for groups in (
+                state_dict.get('param_groups', []),
+                self.optimizer.param_groups,
+            )
+        )
+        if theirs != ours:
+            raise ValueError(
+                'the optimizer of the checkpoint has '
+                f'{sum(theirs)} parameters in {len(theirs)} groups, that of '
+                f'the config {sum(ours)} in {len(ours)}. Was '
+                'backbone.frozen_stages or optim_wrapper.paramwise_cfg '
+                'changed? Resume with the values of the run; to go on with '
+                'others, start a new run from the weights alone: load_from '
+                'with resume=False'
+            )
+        load(self, state_dict)
+
+    vars(load_or_explain)['explains'] = True
+    return load_or_explain
 
 
 def _called(path: str, function: Callable) -> Callable:
