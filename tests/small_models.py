@@ -6,6 +6,8 @@ def small_recognizer(
 ):
     """Config of a VideoMamba of 4 frames; `backbone` replaces its settings."""
     arch = dict(embed_dims=embed_dims, num_layers=num_layers)
+    if isinstance(backbone.get('arch'), dict):
+        embed_dims = backbone['arch']['embed_dims']
     default = dict(
         type='VideoMamba', arch=arch, img_size=img_size, num_frames=4
     )
@@ -16,7 +18,7 @@ def small_recognizer(
         cls_head=dict(
             type='VideoMambaHead',
             num_classes=num_classes,
-            in_channels=backbone['arch']['embed_dims'],
+            in_channels=embed_dims,
             average_clips='prob',
         ),
         data_preprocessor=dict(

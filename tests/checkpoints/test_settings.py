@@ -20,7 +20,6 @@ from mmvideomamba.registry import SCAN_ORDERS
 __all__ = ['log', 'root']  # fixtures
 
 
-@SCAN_ORDERS.register_module()
 class EveryNth(ScanOrder):
     """Tokens 0, step, 2 step, ..., then 1, 1 + step, ..."""
 
@@ -30,6 +29,14 @@ class EveryNth(ScanOrder):
     def arrange(self, tokens):
         flat = tokens.flatten()
         return torch.cat([flat[i :: self.step] for i in range(self.step)])
+
+
+@pytest.fixture(autouse=True)
+def every_nth():
+    """A scan order of one's own, for this file alone."""
+    SCAN_ORDERS.register_module(module=EveryNth)
+    yield
+    SCAN_ORDERS.module_dict.pop('EveryNth')
 
 
 def another_order(flip):
