@@ -1,6 +1,7 @@
 """Runner parts: mixed precision, checks before training, visualization."""
 
 from .check_labels_hook import CheckLabelsHook
+from .learning_rate import repair_learning_rates
 from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
 from .prediction_video_hook import PredictionVideoHook
@@ -9,5 +10,6 @@ __all__ = [
     'BF16OptimWrapper',
     'CheckLabelsHook',
     'PredictionVideoHook',
+    'repair_learning_rates',
     'show_in_current_log',
 ]
