@@ -187,7 +187,11 @@ class _Schedules:
         names = {scheduler.param_name for scheduler in self.schedulers}
         # What momentum is called in Adam and its relatives.
         names |= {'betas'} if 'momentum' in names else set()
-        names |= {f'initial_{name}' for name in names}
+        names |= {
+            f'{prefix}_{name}'
+            for prefix in ('initial', 'min', 'max')  # OneCycleLR's
+            for name in names
+        }
         self.values = [
             {name: group[name] for name in names if name in group}
             for group in optim_wrapper.param_groups
@@ -211,15 +215,36 @@ class _Schedules:
                 'batch size and the videos of the first run, or start a new '
                 'run from its weights with load_from'
             )
-        for group, values in zip(self.optim_wrapper.param_groups, self.values):
-            group.update(values)
-        for scheduler, state in zip(self.schedulers, self.states):
-            scheduler.load_state_dict(state)
+        # Hundreds of groups have a few values among them: one step of each.
+        kinds: List[dict] = []
+        for values in self.values:
+            if values not in kinds:
+                kinds.append(values)
+        kind_of = [kinds.index(values) for values in self.values]
+        first_of = [kind_of.index(kind) for kind in range(len(kinds))]
+        optimizer = SimpleNamespace(
+            param_groups=[dict(kind) for kind in kinds],
             # Steps of the optimizer come first, says mmengine; they have.
-            scheduler.optimizer._global_step = 0
+            step=self.optim_wrapper.step,
+            _global_step=0,
+        )
+        for scheduler, state in zip(self.schedulers, self.states):
+            base_values = [state['base_values'][first] for first in first_of]
+            scheduler.load_state_dict(dict(state, base_values=base_values))
+            scheduler.optimizer = optimizer
+        self._step(epoch, epoch_length)
+        for scheduler, state in zip(self.schedulers, self.states):
+            scheduler.optimizer = self.optim_wrapper
+            scheduler.base_values = state['base_values']
+            scheduler._last_value = [scheduler._last_value[k] for k in kind_of]
+        for group, kind in zip(self.optim_wrapper.param_groups, kind_of):
+            group.update(optimizer.param_groups[kind])
+
+    def _step(self, epochs: int, epoch_length: int) -> None:
+        """Step the schedules as the runner does in so many epochs."""
         by_epoch = [s for s in self.schedulers if s.by_epoch]
         by_iteration = [s for s in self.schedulers if not s.by_epoch]
-        for _ in range(epoch):
+        for _ in range(epochs):
             for _ in range(epoch_length):
                 for scheduler in by_iteration:
                     scheduler.step()

@@ -42,20 +42,23 @@ class Net(BaseModel):
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(2))
+        self.head = torch.nn.Parameter(torch.ones(2))
 
     def forward(self, inputs, mode, **others):
         self.clips = len(inputs)
-        return dict(loss=self.weight.square().sum())
+        return dict(loss=(self.weight * self.head).square().sum())
 
 
 class RatesHook(Hook):
     """Keeps the rate of every iteration, and how many are left of the run."""
 
     def __init__(self):
-        self.rates, self.left = [], []
+        self.rates, self.of_head, self.left = [], [], []
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        self.rates.append(runner.optim_wrapper.get_lr()['lr'][0])
+        rates = runner.optim_wrapper.get_lr()['lr']
+        self.rates.append(rates[0])
+        self.of_head.append(rates[-1])
         self.left.append(runner.max_iters - runner.iter)
 
 
@@ -84,7 +87,8 @@ def train(request, tmp_path):
             ),
             train_cfg=dict(by_epoch=True, max_epochs=4),
             optim_wrapper=dict(
-                optimizer=dict(type='SGD', lr=LR, momentum=0.9)
+                optimizer=dict(type='SGD', lr=LR, momentum=0.9),
+                paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=0.5))),
             ),
             param_scheduler=copy.deepcopy(list(schedulers)) or None,
             default_hooks=dict(logger=None),
@@ -98,9 +102,7 @@ def train(request, tmp_path):
         handler.emit = lambda record: logged.append(record.getMessage())
         runner.logger.addHandler(handler)
         runner.train()
-        return SimpleNamespace(
-            runner=runner, rates=hook.rates, left=hook.left, logged=logged
-        )
+        return SimpleNamespace(runner=runner, logged=logged, **vars(hook))
 
     return train
 
@@ -119,6 +121,9 @@ def test_another_batch_goes_on_by_epochs(
     resumed = train(batch_size, schedulers, load_from=checkpoint, resume=True)
     half = len(whole.rates) // 2
     assert resumed.rates == pytest.approx(whole.rates[half:], rel=1e-12)
+    of_head = whole.of_head[half:]
+    assert resumed.of_head == pytest.approx(of_head, rel=1e-12)
+    assert resumed.of_head != resumed.rates
     assert resumed.left == list(range(half, 0, -1))
     (warning,) = [line for line in resumed.logged if 'Going on at' in line]
     assert (
