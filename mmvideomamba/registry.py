@@ -9,6 +9,7 @@ from mmaction.registry import (
     HOOKS,
     MODELS,
     OPTIM_WRAPPERS,
+    RUNNERS,
     TRANSFORMS,
     VISUALIZERS,
 )
@@ -25,6 +26,7 @@ __all__ = [
     'HOOKS',
     'MODELS',
     'OPTIM_WRAPPERS',
+    'RUNNERS',
     'SCAN_ORDERS',
     'TRANSFORMS',
     'VISUALIZERS',

@@ -1,6 +1,7 @@
 """Arguments that several tools take."""
 
 import argparse
+import os
 import os.path as osp
 
 from mmengine.config import Config, DictAction
@@ -107,7 +108,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
         default='none',
         help='what has started the processes of a distributed run',
     )
-    # torch.distributed.launch passes it; the runner reads LOCAL_RANK.
+    # torch.distributed.launch passes it.
     parser.add_argument(
         '--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS
     )
@@ -121,6 +122,9 @@ def read_run_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.launcher = args.launcher
+    if args.launcher != 'none':
+        # Launchers other than torchrun leave it to the argument.
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

@@ -1,5 +1,6 @@
 """Runner parts: mixed precision, checks before training, visualization."""
 
+from .build import build_runner
 from .check_labels_hook import CheckLabelsHook
 from .learning_rate import repair_learning_rates
 from .log import show_in_current_log
@@ -10,6 +11,7 @@ __all__ = [
     'BF16OptimWrapper',
     'CheckLabelsHook',
     'PredictionVideoHook',
+    'build_runner',
     'repair_learning_rates',
     'show_in_current_log',
 ]

@@ -341,6 +341,29 @@ def test_what_is_missing_is_said_in_one_line(config, tmp_path, capsys):
         (f'config: no such file: {nothing}', 'test.py', nothing, nothing),
         (f'checkpoint: no such file: {nothing}', 'test.py', config, nothing),
         (
+            "unknown runner_type 'No', expected one of ",
+            *('train.py', config, '--cfg-options', 'runner_type=No'),
+        ),
+        (
+            'strategy is a setting of FlexibleRunner',
+            *('train.py', config, '--cfg-options'),
+            'strategy.type=DDPStrategy',
+        ),
+        (
+            'strategy is a setting of FlexibleRunner',
+            *('test.py', config, config, '--cfg-options'),
+            'strategy.type=DDPStrategy',
+        ),
+        (
+            '--auto-scale-lr needs auto_scale_lr.base_batch_size',
+            *('train.py', config, '--auto-scale-lr', '--cfg-options'),
+            'auto_scale_lr=None',
+        ),
+        (
+            '--show and --wait-time are for windows',
+            *('test.py', '--show', config, config),
+        ),
+        (
             '--dump writes .pkl files, got scores.json',
             *('test.py', config, config, '--dump', 'scores.json'),
         ),
