@@ -9,6 +9,7 @@ elsewhere is refused.
 
 import ctypes
 import math
+import sys
 from ctypes import c_char_p, c_double, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -140,15 +141,11 @@ class NormArgs(_Args):
 @load_once
 def library() -> ctypes.CDLL:
     """The kernels."""
-    remedy = (
-        'install a C++ compiler (g++ or clang++), then install mmvideomamba '
-        'again, or run `python setup.py build_ext --inplace` in its folder'
-    )
+    path = Path(__file__).parent.with_name('_kernels.so')
+    remedy = _remedy(path)
     try:
         # After `import torch`, so that its OpenMP runtime serves both.
-        kernels = ctypes.CDLL(
-            str(Path(__file__).parent.with_name('_kernels.so'))
-        )
+        kernels = ctypes.CDLL(str(path))
     except OSError as error:
         raise Unavailable(
             f'its C++ kernels are missing ({error}): {remedy}'
@@ -163,6 +160,25 @@ def library() -> ctypes.CDLL:
         )
     keep_freed_memory()
     return kernels
+
+
+def _remedy(path: Path) -> str:
+    """What to do about kernels that cannot be loaded from `path`."""
+    ours = path.parents[2]
+    for folder in map(Path, sys.path):
+        other = folder.resolve() / path.relative_to(ours)
+        if other.is_file() and other != path.resolve():
+            return (
+                f'Python imports mmvideomamba from {ours}, and the copy with '
+                f'kernels is in {folder.resolve()}. To use that one, start '
+                f'Python outside of {ours} and take {ours} out of PYTHONPATH; '
+                'to use this one, run `python setup.py build_ext --inplace` '
+                'in its folder'
+            )
+    return (
+        'install a C++ compiler (g++ or clang++), then install mmvideomamba '
+        'again, or run `python setup.py build_ext --inplace` in its folder'
+    )
 
 
 class _AbiEntry(ctypes.Structure):
