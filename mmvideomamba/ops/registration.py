@@ -224,15 +224,14 @@ def _differentiate_inner(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
 
 def _save_norm(ctx: Any, inputs: tuple, output: Any) -> None:
     x, weight, *_ = inputs
-    _, scale = output
-    _keep(ctx, output[:1], x, weight, scale)
-    ctx.mark_non_differentiable(scale)
+    _keep(ctx, output, x, weight)
 
 
 def _differentiate_norm(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
     if grad is None:
         return (None,) * len(ctx.needs_input_grad)
-    return (*_norm_backward(grad, *ctx.saved_tensors), None, None)
+    scale, x, weight = ctx.saved_tensors
+    return (*_norm_backward(grad, x, weight, scale), None, None)
 
 
 def _keep(

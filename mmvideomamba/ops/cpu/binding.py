@@ -140,10 +140,7 @@ class NormArgs(_Args):
 @load_once
 def library() -> ctypes.CDLL:
     """The kernels."""
-    remedy = (
-        'install a C++ compiler (g++ or clang++), then install mmvideomamba '
-        'again, or run `python setup.py build_ext --inplace` in its folder'
-    )
+    build = 'run `python setup.py build_ext --inplace` in its folder'
     try:
         # After `import torch`, so that its OpenMP runtime serves both.
         kernels = ctypes.CDLL(
@@ -151,15 +148,18 @@ def library() -> ctypes.CDLL:
         )
     except OSError as error:
         raise Unavailable(
-            f'its C++ kernels are missing ({error}): {remedy}'
+            f'its C++ kernels are missing ({error}): install a C++ compiler '
+            '(g++ or clang++), then install mmvideomamba again, or '
+            f'{build}'
         ) from error
+    abi = _abi(kernels)
     differing = sorted(
-        name for name, _ in _expected_abi().items() ^ _abi(kernels).items()
+        name for name, _ in _expected_abi().items() ^ abi.items()
     )
     if differing:
+        what = f'{differing[0]} differs' if abi else 'they do not say which'
         raise Unavailable(
-            'its C++ kernels were built from other sources '
-            f'({differing[0]} differs): {remedy}'
+            f'its C++ kernels were built from other sources ({what}): {build}'
         )
     keep_freed_memory()
     return kernels
