@@ -196,9 +196,8 @@ def allow_runner_checkpoints() -> None:
             )
         return getattr(owner, name)
 
-    multiarray = importlib.import_module(
-        f'numpy.{"core" if _numpy_1() else "_core"}.multiarray'
-    )
+    core = 'core' if np.__version__.startswith('1.') else '_core'
+    multiarray = importlib.import_module(f'numpy.{core}.multiarray')
     torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
@@ -474,9 +473,3 @@ def _imports(module: str, name: Optional[str] = None) -> bool:
     except (ImportError, RuntimeError):
         return False
     return name is None or hasattr(imported, name)
-
-
-def _numpy_1() -> bool:
-    import numpy as np
-
-    return np.__version__.startswith('1.')

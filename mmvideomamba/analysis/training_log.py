@@ -41,8 +41,8 @@ def read_training_log(work_dir: Union[str, Path]) -> TrainingLog:
         steps = [record for record in records if 'loss' in record]
         if not steps:
             continue
-        epochs = [r for r in records if any('acc' in name for name in r)]
-        epochs = [record for record in epochs if 'loss' not in record]
+        others = [record for record in records if 'loss' not in record]
+        epochs = [r for r in others if any('acc' in name for name in r)]
         first_step, first_epoch = steps[0]['step'], steps[0]['epoch']
         train = [r for r in train if r['step'] < first_step] + steps
         val = [r for r in val if r['step'] < first_epoch] + epochs

@@ -184,7 +184,6 @@ def measure_models(
     device: str = 'cpu',
     rounds: int = 7,
     budget: float = float('inf'),
-    report: Callable[[str], object] = print,
     build: Callable[..., ModelWorkload] = build_workload,
 ) -> List[dict]:
     """Measure models side by side.
@@ -197,7 +196,6 @@ def measure_models(
         device (str): 'cpu' or 'cuda'.
         rounds (int): Timings of each model and pass.
         budget (float): Seconds, see `compare`.
-        report (Callable): Is told in words what happens.
         build (Callable): As `build_workload`; can be pickled.
 
     Returns:
@@ -243,4 +241,4 @@ def measure_models(
                 Contender(name, about, partial(function, entry))
                 for name, function in rows
             ]
-        return compare(contenders, passes, rounds, budget, report=report)
+        return compare(contenders, passes, rounds, budget)

@@ -23,7 +23,7 @@ from .resuming import (
     load_from_checked_file,
     require_head_fits,
 )
-from .writing import encode_weights, write_new
+from .writing import encode_weights, require_new, write_new
 
 __all__ = [
     'CHECKPOINT_FAMILIES',
@@ -39,6 +39,7 @@ __all__ = [
     'make_report',
     'read_checkpoint',
     'require_head_fits',
+    'require_new',
     'unexpected_head',
     'write_new',
 ]

@@ -75,6 +75,12 @@ class Weights(NamedTuple):
     def title(self) -> str:
         return f'{self.location} ({self.conventions.title})'
 
+    def under_recognizer_keys(self) -> Dict[str, Tensor]:
+        """All tensors, as `backbone.*` and `cls_head.*`."""
+        state = {f'backbone.{k}': v for k, v in self.backbone.items()}
+        state.update({f'cls_head.{k}': v for k, v in self.head.items()})
+        return state
+
 
 def identify(
     content: dict, location: str, family: Optional[str] = None
@@ -94,6 +100,7 @@ def identify(
     require_choice('family', family, [None, *CHECKPOINT_FAMILIES])
     state = find_state_dict(content, location)
     backbone, head = _split(state)
+    evidence = 'by its keys'
     if 'layers.0.mixer.conv_weight' in backbone:
         found = 'videomamba'
     elif 'layers.0.mixer.A_b_log' not in backbone:
@@ -105,19 +112,15 @@ def identify(
     elif 'temporal_pos_embedding' in backbone:
         found = 'opengvlab_video'
     elif family in IMAGE_FAMILIES:
-        return Weights(
-            location, family, 'as the family option says', backbone, head
-        )
+        found, evidence = family, 'as the family option says'
     else:
         found, evidence = _image_family(content, location)
-        if family is None:
-            return Weights(location, found, evidence, backbone, head)
     if family not in (None, found):
         raise ValueError(
             f'{location} was said to be of family {family!r}, but its keys '
             f'are those of {found!r}. Leave family out, or check the file.'
         )
-    return Weights(location, found, 'by its keys', backbone, head)
+    return Weights(location, found, evidence, backbone, head)
 
 
 def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:

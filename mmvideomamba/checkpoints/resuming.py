@@ -128,10 +128,7 @@ def runner_format(content: Any, location: str) -> Any:
     if not _is_bare_backbone(content, location):
         return content
     weights = identify(content, location)
-    state = OrderedDict(
-        {f'backbone.{k}': v for k, v in weights.backbone.items()}
-    )
-    state.update({f'cls_head.{k}': v for k, v in weights.head.items()})
+    state = OrderedDict(weights.under_recognizer_keys())
     state._metadata = OrderedDict(  # type: ignore[attr-defined]  # torch's
         backbone=dict(
             family=weights.family,

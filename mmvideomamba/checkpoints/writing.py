@@ -10,8 +10,6 @@ from torch import Tensor
 
 from ..files import atomic_write
 
-SUFFIXES = ('.pth', '.safetensors')
-
 
 def encode_weights(state: Dict[str, Tensor], meta: dict, path: str) -> bytes:
     """Return the bytes of a file with these weights.
@@ -35,18 +33,17 @@ def encode_weights(state: Dict[str, Tensor], meta: dict, path: str) -> bytes:
         state = {name: tensor.contiguous() for name, tensor in state.items()}
         # One entry: several would be written in a random order.
         return save(state, dict(meta=json.dumps(meta)))
-    raise ValueError(
-        f'expected a path ending in one of {SUFFIXES}, got {path}'
-    )
+    raise ValueError(f'expected a .pth or .safetensors, got {path}')
+
+
+def require_new(path: str) -> None:
+    """Raise a FileExistsError where there is such a file."""
+    if os.path.exists(path):
+        raise FileExistsError(f'{path} exists; it is not overwritten')
 
 
 def write_new(path: str, content: bytes) -> None:
-    """Write a new file, all of it or nothing.
-
-    Raises:
-        FileExistsError: The file exists.
-    """
-    if os.path.exists(path):
-        raise FileExistsError(f'{path} exists; it is not overwritten')
+    """Write a new file, see `require_new`, all of it or nothing."""
+    require_new(path)
     with atomic_write(path) as partial, open(partial, 'wb') as file:
         file.write(content)

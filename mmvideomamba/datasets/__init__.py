@@ -1,11 +1,9 @@
 """Data sets, their list files and the transforms of their pipelines."""
 
 from .checked_video_dataset import CheckedVideoDataset
-from .transforms import (
-    LongSideThreeCrop,
-    ReorderFrames,
-    VideoRandAugment,
-)
+from .transforms.long_side_crops import LongSideThreeCrop
+from .transforms.reorder_frames import ReorderFrames
+from .transforms.video_rand_augment import VideoRandAugment
 
 __all__ = [
     'CheckedVideoDataset',

@@ -85,9 +85,9 @@ def _draw_accuracy(ax: Axes, val: Sequence[Record]) -> None:
         )
 
 
-def _smooth(values: Sequence[float], share: float = 0.02) -> List[float]:
-    """Mean over a window of `share` of the training on either side."""
-    reach = int(len(values) * share)
+def _smooth(values: Sequence[float]) -> List[float]:
+    """Mean over a window of a fiftieth of the training on either side."""
+    reach = len(values) // 50
     windows = (
         values[max(i - reach, 0) : i + reach + 1] for i in range(len(values))
     )

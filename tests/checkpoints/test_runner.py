@@ -6,6 +6,7 @@ import os
 import pytest
 import torch
 from mmengine.runner import Runner
+from small_models import small_recognizer
 
 from mmvideomamba.datasets.motion_shapes import CLASSES, write_motion_shapes
 
@@ -41,21 +42,7 @@ def make_config(root, work_dir, **changes):
         default_scope='mmaction',
         work_dir=str(work_dir),
         experiment_name=work_dir.name,
-        model=dict(
-            type='Recognizer3D',
-            backbone=dict(
-                type='VideoMamba',
-                arch=dict(embed_dims=16, num_layers=1),
-                img_size=32,
-                num_frames=4,
-            ),
-            cls_head=dict(
-                type='VideoMambaHead', num_classes=8, in_channels=16
-            ),
-            data_preprocessor=dict(
-                type='ActionDataPreprocessor', format_shape='NCTHW'
-            ),
-        ),
+        model=small_recognizer(),
         train_dataloader=loader,
         train_cfg=dict(by_epoch=True, max_epochs=1),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),

@@ -221,7 +221,7 @@ def test_a_copy_that_has_kernels_is_named(monkeypatch, tmp_path, entry):
     binding.library.forget()
     reason = binding.library.why_not()
     binding.library.forget()
-    assert f'imports mmvideomamba from {checkout}, and the copy' in reason
+    assert f'imports mmvideomamba from {checkout}, and a copy' in reason
     assert f'with kernels is in {tmp_path / "site"}' in reason
     assert 'compiler' not in reason
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmaction.structures import ActionDataSample
 from mmengine.runner import Runner
+from small_models import small_recognizer
 
 from mmvideomamba.datasets.motion_shapes import CLASSES, write_motion_shapes
 from mmvideomamba.models import VideoMamba
@@ -49,24 +50,7 @@ def config(data_root, tmp_path):
         default_scope='mmaction',
         work_dir=str(tmp_path / 'work'),
         experiment_name=tmp_path.name,
-        model=dict(
-            type='Recognizer3D',
-            backbone=dict(
-                type='VideoMamba',
-                arch=dict(embed_dims=16, num_layers=1),
-                img_size=32,
-                num_frames=4,
-            ),
-            cls_head=dict(
-                type='VideoMambaHead',
-                num_classes=8,
-                in_channels=16,
-                average_clips='prob',
-            ),
-            data_preprocessor=dict(
-                type='ActionDataPreprocessor', format_shape='NCTHW'
-            ),
-        ),
+        model=small_recognizer(),
         test_dataloader=dataloader,
         test_evaluator=dict(type='AccMetric'),
         test_cfg=dict(),

@@ -10,6 +10,7 @@ import torch
 from mmengine.runner import load_checkpoint
 from safetensors import safe_open
 from small_checkpoints import make_state, save_flat, save_vim
+from small_models import small_recognizer
 from tool_runner import assert_refused, run_tool
 
 from mmvideomamba.registry import MODELS
@@ -19,22 +20,7 @@ PUBLISH = 'model_converters/publish_model.py'
 
 
 def model_cfg(**settings):
-    return dict(
-        type='Recognizer3D',
-        backbone=dict(
-            dict(
-                type='VideoMamba',
-                arch=dict(embed_dims=32, num_layers=2),
-                img_size=32,
-                num_frames=4,
-            ),
-            **settings,
-        ),
-        cls_head=dict(type='VideoMambaHead', num_classes=5, in_channels=32),
-        data_preprocessor=dict(
-            type='ActionDataPreprocessor', format_shape='NCTHW'
-        ),
-    )
+    return small_recognizer(5, embed_dims=32, num_layers=2, **settings)
 
 
 @pytest.fixture
@@ -93,7 +79,7 @@ def test_convert_says_in_one_line_what_is_wrong(tmp_path, capsys, config):
     source = save_flat(tmp_path / 'a.pth', make_state(32))
     out = tmp_path / 'b.pth'
     cases = [
-        (('no.py', source, out), 'no such config: no.py'),
+        (('no.py', source, out), 'no such file: no.py'),
         ((config(), tmp_path / 'no.pth', out), 'there is no checkpoint'),
         ((config(), source, tmp_path / 'b.bin'), 'is a .pth or .safetensors'),
         ((config(), source, source), 'it is not overwritten'),

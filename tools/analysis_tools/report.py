@@ -10,24 +10,24 @@ Example:
     python tools/analysis_tools/report.py work_dirs --tables 2 7
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
 from typing import Dict, List
 
+from mmvideomamba.analysis.paper_tables import TABLES, format_table
+from mmvideomamba.analysis.training_log import read_test_metrics
+from mmvideomamba.cli import existing_folder, make_parser
+
 CONFIGS = 'configs/recognition/videomamba'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def main() -> None:
+    parser = make_parser(__doc__)
     parser.add_argument(
         'work_dirs',
         nargs='?',
-        type=Path,
+        type=existing_folder,
         default='work_dirs',
         help='folder of the work folders (default: %(default)s)',
     )
@@ -35,8 +35,8 @@ def parse_args() -> argparse.Namespace:
         '--tables',
         nargs='+',
         type=int,
-        choices=range(2, 10),
-        default=range(2, 10),
+        choices=TABLES,
+        default=list(TABLES),
         metavar='NUMBER',
         help='which of the tables 2 to 9 (default: all); table 1 is made by '
         'temporal_consistency.py',
@@ -47,15 +47,6 @@ def parse_args() -> argparse.Namespace:
         help='print how to get the results that are not there yet',
     )
     args = parser.parse_args()
-    if not args.work_dirs.is_dir():
-        parser.error(f'no folder {args.work_dirs}')
-    return args
-
-
-def main() -> None:
-    args = parse_args()
-    from mmvideomamba.analysis.paper_tables import TABLES, format_table
-
     tables = {number: TABLES[number] for number in args.tables}
     ours = {
         result.name: (table, result)
@@ -84,8 +75,6 @@ def main() -> None:
 
 def read_tests(work_dir: Path) -> Dict[str, dict]:
     """Split ('' where there are none) -> metrics of its last test."""
-    from mmvideomamba.analysis.training_log import read_test_metrics
-
     tests = {}
     folders = sorted(work_dir.glob('split[123]')) or [work_dir]
     for folder in folders:

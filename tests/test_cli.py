@@ -1,4 +1,4 @@
-"""Arguments of the tools: what they take and what they refuse."""
+"""Arguments of the tools, what they refuse, and how a tool ends."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from mmvideomamba.cli import (
     add_run_arguments,
     file_or_url,
     make_parser,
+    one_line_errors,
     positive_int,
     read_run_config,
 )
@@ -67,3 +68,28 @@ def test_a_launcher_may_pass_the_local_rank(
     add_run_arguments(parser, 'a=1')
     read_run_config(parser.parse_args([str(path), *arguments]))
     assert os.environ.get('LOCAL_RANK') == rank
+
+
+@pytest.mark.parametrize('error', [ValueError, FileNotFoundError])
+def test_what_a_user_can_act_on_is_one_line(error):
+    @one_line_errors()
+    def main():
+        raise error('expected this, got that')
+
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    assert exit_info.value.code == 'error: expected this, got that'
+
+
+@pytest.mark.parametrize('error', [TypeError, AssertionError, KeyError])
+def test_a_fault_of_the_program_keeps_its_traceback(error):
+    with pytest.raises(error), one_line_errors():
+        raise error
+
+
+def test_nothing_happens_to_what_works():
+    @one_line_errors()
+    def main():
+        return 3
+
+    assert main() == 3

@@ -1,0 +1,28 @@
+"""A recognizer small enough to be built and run by the hundred."""
+
+
+def small_recognizer(
+    num_classes=8, img_size=32, embed_dims=16, num_layers=1, **backbone
+):
+    """Config of a VideoMamba of 4 frames; `backbone` replaces its settings."""
+    return dict(
+        type='Recognizer3D',
+        backbone=dict(
+            dict(
+                type='VideoMamba',
+                arch=dict(embed_dims=embed_dims, num_layers=num_layers),
+                img_size=img_size,
+                num_frames=4,
+            ),
+            **backbone,
+        ),
+        cls_head=dict(
+            type='VideoMambaHead',
+            num_classes=num_classes,
+            in_channels=embed_dims,
+            average_clips='prob',
+        ),
+        data_preprocessor=dict(
+            type='ActionDataPreprocessor', format_shape='NCTHW'
+        ),
+    )
