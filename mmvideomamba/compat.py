@@ -44,6 +44,7 @@ def repair_host() -> None:
     let_ddp_run_without_cuda()
     compile_the_model_alone()
     score_in_float32()
+    explain_layer_decay()
 
 
 def require_supported_mmcv() -> None:
@@ -416,6 +417,38 @@ def score_in_float32() -> None:
             method = vars(head).get(name)
             if method is not None and not hasattr(method, '__wrapped__'):
                 setattr(head, name, _with_float32_scores(method))
+
+
+def explain_layer_decay() -> None:
+    """Say what to do where mmaction2's layer decay knows a model's name not.
+
+    It raises a NotImplementedError without a word:
+    https://github.com/OpenGVLab/VideoMamba/issues/109
+    """
+    from mmaction.engine.optimizers import (
+        LearningRateDecayOptimizerConstructor as Constructor,
+    )
+
+    add_params = Constructor.add_params
+    if hasattr(add_params, '__wrapped__'):
+        return
+
+    @wraps(add_params)
+    def explain(self: Any, params: list, module: nn.Module, **kw: Any) -> None:
+        try:
+            add_params(self, params, module, **kw)
+        except NotImplementedError as error:
+            if error.args:
+                raise
+            raise NotImplementedError(
+                'LearningRateDecayOptimizerConstructor knows MViT and '
+                'VisionTransformer, got '
+                f'{type(getattr(module, "backbone", module)).__name__}. For '
+                "VideoMamba: constructor='LayerDecayOptimWrapperConstructor', "
+                'paramwise_cfg=dict(layer_decay=0.75)'
+            ) from None
+
+    Constructor.add_params = explain
 
 
 def _with_float32_scores(method: Callable) -> Callable:

@@ -2,6 +2,8 @@
 
 from .build import build_runner
 from .check_labels_hook import CheckLabelsHook
+from .check_targets_hook import CheckTargetsHook
+from .layer_decay import LayerDecayOptimWrapperConstructor
 from .learning_rate import repair_learning_rates
 from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
@@ -10,6 +12,8 @@ from .prediction_video_hook import PredictionVideoHook
 __all__ = [
     'BF16OptimWrapper',
     'CheckLabelsHook',
+    'CheckTargetsHook',
+    'LayerDecayOptimWrapperConstructor',
     'PredictionVideoHook',
     'build_runner',
     'repair_learning_rates',
