@@ -37,6 +37,7 @@ sys.exit(importlib.util.find_spec("mmvideomamba") is None)'
 #   NODE_RANK    number of this node, from 0
 #   MASTER_ADDR  address of node 0
 #   PORT         a free port on node 0
+# and, without GPUs, often GLOO_SOCKET_IFNAME: see docs/training.md.
 launch_dist() {
     local gpus=$1 script=$2 config=$3 threads
     if ! [[ $gpus =~ ^[1-9][0-9]*$ ]]; then
