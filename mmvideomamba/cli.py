@@ -4,6 +4,7 @@ mmengine is imported where it is needed: the GPU check does without it.
 """
 
 import argparse
+import os
 import os.path as osp
 import sys
 from contextlib import contextmanager
@@ -150,7 +151,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
         default='none',
         help='what has started the processes of a distributed run',
     )
-    # torch.distributed.launch passes it; the runner reads LOCAL_RANK.
+    # torch.distributed.launch passes it.
     parser.add_argument(
         '--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS
     )
@@ -166,6 +167,9 @@ def read_run_config(args: argparse.Namespace) -> 'Config':
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.launcher = args.launcher
+    if args.launcher != 'none':
+        # Launchers other than torchrun leave it to the argument.
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

@@ -1,6 +1,7 @@
 """Arguments of the tools, what they refuse, and how a tool ends."""
 
 import argparse
+import os
 
 import pytest
 
@@ -44,6 +45,29 @@ def test_who_decides_on_the_work_folder(tmp_path, text, arguments, work_dir):
     add_run_arguments(parser, 'a=1')
     cfg = read_run_config(parser.parse_args([str(path), *arguments]))
     assert cfg.work_dir == work_dir and cfg.launcher == 'none'
+
+
+@pytest.mark.parametrize(
+    'environ, arguments, rank',
+    [
+        (None, ['--launcher', 'mpi'], '0'),
+        (None, ['--launcher', 'pytorch', '--local-rank', '3'], '3'),
+        ('1', ['--launcher', 'pytorch', '--local_rank', '3'], '1'),
+        (None, [], None),
+    ],
+)
+def test_a_launcher_may_pass_the_local_rank(
+    tmp_path, monkeypatch, environ, arguments, rank
+):
+    path = tmp_path / 'name.py'
+    path.touch()
+    monkeypatch.setenv('LOCAL_RANK', environ or '')
+    if environ is None:
+        monkeypatch.delenv('LOCAL_RANK')
+    parser = make_parser('')
+    add_run_arguments(parser, 'a=1')
+    read_run_config(parser.parse_args([str(path), *arguments]))
+    assert os.environ.get('LOCAL_RANK') == rank
 
 
 @pytest.mark.parametrize('error', [ValueError, FileNotFoundError])

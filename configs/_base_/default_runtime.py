@@ -16,6 +16,7 @@ default_hooks = dict(
 )
 custom_hooks = [
     dict(type='CheckLabelsHook'),
+    dict(type='CheckTargetsHook'),
     dict(type='CheckEvaluationHook'),
 ]
 

@@ -1,5 +1,6 @@
-"""Loss and validation metrics over the epochs of a training."""
+"""Loss and validation metrics in the course of a training."""
 
+import math
 from typing import Dict, List, Sequence
 
 from matplotlib.axes import Axes
@@ -25,9 +26,9 @@ def draw_training_curve(
     """Draw a training from its log.
 
     Args:
-        train (Sequence[dict]): Logged steps with `loss`, `step` (over the
-            whole training) and `epoch` (from 1), in order.
-        val (Sequence[dict]): Validations with `step` (epochs trained) and
+        train (Sequence[dict]): Logged steps with `loss` and, all of them,
+            `epochs` (trained until then) or, none of them, `step`, in order.
+        val (Sequence[dict]): Validations with `step` (in the same unit) and
             any of `METRICS` in 0..1, in order; may be empty.
 
     Returns:
@@ -38,24 +39,30 @@ def draw_training_curve(
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     _draw_loss(loss_axes, train)
     _draw_accuracy(accuracy_axes, val)
-    last_epoch = max(r['epoch'] for r in train)
+    by_epoch = all('epochs' in r for r in train)
+    last = max(*_places(train), *(r['step'] for r in val), 0)
     for ax in (loss_axes, accuracy_axes):
-        ax.set(xlabel='epoch', xlim=(0, last_epoch))
+        ax.set(
+            xlabel='epoch' if by_epoch else 'iteration',
+            xlim=(0, math.ceil(last)),
+        )
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.grid(axis='y')
     return figure
 
 
+def _places(train: Sequence[Record]) -> List[float]:
+    return [r['epochs'] if 'epochs' in r else r['step'] for r in train]
+
+
 def _draw_loss(ax: Axes, train: Sequence[Record]) -> None:
-    # Steps of an epoch, from below: exact but for the last logging interval.
-    epoch_length = max(r['step'] / r['epoch'] for r in train)
-    epochs = [r['step'] / epoch_length for r in train]
+    places = _places(train)
     losses = [r['loss'] for r in train]
-    ax.plot(epochs, losses, color=COLORS[0], alpha=0.3, linewidth=0.8)
+    ax.plot(places, losses, color=COLORS[0], alpha=0.3, linewidth=0.8)
     # A single loss makes no line.
     marker = 'o' if len(losses) == 1 else None
     ax.plot(
-        epochs,
+        places,
         _smooth(losses),
         color=COLORS[0],
         marker=marker,

@@ -188,5 +188,5 @@ def test_a_host_without_configs_is_told(monkeypatch, tmp_path):
 
 
 def test_a_baseline_trains_in_bf16():
-    """mmaction2's heads alone do not: numpy has no bfloat16."""
+    """mmaction2's head counts hits in numpy, which has no bfloat16."""
     build_workload('vit-s-fused', 2, 1, 'cpu').training('bf16')

@@ -196,12 +196,13 @@ def check_config(work_dir: Path, config: Config) -> None:
 
 
 def read_accuracy(work_dir: Path, config: Config):
-    """Top-1 after the last epoch, or None before it."""
+    """Top-1 at the end of the training, or None before it."""
     try:
         val = read_training_log(work_dir).val
     except ValueError:
         return None
-    if not val or val[-1]['step'] < config.train_cfg.max_epochs:
+    end = config.train_cfg.get('max_epochs') or config.train_cfg.max_iters
+    if not val or val[-1]['step'] < end:
         return None
     return val[-1]['acc/top1']
 

@@ -9,6 +9,7 @@ elsewhere is refused.
 
 import ctypes
 import math
+import sys
 from ctypes import c_char_p, c_double, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -140,17 +141,20 @@ class NormArgs(_Args):
 @load_once
 def library() -> ctypes.CDLL:
     """The kernels."""
+    path = Path(__file__).parent.with_name('_kernels.so')
     build = 'run `python setup.py build_ext --inplace` in its folder'
     try:
         # After `import torch`, so that its OpenMP runtime serves both.
-        kernels = ctypes.CDLL(
-            str(Path(__file__).parent.with_name('_kernels.so'))
-        )
+        kernels = ctypes.CDLL(str(path))
     except OSError as error:
         raise Unavailable(
-            f'its C++ kernels are missing ({error}): install a C++ compiler '
-            '(g++ or clang++), then install mmvideomamba again, or '
-            f'{build}'
+            f'its C++ kernels are missing ({error}): '
+            + (
+                _other_copy(path)
+                or 'install a C++ compiler (g++ or clang++), then install '
+                'mmvideomamba again'
+            )
+            + f', or {build}'
         ) from error
     abi = _abi(kernels)
     differing = sorted(
@@ -160,9 +164,24 @@ def library() -> ctypes.CDLL:
         what = f'{differing[0]} differs' if abi else 'they do not say which'
         raise Unavailable(
             f'its C++ kernels were built from other sources ({what}): {build}'
+            + (f', or {other}' if (other := _other_copy(path)) else '')
         )
     keep_freed_memory()
     return kernels
+
+
+def _other_copy(path: Path) -> Optional[str]:
+    """Where a copy of the package with kernels is, if Python took another."""
+    ours = path.parents[2]
+    for folder in map(Path, sys.path):
+        other = folder.resolve() / path.relative_to(ours)
+        if other.is_file() and other != path.resolve():
+            return (
+                f'Python imports mmvideomamba from {ours}, and a copy with '
+                f'kernels is in {folder.resolve()}: to use that one, start '
+                f'Python outside of {ours} and take {ours} out of PYTHONPATH'
+            )
+    return None
 
 
 class _AbiEntry(ctypes.Structure):
