@@ -23,5 +23,6 @@ if find_spec('mmengine') is not None:
     from . import datasets, models, runner
 
     runner.show_in_current_log()
+    runner.repair_learning_rates()
 
     __all__ += ['datasets', 'runner', 'models']

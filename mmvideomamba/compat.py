@@ -4,20 +4,25 @@ Each repair is one function. It does nothing on a sound installation, and its
 docstring links the upstream issue, or the code where no issue is known.
 `repair_host` runs them all when `mmvideomamba` is imported, before anything
 imports mmaction: first what lets it import, then its warnings, reading
-checkpoints, and distributed runs.
+checkpoints, distributed runs, resuming, and labels.
 """
 
 import codecs
 import importlib
 import importlib.metadata
+import ipaddress
 import os
+import socket
 import sys
 import types
 import warnings
-from typing import Any, Callable, Optional
+from functools import wraps
+from importlib.util import find_spec
+from typing import Any, Callable, List, Optional
+from unittest import mock
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .checkpoints import load_from_checked_file
 
@@ -34,7 +39,16 @@ def repair_host() -> None:
     silence_file_client()
     allow_runner_checkpoints()
     read_checkpoints_safely()
+    find_packages_without_pkg_resources()
+    let_configs_inherit_from_ours()
     let_ddp_run_without_cuda()
+    average_several_labels_by_sigmoid()
+    leave_unlabelled_out_of_average_precision()
+    balance_wrapped_datasets()
+    explain_other_parameter_groups()
+    compile_the_model_alone()
+    score_in_float32()
+    explain_layer_decay()
 
 
 def require_supported_mmcv() -> None:
@@ -187,9 +201,8 @@ def allow_runner_checkpoints() -> None:
             )
         return getattr(owner, name)
 
-    multiarray = importlib.import_module(
-        f'numpy.{"core" if _numpy_1() else "_core"}.multiarray'
-    )
+    core = 'core' if np.__version__.startswith('1.') else '_core'
+    multiarray = importlib.import_module(f'numpy.{core}.multiarray')
     torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
@@ -223,47 +236,381 @@ def read_checkpoints_safely() -> None:
     )
 
 
+def find_packages_without_pkg_resources() -> None:
+    """Let mmengine find `mmaction::...` configs without `pkg_resources`.
+
+    setuptools 82 has it no more; the standard library tells the same:
+    https://github.com/open-mmlab/mmengine/pull/1676
+    """
+    if find_spec('pkg_resources') is not None:
+        return
+    from mmengine.config import config
+    from mmengine.hub import hub
+    from mmengine.utils import package_utils
+
+    for module in (package_utils, sys.modules['mmengine.utils'], config, hub):
+        for function in (is_installed, package2module, get_installed_path):
+            if hasattr(module, function.__name__):
+                setattr(module, function.__name__, function)
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is a package or a module of this name."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        spec = find_spec(package)
+        return spec is not None and spec.origin is not None
+    return True
+
+
+def package2module(package: str) -> str:
+    """The name that an installed package is imported by."""
+    modules = importlib.metadata.distribution(package).read_text(
+        'top_level.txt'
+    )
+    if not modules:
+        raise ValueError(f'can not infer the module name of {package}')
+    return modules.split()[0]
+
+
+def get_installed_path(package: str) -> str:
+    """The folder that a package, or a module, is imported from.
+
+    Raises:
+        PackageNotFoundError: There is none.
+        RuntimeError: It is a namespace package, which has several.
+    """
+    spec = find_spec(package) or find_spec(package2module(package))
+    if spec is None or spec.origin is None:
+        raise RuntimeError(
+            f'{package} is a namespace package, which is invalid for '
+            '`get_installed_path`'
+        )
+    return os.path.dirname(spec.origin)
+
+
+def let_configs_inherit_from_ours() -> None:
+    """Let a config have `_base_ = 'mmvideomamba::recognition/...'`.
+
+    mmengine knows OpenMMLab's own packages only:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    MODULE2PACKAGE.setdefault('mmvideomamba', 'mmvideomamba')
+
+
 def let_ddp_run_without_cuda() -> None:
-    """Let mmengine's launcher run several CPU processes, over gloo.
+    """Let mmengine's launchers run several CPU processes, over gloo.
 
     mmengine calls `torch.cuda.set_device` and hands DDP a device id whatever
-    the machine, see `_init_dist_pytorch` and `Runner.wrap_model`:
+    the machine, in `Runner` as in `FlexibleRunner`, see `_init_dist_pytorch`
+    and its siblings:
     https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/dist/utils.py
     """
     if torch.cuda.is_available():
         return
     from mmengine.device import get_device
     from mmengine.dist import utils
+    from torch.nn.parallel import DistributedDataParallel as DDP
+
+    init_ddp = DDP.__init__
+    if get_device() != 'cpu' or hasattr(init_ddp, 'without_cuda'):
+        return
+
+    def over_gloo(launcher: str) -> Callable:
+        init_dist = getattr(utils, f'_init_dist_{launcher}')
+
+        @wraps(init_dist)
+        def init_gloo(backend: str, **kwargs: Any) -> None:
+            require_gloo_meets_other_nodes(launcher)
+            with mock.patch('torch.cuda.set_device'):
+                init_dist('gloo', **kwargs)
+
+        return init_gloo
+
+    @wraps(init_ddp)
+    def init_on_cpu(
+        self: DDP,
+        module: nn.Module,
+        device_ids: Optional[list] = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        init_ddp(self, module, None, *args, **kwargs)
+
+    vars(init_on_cpu)['without_cuda'] = True
+    DDP.__init__ = init_on_cpu  # type: ignore[method-assign]  # on purpose
+    for launcher in ('pytorch', 'mpi', 'slurm'):
+        setattr(utils, f'_init_dist_{launcher}', over_gloo(launcher))
+
+
+def require_gloo_meets_other_nodes(launcher: str) -> None:
+    """Fail before a run over several nodes waits for a loopback address.
+
+    Where the name of a machine leads to 127.0.0.1, gloo tells that address to
+    the other nodes, see `ProcessGroupGloo::createDefaultDevice`:
+    https://github.com/pytorch/pytorch/blob/v2.6.0/torch/csrc/distributed/c10d/ProcessGroupGloo.cpp
+
+    Raises:
+        RuntimeError: That is so, and GLOO_SOCKET_IFNAME says nothing else.
+    """
+    environ = os.environ
+    if launcher == 'slurm':
+        several = environ.get('SLURM_NNODES', '1') != '1'
+    else:
+        size, local_size = dict(
+            pytorch=('WORLD_SIZE', 'LOCAL_WORLD_SIZE'),
+            mpi=('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_SIZE'),
+        )[launcher]
+        several = environ.get(local_size, environ.get(size)) != environ.get(
+            size
+        )
+    host = socket.gethostname()
+    if several and not environ.get('GLOO_SOCKET_IFNAME') and _is_local(host):
+        raise RuntimeError(
+            f'this run has several nodes, but the name of this one, {host}, '
+            'stands for a loopback address, where gloo would wait for the '
+            'others. On every node, set GLOO_SOCKET_IFNAME to the network '
+            'interface that the nodes share, such as eth0 (`ip address` '
+            'lists them)'
+        )
+
+
+def compile_the_model_alone() -> None:
+    """Let `compile=True` train.
+
+    mmengine compiles `train_step`, and with it the optimizer, the learning
+    rates that change in each iteration, and the log; it is the backbone that
+    takes the time: https://github.com/open-mmlab/mmengine/issues/1110
+    """
+    from mmengine._strategy import BaseStrategy
     from mmengine.runner import Runner
 
-    if get_device() != 'cpu' or hasattr(Runner.wrap_model, 'without_cuda'):
-        return
-    wrap_model = Runner.wrap_model
+    def compile_backbone(model: nn.Module, options: Any) -> None:
+        if options or isinstance(options, dict):
+            model = getattr(model, 'module', model)
+            options = options if isinstance(options, dict) else {}
+            options = {k: v for k, v in options.items() if k != 'target'}
+            getattr(model, 'backbone', model).compile(**options)
 
-    def init_gloo(backend: str, **kwargs: Any) -> None:
-        kwargs.pop('init_backend', None)
-        torch.distributed.init_process_group('gloo', **kwargs)
+    def maybe_compile(self: Runner, target: str) -> None:
+        compile_backbone(self.model, self.cfg.get('compile'))
 
-    def wrap_model_on_cpu(
-        self: Runner, model_wrapper_cfg: Optional[dict], model: nn.Module
+    def compile_model(
+        self: BaseStrategy, model: nn.Module, compile: Any = False
     ) -> nn.Module:
-        if self.distributed:
-            model_wrapper_cfg = dict(
-                dict(
-                    type='MMDistributedDataParallel',
-                    broadcast_buffers=False,
-                    find_unused_parameters=self.cfg.get(
-                        'find_unused_parameters', False
-                    ),
-                ),
-                **(model_wrapper_cfg or {}),
-                device_ids=None,
-            )
-        return wrap_model(self, model_wrapper_cfg, model)
+        compile_backbone(model, compile)
+        return model
 
-    vars(wrap_model_on_cpu)['without_cuda'] = True
-    utils._init_dist_pytorch = init_gloo
-    Runner.wrap_model = wrap_model_on_cpu
+    Runner._maybe_compile = maybe_compile
+    BaseStrategy.compile_model = compile_model
+
+
+def score_in_float32() -> None:
+    """Let mmaction2's heads train and validate under bfloat16 autocast.
+
+    They and `AccMetric` hand their scores to numpy, which has no bfloat16:
+    https://github.com/open-mmlab/mmaction2/blob/v1.2.0/mmaction/models/heads/base.py
+    """
+    from mmaction.models.heads import BaseHead, OmniHead, RGBPoseHead
+
+    for head in (BaseHead, OmniHead, RGBPoseHead):
+        for name in ('loss_by_feat', 'predict_by_feat'):
+            method = vars(head).get(name)
+            if method is not None and not hasattr(method, '__wrapped__'):
+                setattr(head, name, _with_float32_scores(method))
+
+
+def explain_layer_decay() -> None:
+    """Say what to do where mmaction2's layer decay knows a model's name not.
+
+    It raises a NotImplementedError without a word:
+    https://github.com/OpenGVLab/VideoMamba/issues/109
+    """
+    from mmaction.engine.optimizers import (
+        LearningRateDecayOptimizerConstructor as Constructor,
+    )
+
+    add_params = Constructor.add_params
+    if hasattr(add_params, '__wrapped__'):
+        return
+
+    @wraps(add_params)
+    def explain(self: Any, params: list, module: nn.Module, **kw: Any) -> None:
+        try:
+            add_params(self, params, module, **kw)
+        except NotImplementedError as error:
+            if error.args:
+                raise
+            raise NotImplementedError(
+                'LearningRateDecayOptimizerConstructor knows MViT and '
+                'VisionTransformer, got '
+                f'{type(getattr(module, "backbone", module)).__name__}. For '
+                "VideoMamba: constructor='LayerDecayOptimWrapperConstructor', "
+                'paramwise_cfg=dict(layer_decay=0.75)'
+            ) from None
+
+    Constructor.add_params = explain
+
+
+def _with_float32_scores(method: Callable) -> Callable:
+    @wraps(method)
+    def call(self: nn.Module, cls_scores: Any, data_samples: list) -> Any:
+        if isinstance(cls_scores, dict):  # RGBPoseHead's
+            cls_scores = {k: _as_float32(v) for k, v in cls_scores.items()}
+        else:
+            cls_scores = _as_float32(cls_scores)
+        return method(self, cls_scores, data_samples)
+
+    return call
+
+
+def _as_float32(scores: Tensor) -> Tensor:
+    return scores.float() if scores.dtype == torch.bfloat16 else scores
+
+
+def _is_local(host: str) -> bool:
+    """Whether the first usable address of a host is a loopback address."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return True  # torch takes the loopback address instead
+    for family, *_, address in found:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(address)
+            except OSError:
+                continue
+        return ipaddress.ip_address(
+            str(address[0]).split('%')[0]  # without its interface
+        ).is_loopback
+    return True
+
+
+def average_several_labels_by_sigmoid() -> None:
+    """Let every head give independent probabilities under `multi_class`.
+
+    `average_clips='prob'` takes the softmax there too, so that the classes of
+    a video compete and their ranking among videos, which mAP measures, is
+    wrong: https://github.com/open-mmlab/mmaction2/issues/1813
+    """
+    from mmaction.models.heads import BaseHead
+
+    average_clip = BaseHead.average_clip
+    head = types.SimpleNamespace(multi_class=True, average_clips='prob')
+    if average_clip(head, torch.zeros(1, 3))[0, 0] == 0.5:
+        return
+
+    def average_clip_by_sigmoid(
+        self: BaseHead, cls_scores: torch.Tensor, num_segs: int = 1
+    ) -> torch.Tensor:
+        if not (self.multi_class and self.average_clips == 'prob'):
+            return average_clip(self, cls_scores, num_segs)
+        views = cls_scores.sigmoid().unflatten(0, (-1, num_segs))
+        return views.mean(dim=1)
+
+    BaseHead.average_clip = average_clip_by_sigmoid
+
+
+def leave_unlabelled_out_of_average_precision() -> None:
+    """Let mAP leave out what has no average precision.
+
+    Both kinds of mAP divide by the number of positives: a class that no video
+    has makes numpy warn in each validation, and a video without a label makes
+    the `mmit` kind, a mean over videos, NaN:
+    https://github.com/open-mmlab/mmaction2/blob/v1.2.0/mmaction/evaluation/functional/accuracy.py
+    """
+    import numpy as np
+    from mmaction.evaluation.metrics import acc_metric
+
+    def among_labelled(average_precision: Callable, axis: int) -> Callable:
+        def mean(scores: Any, labels: Any) -> float:
+            has_labels = (np.stack(labels) == 1).any(axis)
+            if not has_labels.any():
+                return np.nan
+            return average_precision(
+                np.compress(has_labels, scores, 1 - axis),
+                np.compress(has_labels, labels, 1 - axis),
+            )
+
+        vars(mean)['among_labelled'] = True
+        return mean
+
+    # A mean over classes, with the samples along axis 0, and one over samples.
+    for name, axis in (
+        ('mean_average_precision', 0),
+        ('mmit_mean_average_precision', 1),
+    ):
+        function = getattr(acc_metric, name)
+        if not hasattr(function, 'among_labelled'):
+            setattr(acc_metric, name, among_labelled(function, axis))
+
+
+def balance_wrapped_datasets() -> None:
+    """Let ClassBalancedDataset balance concatenated and repeated data sets.
+
+    It asks for `get_cat_ids`, which these two wrappers do not pass on:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/dataset/dataset_wrapper.py
+    """
+    from mmengine.dataset import ConcatDataset, RepeatDataset
+
+    def of_concatenated(self: ConcatDataset, idx: int) -> List[int]:
+        number, idx = self._get_ori_dataset_idx(idx)
+        return self.datasets[number].get_cat_ids(idx)
+
+    def of_repeated(self: RepeatDataset, idx: int) -> List[int]:
+        return self.dataset.get_cat_ids(self._get_ori_dataset_idx(idx))
+
+    for wrapper, get_cat_ids in (
+        (ConcatDataset, of_concatenated),
+        (RepeatDataset, of_repeated),
+    ):
+        if not hasattr(wrapper, 'get_cat_ids'):
+            wrapper.get_cat_ids = get_cat_ids
+
+
+def explain_other_parameter_groups() -> None:
+    """Say what to do where a resumed optimizer has other parameters.
+
+    torch names neither them nor `frozen_stages`, which leaves frozen
+    parameters without a group where `paramwise_cfg` is set, see `add_params`
+    in mmengine:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/optim/optimizer/default_constructor.py
+    """
+    from mmengine.optim import AmpOptimWrapper, OptimWrapper
+
+    for cls in (OptimWrapper, AmpOptimWrapper):
+        load = cls.load_state_dict
+        if not hasattr(load, 'explains'):
+            cls.load_state_dict = _explaining(load)
+
+
+def _explaining(load: Callable) -> Callable:
+    @wraps(load)
+    def load_or_explain(self: Any, state_dict: dict) -> None:
+        theirs, ours = (
+            [len(group['params']) for group in groups]
+            for groups in (
+                state_dict.get('param_groups', []),
+                self.optimizer.param_groups,
+            )
+        )
+        if theirs != ours:
+            raise ValueError(
+                'the optimizer of the checkpoint has '
+                f'{sum(theirs)} parameters in {len(theirs)} groups, that of '
+                f'the config {sum(ours)} in {len(ours)}. Was '
+                'backbone.frozen_stages or optim_wrapper.paramwise_cfg '
+                'changed? Resume with the values of the run; to go on with '
+                'others, start a new run from the weights alone: load_from '
+                'with resume=False'
+            )
+        load(self, state_dict)
+
+    vars(load_or_explain)['explains'] = True
+    return load_or_explain
 
 
 def _called(path: str, function: Callable) -> Callable:
@@ -287,9 +634,3 @@ def _imports(module: str, name: Optional[str] = None) -> bool:
     except (ImportError, RuntimeError):
         return False
     return name is None or hasattr(imported, name)
-
-
-def _numpy_1() -> bool:
-    import numpy as np
-
-    return np.__version__.startswith('1.')

@@ -1,21 +1,23 @@
 """Writing files: complete under their name, or not there."""
 
+import json
 import os
 import tempfile
 from contextlib import contextmanager, suppress
-from typing import Iterator
+from pathlib import Path
+from typing import Any, Iterator, Union
 
 
 @contextmanager
-def atomic_write(path: str) -> Iterator[str]:
+def atomic_write(path: Union[str, Path]) -> Iterator[str]:
     """Write a file that appears under its name only when it is complete.
 
         with atomic_write('scores.pkl') as partial:
             dump(scores, partial)
 
     Args:
-        path (str): The file to write. Its folder is made if need be; a file
-            that is there is replaced.
+        path (str | Path): The file to write. Its folder is made if need be;
+            a file that is there is replaced.
 
     Yields:
         str: Path of an empty file in the same folder, with the same suffix.
@@ -40,10 +42,15 @@ def atomic_write(path: str) -> Iterator[str]:
             os.remove(partial)
 
 
-def write_text(path: str, text: str) -> None:
+def write_text(path: Union[str, Path], text: str) -> None:
     """Write a text file in UTF-8, see `atomic_write`."""
     with (
         atomic_write(path) as partial,
         open(partial, 'w', encoding='utf-8') as file,
     ):
         file.write(text)
+
+
+def write_json(path: Union[str, Path], value: Any) -> None:
+    """Write what json can write, indented, see `atomic_write`."""
+    write_text(path, json.dumps(value, indent=2) + '\n')

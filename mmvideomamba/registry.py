@@ -8,7 +8,9 @@ from mmaction.registry import (
     DATASETS,
     HOOKS,
     MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
     OPTIM_WRAPPERS,
+    RUNNERS,
     TRANSFORMS,
     VISUALIZERS,
 )
@@ -25,6 +27,8 @@ __all__ = [
     'HOOKS',
     'MODELS',
     'OPTIM_WRAPPERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'RUNNERS',
     'SCAN_ORDERS',
     'TRANSFORMS',
     'VISUALIZERS',

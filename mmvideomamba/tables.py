@@ -1,6 +1,6 @@
 """Tables that read well in a terminal and paste well into a page."""
 
-from typing import Iterable, List, Sequence
+from typing import Iterable, List, Optional, Sequence
 
 
 def markdown_table(
@@ -21,6 +21,11 @@ def markdown_table(
     rule = ['-' * widths[0]] + ['-' * (w - 1) + ':' for w in widths[1:]]
     lines = [_line(row, widths) for row in (table[0], rule, *table[1:])]
     return '\n'.join(lines)
+
+
+def format_number(value: Optional[float], digits: int, unit: float = 1) -> str:
+    """A number in `unit`s with so many decimals; '-' for None."""
+    return '-' if value is None else f'{value / unit:.{digits}f}'
 
 
 def _line(cells: Sequence[str], widths: List[int]) -> str:

@@ -2,7 +2,8 @@
 
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Iterable, Iterator, Tuple
+from pathlib import Path
+from typing import Iterable, Iterator, Tuple, Union
 
 import av
 import numpy as np
@@ -63,14 +64,14 @@ def read_video(path: str) -> Tuple[Iterator[np.ndarray], float]:
 
 
 def write_video(
-    path: str, frames: Iterable[np.ndarray], fps: float = 25
+    path: Union[str, Path], frames: Iterable[np.ndarray], fps: float = 25
 ) -> None:
     """Write frames as H.264 in an .mp4 file.
 
     The file appears under its name only when it is complete.
 
     Args:
-        path (str): The file to write; its folder is made if need be.
+        path (str | Path): The file to write; its folder is made if need be.
         frames (Iterable[np.ndarray]): (H, W, 3) uint8 RGB, all of one size;
             an odd last row or column is left out, as H.264 needs even sizes.
         fps (float): Frames per second.

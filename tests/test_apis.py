@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from small_models import small_recognizer
 from torch import nn
 
 from mmvideomamba.apis import (
@@ -32,29 +33,13 @@ def make_config(num_clips=2, input_format='NCTHW'):
         dict(type='FormatShape', input_format=input_format),
         dict(type='PackActionInputs'),
     ]
+    model = small_recognizer(num_classes=2, img_size=64)
+    model['data_preprocessor'].update(
+        mean=[100.0, 110.0, 120.0], std=[50.0, 60.0, 70.0]
+    )
     return Config(
         dict(
-            model=dict(
-                type='Recognizer3D',
-                backbone=dict(
-                    type='VideoMamba',
-                    arch=dict(embed_dims=16, num_layers=1),
-                    img_size=64,
-                    num_frames=4,
-                ),
-                cls_head=dict(
-                    type='VideoMambaHead',
-                    num_classes=2,
-                    in_channels=16,
-                    average_clips='prob',
-                ),
-                data_preprocessor=dict(
-                    type='ActionDataPreprocessor',
-                    mean=[100.0, 110.0, 120.0],
-                    std=[50.0, 60.0, 70.0],
-                    format_shape='NCTHW',
-                ),
-            ),
+            model=model,
             test_dataloader=dict(dataset=dict(pipeline=pipeline)),
             val_dataloader=dict(dataset=dict(pipeline=pipeline)),
         )

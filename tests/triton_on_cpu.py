@@ -7,6 +7,7 @@ whatever has taken the place of `JITFunction.__getitem__`.
 """
 
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
@@ -21,19 +22,19 @@ def triton_on_cpu():
     try:
         yield
     finally:
-        _register_on_cpu(cpu)
+        _register_on_cpu(partial(getattr, cpu.kernels))
         triton.why_not, registration.FUSED_DEVICES = before
 
 
 def let_cpu_take_triton():
     """Let CPU tensors take the Triton kernels, by backend 'triton'."""
-    _register_on_cpu(triton.kernels())
+    _register_on_cpu(triton.kernel)
     triton.why_not = lambda device_type: None
     registration.FUSED_DEVICES = ()
 
 
-def _register_on_cpu(kernels):
+def _register_on_cpu(kernel):
     for name in triton.KERNELS:
         torch.library.register_kernel(
-            f'mmvideomamba::{name}', 'cpu', getattr(kernels, name)
+            f'mmvideomamba::{name}', 'cpu', kernel(name)
         )

@@ -1,9 +1,10 @@
 """Recognise the action in a video.
 
 Prints the five best classes and writes an annotated video, unless --no-video
-is given. The video goes through the config's test pipeline, as in test.py: a
-file; or a folder of frames where that reads raw frames, a .npy file where it
-reads arrays.
+is given. Where videos may have several labels (multi_class=True), the
+percentages are independent. The video goes through the config's test pipeline,
+as in test.py: a file; or a folder of frames where that reads raw frames, a
+.npy file where it reads arrays.
 
 Example:
     python tools/demo.py clip.mp4 CONFIG.py CHECKPOINT.pth --out clip_out.mp4
@@ -23,8 +24,12 @@ from mmvideomamba.cli import (
 from mmvideomamba.datasets.annotations import read_class_names
 from mmvideomamba.datasets.pipelines import find_dataset
 from mmvideomamba.datasets.video_inputs import read_frames
+from mmvideomamba.models import predicts_probabilities
 from mmvideomamba.video import write_video
-from mmvideomamba.visualization.predictions import annotate_frames
+from mmvideomamba.visualization.predictions import (
+    annotate_frames,
+    score_text,
+)
 
 
 @one_line_errors()
@@ -60,13 +65,15 @@ def main() -> None:
     # A terminal without the letters of a name shows its numbers.
     sys.stdout.reconfigure(errors='backslashreplace')
     scores = recognize(model, args.video, classes)[:5]
+    probabilities = predicts_probabilities(model)
     for name, score in scores:
-        print(f'{score:7.2%}  {name}')
+        print(f'{score_text(score, probabilities)}  {name}')
     if args.no_video:
         return
     stem = osp.splitext(osp.basename(osp.abspath(args.video)))[0]
     out = args.out or f'{stem}_pred.mp4'
-    write_video(out, annotate_frames(frames, scores), fps)
+    drawn = annotate_frames(frames, scores, probabilities=probabilities)
+    write_video(out, drawn, fps)
     print(f'annotated video: {out}')
 
 

@@ -9,16 +9,26 @@ usage() {
 }
 
 # prepare CONFIG THREADS: refuse a config that is not there; let the processes
-# import this checkout, with that many threads each.
+# import mmvideomamba, with that many threads each.
 prepare() {
     if [ ! -f "$1" ]; then
         echo "error: no such config: $1" >&2
         exit 2
     fi
-    export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
+    # An installed package comes first: its kernels are built.
+    if ! is_installed; then
+        export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
+    fi
     # Left alone, torchrun and mmengine give every process one thread and warn.
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$2}
     export MKL_NUM_THREADS=${MKL_NUM_THREADS:-$OMP_NUM_THREADS}
+}
+
+# Whether the processes will find mmvideomamba: not in the current folder.
+is_installed() {
+    "$python" -c 'import importlib.util, sys
+sys.path = [folder for folder in sys.path if folder]
+sys.exit(importlib.util.find_spec("mmvideomamba") is None)'
 }
 
 # launch_dist GPUS SCRIPT CONFIG [ARGUMENTS]: through torchrun. On several
@@ -27,6 +37,7 @@ prepare() {
 #   NODE_RANK    number of this node, from 0
 #   MASTER_ADDR  address of node 0
 #   PORT         a free port on node 0
+# and, without GPUs, often GLOO_SOCKET_IFNAME: see docs/training.md.
 launch_dist() {
     local gpus=$1 script=$2 config=$3 threads
     if ! [[ $gpus =~ ^[1-9][0-9]*$ ]]; then

@@ -8,7 +8,6 @@ import argparse
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmvideomamba.cli import (
     add_run_arguments,
@@ -18,6 +17,7 @@ from mmvideomamba.cli import (
     positive_int,
     read_run_config,
 )
+from mmvideomamba.runner import build_runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,6 +41,9 @@ def parse_args() -> argparse.Namespace:
         help='samples from one annotated video to the next '
         '(default: %(default)s)',
     )
+    # mmaction2's, for its windows.
+    parser.add_argument('--show', action='store_true', help=argparse.SUPPRESS)
+    parser.add_argument('--wait-time', type=float, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -52,6 +55,11 @@ def load_config(args: argparse.Namespace) -> Config:
     """
     if args.dump and not args.dump.endswith(('.pkl', '.pickle')):
         raise ValueError(f'--dump writes .pkl files, got {args.dump}')
+    if args.show or args.wait_time is not None:
+        raise ValueError(
+            '--show and --wait-time are for windows; annotated videos are '
+            'written with --show-dir FOLDER'
+        )
     cfg = read_run_config(args)
     cfg.load_from = args.checkpoint
     if args.dump:
@@ -73,8 +81,8 @@ def load_config(args: argparse.Namespace) -> Config:
 def main() -> None:
     args = parse_args()
     with one_line_errors():
-        cfg = load_config(args)
-    Runner.from_cfg(cfg).test()
+        runner = build_runner(load_config(args))
+    runner.test()
     # Left to the interpreter's exit, gloo's threads now and then abort.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -9,7 +9,6 @@ import os.path as osp
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmvideomamba.checks import require_choice
 from mmvideomamba.cli import (
@@ -19,6 +18,7 @@ from mmvideomamba.cli import (
     one_line_errors,
     read_run_config,
 )
+from mmvideomamba.runner import build_runner
 
 
 def parse_args(arguments=None) -> argparse.Namespace:
@@ -84,7 +84,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise ValueError(
                 '--auto-scale-lr needs auto_scale_lr.base_batch_size in '
                 f'{args.config}'
@@ -119,8 +119,8 @@ def use_bfloat16(cfg: Config) -> None:
 def main() -> None:
     args = parse_args()
     with one_line_errors():
-        cfg = load_config(args)
-    Runner.from_cfg(cfg).train()
+        runner = build_runner(load_config(args))
+    runner.train()
     # Left to the interpreter's exit, gloo's threads now and then abort.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

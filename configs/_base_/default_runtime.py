@@ -14,7 +14,11 @@ default_hooks = dict(
     # Switched on by `tools/test.py --show-dir`.
     visualization=dict(type='PredictionVideoHook'),
 )
-custom_hooks = [dict(type='CheckLabelsHook')]
+custom_hooks = [
+    dict(type='CheckLabelsHook'),
+    dict(type='CheckTargetsHook'),
+    dict(type='CheckEvaluationHook'),
+]
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -8,7 +8,7 @@ import copy
 import re
 import statistics
 from functools import partial
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
@@ -35,21 +35,6 @@ class Ablation(NamedTuple):
     rows: Dict[str, Change]
 
 
-class Summary(NamedTuple):
-    """What the runs of one row gave.
-
-    Attributes:
-        mean (float): Accuracy in 0..1.
-        spread (float, optional): Standard deviation over the seeds; None
-            with less than two.
-        runs (int): Number of seeds.
-    """
-
-    mean: float
-    spread: Optional[float]
-    runs: int
-
-
 def changed(config: Config, change: Change) -> Config:
     """A changed copy of a config.
 
@@ -73,10 +58,12 @@ def row_name(config: str, ablation: str, row: str) -> str:
     return f'{config}_{ablation}-{slug}'
 
 
-def summarize(accuracies: Sequence[float]) -> Summary:
-    """Mean and spread over seeds."""
+def summarize(
+    accuracies: Sequence[float],
+) -> Tuple[float, Optional[float], int]:
+    """Mean over the seeds, standard deviation if several, their number."""
     spread = statistics.stdev(accuracies) if len(accuracies) > 1 else None
-    return Summary(statistics.mean(accuracies), spread, len(accuracies))
+    return statistics.mean(accuracies), spread, len(accuracies)
 
 
 def keep(config: Config) -> None:

@@ -17,7 +17,6 @@ def token_influence(
     clips: Tensor,
     tubelet: Tuple[int, int, int],
     num_probes: int = 8,
-    seed: int = 0,
 ) -> Tensor:
     """Norm of the feature's derivative by the pixels of each tubelet.
 
@@ -31,8 +30,8 @@ def token_influence(
         clips (Tensor): (N, C, T, H, W) float.
         tubelet (tuple[int, int, int]): (s_t, s_h, s_w), the size of a token
             in frames and pixels.
-        num_probes (int): Number of random v; each is one backward pass.
-        seed (int): Of the random signs.
+        num_probes (int): Number of random v, always the same; each is one
+            backward pass.
 
     Returns:
         Tensor: (N, T // s_t, H // s_h, W // s_w) float32.
@@ -40,7 +39,7 @@ def token_influence(
     clips = clips.detach().requires_grad_()
     with torch.enable_grad():
         features = backbone(clips)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     squares = torch.zeros_like(clips)
     for probe in range(num_probes):
         signs = torch.randint(

@@ -8,7 +8,7 @@ from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from mmengine.fileio import load
 
-from ..tables import markdown_table
+from ..tables import format_number, markdown_table
 from .ablations import ABLATIONS, row_name
 
 
@@ -68,17 +68,12 @@ def format_table(
     for description, results in table.rows:
         row = list(description)
         for result in results:
-            row.append(_percent(result.published))
+            row.append(format_number(result.published, 1))
             if measured:
                 metrics = measured.get(result.name or '', {})
-                value = metrics.get(result.metric)
-                row.append(_percent(None if value is None else 100 * value))
+                row.append(format_number(metrics.get(result.metric), 1, 0.01))
         rows.append(row)
     return markdown_table(header, rows)
-
-
-def _percent(value: Optional[float]) -> str:
-    return '-' if value is None else f'{value:.1f}'
 
 
 def _read_tables() -> Dict[int, Table]:

@@ -7,7 +7,7 @@ test leaves its metrics in `TIME/TIME.json`.
 
 import json
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Union
+from typing import Dict, List, NamedTuple, Tuple, Union
 
 Record = Dict[str, float]
 
@@ -17,9 +17,11 @@ class TrainingLog(NamedTuple):
 
     Attributes:
         train (list[dict]): Every logged step: `loss`, `lr`, `step` (counted
-            over the whole training), `epoch` (from 1) and more.
-        val (list[dict]): Every validation: `step` (epochs trained) and the
-            metrics, such as `acc/top1`.
+            over the whole training) and more; in a training by epochs
+            `epoch` (from 1) and `epochs` (trained until then, a fraction).
+        val (list[dict]): Every validation: the metrics, such as `acc/top1`,
+            and `step`, the epochs trained; in a training by iterations the
+            last step that was logged before, or its own.
     """
 
     train: List[Record]
@@ -34,23 +36,30 @@ def read_training_log(work_dir: Union[str, Path]) -> TrainingLog:
     Raises:
         ValueError: No training was logged there.
     """
-    train: List[Record] = []
-    val: List[Record] = []
-    for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
-        records = _read_lines(path)
-        steps = [record for record in records if 'loss' in record]
-        if not steps:
-            continue
-        epochs = [r for r in records if any('acc' in name for name in r)]
-        epochs = [record for record in epochs if 'loss' not in record]
-        first_step, first_epoch = steps[0]['step'], steps[0]['epoch']
-        train = [r for r in train if r['step'] < first_step] + steps
-        val = [r for r in val if r['step'] < first_epoch] + epochs
-    if not train:
+    starts = [
+        _read_lines(path)
+        for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    ]
+    starts = [records for records in starts if any(map(_is_step, records))]
+    if not starts:
         raise ValueError(
             f"no training log in {work_dir}; expected the runner's "
             'work_dir with TIME/vis_data/scalars.json in it'
         )
+    by_epoch = all(map(_counts_epochs, starts))
+    train: List[Record] = []
+    val: List[Record] = []
+    for records in starts:
+        if by_epoch:
+            steps, validations = _with_epochs(records)
+            first = steps[0]['epoch']
+            train = [r for r in train if r['epoch'] < first]
+        else:
+            steps, validations = _with_iterations(records)
+            first = steps[0]['step']
+            train = [r for r in train if r['step'] < first]
+        train += steps
+        val = [r for r in val if r['step'] < first] + validations
     return TrainingLog(train, val)
 
 
@@ -71,6 +80,49 @@ def read_test_metrics(work_dir: Union[str, Path]) -> Record:
             'tools/test.py writes'
         )
     return json.loads(results[-1].read_text())
+
+
+def _is_step(record: Record) -> bool:
+    return 'loss' in record
+
+
+def _is_validation(record: Record) -> bool:
+    return not _is_step(record) and any('acc' in name for name in record)
+
+
+def _counts_epochs(records: List[Record]) -> bool:
+    """Whether steps have an epoch, and validations are numbered by it."""
+    if not all('epoch' in r for r in records if _is_step(r)):
+        return False
+    last = max(r['epoch'] for r in records if _is_step(r))
+    return all(1 <= r['step'] <= last for r in records if _is_validation(r))
+
+
+def _with_epochs(records: List[Record]) -> Tuple[List[Record], List[Record]]:
+    """Steps and validations of a start that counts epochs."""
+    steps = list(filter(_is_step, records))
+    # Steps of an epoch, from below: exact but for the last logging interval.
+    epoch_length = max(r['step'] / r['epoch'] for r in steps)
+    steps = [dict(r, epochs=r['step'] / epoch_length) for r in steps]
+    return steps, list(filter(_is_validation, records))
+
+
+def _with_iterations(
+    records: List[Record],
+) -> Tuple[List[Record], List[Record]]:
+    """The same of a start that counts iterations.
+
+    mmengine numbers its validations by epoch even so, unless told otherwise.
+    """
+    steps: List[Record] = []
+    validations: List[Record] = []
+    for record in records:
+        if _is_step(record):
+            steps.append({k: v for k, v in record.items() if k != 'epoch'})
+        elif _is_validation(record):
+            step = max(record['step'], steps[-1]['step'] if steps else 0)
+            validations.append(dict(record, step=step))
+    return steps, validations
 
 
 def _read_lines(path: Path) -> List[Record]:

@@ -1,11 +1,13 @@
 """Measuring contenders side by side: models, backends of the scan."""
 
+import sys
+import time
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from .timing import Timing, run_rounds, summarize_rounds
 
 # What a contender or the device refuses: too many frames, no memory.
-REFUSALS = (RuntimeError, ValueError, AssertionError)
+REFUSALS = (RuntimeError, ValueError, AssertionError, ChildProcessError)
 NOT_TIMED = dict.fromkeys((*Timing._fields, 'clips_per_second', 'error'))
 
 
@@ -33,9 +35,10 @@ def compare(
     rounds: int,
     budget: float = float('inf'),
     baselines: Sequence[str] = (),
-    report: Callable[[str], object] = print,
 ) -> List[dict]:
     """Measure contenders side by side, one pass after the other.
+
+    Says on the standard error what it does, and what cannot run and why.
 
     Args:
         contenders (Sequence[Contender]): Each has a name of its own.
@@ -45,12 +48,17 @@ def compare(
             a pass, see `run_rounds`.
         baselines (Sequence[str]): Names of the contenders that ratios are
             taken to, see `summarize_rounds`.
-        report (Callable): Is told in words what happens.
 
     Returns:
         list[dict]: A result for each pass and contender, see `record.py`.
     """
     results: List[dict] = []
+    start = time.monotonic()
+
+    def report(text: str) -> None:
+        seconds = time.monotonic() - start
+        print(f'{seconds:5.0f} s  {text}', file=sys.stderr, flush=True)
+
     for name in passes:
         rows, calls = {}, {}
         for number, contender in enumerate(contenders, 1):

@@ -16,10 +16,6 @@ from typing import Any, Callable, Iterator, Tuple
 import torch
 
 
-class ProcessEnded(RuntimeError):
-    """An isolated process ended by itself, or the system ended it."""
-
-
 @contextmanager
 def isolated_process(
     factory: Callable[..., Any], *args: Any
@@ -41,7 +37,7 @@ def isolated_process(
         returns its result. All that can be pickled.
 
     Raises:
-        ProcessEnded: The process ended before the object was built, or
+        ChildProcessError: The process ended before the object was built, or
             before a method ended.
         Exception: What the factory or a method raised there.
     """
@@ -59,7 +55,7 @@ def isolated_process(
             result, error = ours.recv()
         except (EOFError, ConnectionError):
             process.join()
-            raise ProcessEnded(
+            raise ChildProcessError(
                 f'its process ended with exit code {process.exitcode}; the '
                 'system ends processes when memory runs out: compare fewer at '
                 'once'

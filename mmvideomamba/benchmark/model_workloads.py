@@ -173,8 +173,6 @@ def build_workload(
     model = MODELS.build(model_config(name, frames)).to(device)
     if BENCHMARKED_MODELS[name].fused_attention:
         fuse_attention(model)
-    # mmaction2's heads count hits in numpy, which has no bfloat16.
-    model.cls_head.register_forward_hook(lambda *call: call[-1].float())
     clips = torch.randn(batch_size, 3, frames, 224, 224, device=device)
     return ModelWorkload(model, clips)
 
@@ -186,7 +184,6 @@ def measure_models(
     device: str = 'cpu',
     rounds: int = 7,
     budget: float = float('inf'),
-    report: Callable[[str], object] = print,
     build: Callable[..., ModelWorkload] = build_workload,
 ) -> List[dict]:
     """Measure models side by side.
@@ -199,7 +196,6 @@ def measure_models(
         device (str): 'cpu' or 'cuda'.
         rounds (int): Timings of each model and pass.
         budget (float): Seconds, see `compare`.
-        report (Callable): Is told in words what happens.
         build (Callable): As `build_workload`; can be pickled.
 
     Returns:
@@ -245,4 +241,4 @@ def measure_models(
                 Contender(name, about, partial(function, entry))
                 for name, function in rows
             ]
-        return compare(contenders, passes, rounds, budget, report=report)
+        return compare(contenders, passes, rounds, budget)

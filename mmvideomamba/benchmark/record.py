@@ -37,14 +37,12 @@ of a model also
   `memory_per_clip`, without the moments; None for matrix products alone.
 """
 
-import json
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Dict, Optional
 
 import torch
 
-from ..files import atomic_write
 from ..version import __version__
 
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
@@ -82,10 +80,3 @@ def describe_machine(device: str) -> dict:
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
     return dict(device=device, **chip, **versions)
-
-
-def write_record(path: str, record: dict) -> None:
-    """Write a record as JSON, complete or not at all."""
-    with atomic_write(path) as partial, open(partial, 'w') as file:
-        json.dump(record, file, indent=2)
-        file.write('\n')

@@ -167,7 +167,6 @@ def measure_scan(
     passes: Sequence[str] = PASSES,
     rounds: int = 15,
     budget: float = float('inf'),
-    report: Callable[[str], object] = print,
 ) -> List[dict]:
     """Measure implementations of the scan side by side at one size.
 
@@ -181,7 +180,6 @@ def measure_scan(
         passes (Sequence[str]): Of `PASSES`.
         rounds (int): Timings of each implementation and pass.
         budget (float): See `compare`.
-        report (Callable): Is told in words what happens.
 
     Returns:
         list[dict]: Results, see `record.py`.
@@ -212,9 +210,7 @@ def measure_scan(
         contenders = [
             Contender(name, about, partial(prepare, name)) for name in names
         ]
-        results = compare(
-            contenders, passes, rounds, budget, COMPARED_TO, report
-        )
+        results = compare(contenders, passes, rounds, budget, COMPARED_TO)
     for row in results:
         if row['error'] is None:
             row.update(_rates(case, row, roofline))

@@ -2,7 +2,7 @@
 
 from typing import List, Optional, Sequence
 
-from ..tables import markdown_table
+from ..tables import format_number, markdown_table
 from .roofline import FMA_PER_EXP
 from .scan_workloads import COMPARED_TO
 
@@ -79,25 +79,25 @@ def common_cells(row: dict) -> List[str]:
 
 def scan_cells(row: dict) -> List[str]:
     return [
-        number(row['fastest'], 3, 1e-3),
+        format_number(row['fastest'], 3, 1e-3),
         row['length'],
         *(speedup(row['ratios'].get(name)) for name in COMPARED_TO),
         f'{row["bytes_per_second"] / 1e9:.1f} ({row["bytes_share"]:.0%})',
-        number(row['exps_per_second'], 1, 1e9),
-        number(row['roofline_ratio'], 2),
+        format_number(row['exps_per_second'], 1, 1e9),
+        format_number(row['roofline_ratio'], 2),
     ]
 
 
 def model_cells(row: dict) -> List[str]:
     (ratio,) = row['ratios'].values()
     return [
-        number(row['clips_per_second'], 2),
+        format_number(row['clips_per_second'], 2),
         with_spread(ratio['median'], ratio['iqr']),
-        number(row['memory'], 0, 1e6),
-        number(row['memory_per_clip'], 0, 1e6),
-        number(row['parameters'], 1, 1e6),
-        number(row['paper_macs'], 1, 1e9),
-        number(row['complete_macs'], 1, 1e9),
+        format_number(row['memory'], 0, 1e6),
+        format_number(row['memory_per_clip'], 0, 1e6),
+        format_number(row['parameters'], 1, 1e6),
+        format_number(row['paper_macs'], 1, 1e9),
+        format_number(row['complete_macs'], 1, 1e9),
     ]
 
 
@@ -110,9 +110,5 @@ def speedup(ratio: Optional[dict]) -> str:
 
 
 def with_spread(value: float, iqr: Sequence[float], digits: int = 2) -> str:
-    low, high = (number(end, digits) for end in iqr)
-    return f'{number(value, digits)} ({low}-{high})'
-
-
-def number(value: Optional[float], digits: int, unit: float = 1) -> str:
-    return '-' if value is None else f'{value / unit:.{digits}f}'
+    low, high = (format_number(end, digits) for end in iqr)
+    return f'{format_number(value, digits)} ({low}-{high})'

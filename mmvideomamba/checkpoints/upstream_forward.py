@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checkpoint_family import below
+
 
 def image_features(
     state: Dict[str, Tensor],
@@ -86,12 +88,7 @@ def _patches(
 def _blocks(p: Dict[str, Tensor], tokens: Tensor, merge: str) -> Tensor:
     depth = sum(name.endswith('in_proj.weight') for name in p)
     for i in range(depth):
-        prefix = f'layers.{i}.'
-        layer = {
-            name[len(prefix) :]: tensor
-            for name, tensor in p.items()
-            if name.startswith(prefix)
-        }
+        layer = below(p, f'layers.{i}.')
         normed = _rms_norm(tokens, layer['norm.weight'])
         tokens = tokens + _mixer(layer, normed, merge)
     return _rms_norm(tokens, p['norm_f.weight'])

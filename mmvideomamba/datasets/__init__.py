@@ -4,11 +4,9 @@ from .checked_video_dataset import (
     CheckedRepeatAugDataset,
     CheckedVideoDataset,
 )
-from .transforms import (
-    LongSideThreeCrop,
-    ReorderFrames,
-    VideoRandAugment,
-)
+from .transforms.long_side_crops import LongSideThreeCrop
+from .transforms.reorder_frames import ReorderFrames
+from .transforms.video_rand_augment import VideoRandAugment
 
 __all__ = [
     'CheckedRepeatAugDataset',

@@ -130,7 +130,8 @@ class SpatioTemporalSSM(nn.Module):
             order (Tensor): (K, L) int64, see `sequence_orders`.
 
         Returns:
-            Tensor: (K, B, L, d_inner) float32, in token order.
+            Tensor: (K, B, L, d_inner), in token order; float32, float64 of a
+            float64 model.
         """
         x, _ = self.in_proj(tokens).chunk(2, dim=-1)
         u = causal_conv1d(
@@ -141,4 +142,5 @@ class SpatioTemporalSSM(nn.Module):
             backend=self.scan_backend,
         )
         delta, _, _ = scan_inputs(u, self.x_proj, self.dt_proj)
-        return F.softplus(delta.float() + self.dt_bias[:, None, None])
+        delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
+        return F.softplus(delta + self.dt_bias[:, None, None])

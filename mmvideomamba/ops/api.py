@@ -8,8 +8,8 @@ it, outputs and gradients. On its way down a call enters each file once:
     cpu | triton    the kernel
 
 `mamba_ssm` and `reference` are functions of other differentiable functions
-and need no registration. What no kernel takes, float64 and empty tensors, the
-reference computes, whatever the backend.
+and need no registration. What no kernel takes, float64 and mamba-ssm's empty
+tensors, the reference computes, whatever the backend.
 """
 
 import logging
@@ -280,13 +280,18 @@ def rms_norm(
         weight (Tensor): (C,).
         eps (float, optional): Added to the mean square; by default float32's
             precision, float64's for float64.
-        backend (str): See `choose_backend`.
+        backend (str): See `choose_backend`; all but 'cpu' take PyTorch's.
 
     Returns:
         Tensor: As `x`, and twice differentiable, from PyTorch. From the C++
         kernel once differentiable, and under bfloat16 autocast bfloat16,
         which the product that follows would ask for.
+
+    Raises:
+        ValueError: An unknown backend.
+        RuntimeError: The backend asked for by name cannot run here.
     """
+    require_choice('scan backend', backend, SCAN_BACKENDS)
     if (
         x.device.type in registration.FUSED_DEVICES
         and x.dtype == weight.dtype == torch.float32
@@ -306,7 +311,8 @@ def choose_backend(backend: str, device: torch.device) -> str:
         backend (str): 'auto' takes the first backend that can run and logs
             once which, and why it passed over others. 'cpu', 'triton',
             'mamba_ssm' or 'reference' takes that one and nothing else.
-        device (torch.device): Where the tensors are.
+        device (torch.device): Where the tensors are. On the meta device,
+            where nothing is computed, the operators take every name.
 
     Raises:
         ValueError: Unknown name.
@@ -323,11 +329,12 @@ def _implementation(backend: str, x: Tensor) -> ModuleType:
         require_choice('scan backend', backend, SCAN_BACKENDS)
         return registration
     backend = choose_backend(backend, x.device)
-    if x.dtype == torch.float64 or x.numel() == 0:
+    if backend == 'reference' or x.dtype == torch.float64:
         return reference
-    return {'mamba_ssm': mamba_ssm, 'reference': reference}.get(
-        backend, registration
-    )
+    if backend == 'mamba_ssm':
+        # CUDA refuses to launch nothing.
+        return mamba_ssm if x.numel() else reference
+    return registration
 
 
 def _runnable(backend: str, device_type: str) -> str:

@@ -1,5 +1,7 @@
 """Things that a machine may lack: loaded at their first use, or why not."""
 
+from functools import update_wrapper
+from threading import Lock
 from typing import Callable, Generic, List, Optional, TypeVar
 
 T = TypeVar('T')
@@ -25,7 +27,9 @@ class load_once(Generic[T]):
     """
 
     def __init__(self, load: Callable[[], T]) -> None:
+        update_wrapper(self, load)
         self._load = load
+        self._lock = Lock()
         self._loaded: List[T] = []
         self._reason: Optional[str] = None
 
@@ -37,11 +41,12 @@ class load_once(Generic[T]):
 
     def why_not(self) -> Optional[str]:
         """Return the reason, None where it can be loaded."""
-        if not self._loaded and self._reason is None:
-            try:
-                self._loaded.append(self._load())
-            except Unavailable as error:
-                self._reason = str(error)
+        with self._lock:
+            if not self._loaded and self._reason is None:
+                try:
+                    self._loaded.append(self._load())
+                except Unavailable as error:
+                    self._reason = str(error)
         return self._reason
 
     def forget(self) -> None:

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, library
 from torch.utils.flop_counter import register_flop_formula
 
-from . import cpu, triton
+from . import triton
+from .cpu import kernels
 
 CONV = 'Tensor x, Tensor weight, Tensor? bias, Tensor? order, str? activation'
 SCAN = (
@@ -41,7 +42,7 @@ FUSED_DEVICES = ('cpu',)
 def _define(name: str, schema: str) -> Any:
     operator = library.custom_op(
         f'mmvideomamba::{name}',
-        getattr(cpu, name),
+        getattr(kernels, name),
         mutates_args=(),
         device_types='cpu',
         schema=schema,
@@ -149,7 +150,7 @@ def _(
 def saved_shape(save: bool, u: Tensor, A: Tensor) -> Tuple[int, ...]:
     """Shape of the states that a scan keeps for its backward pass."""
     if save and u.device.type in FUSED_DEVICES:
-        return cpu.states_shape(u, A)
+        return kernels.states_shape(u, A)
     return (0,)
 
 
@@ -223,15 +224,14 @@ def _differentiate_inner(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
 
 def _save_norm(ctx: Any, inputs: tuple, output: Any) -> None:
     x, weight, *_ = inputs
-    _, scale = output
-    _keep(ctx, output[:1], x, weight, scale)
-    ctx.mark_non_differentiable(scale)
+    _keep(ctx, output, x, weight)
 
 
 def _differentiate_norm(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
     if grad is None:
         return (None,) * len(ctx.needs_input_grad)
-    return (*_norm_backward(grad, *ctx.saved_tensors), None, None)
+    scale, x, weight = ctx.saved_tensors
+    return (*_norm_backward(grad, x, weight, scale), None, None)
 
 
 def _keep(

@@ -13,7 +13,7 @@ from .block_curves import draw_block_curves
 from .clips import draw_clips
 from .figure1_costs import draw_costs
 from .figure2b_scan_orders import draw_scan_orders
-from .figure4_token_maps import draw_token_maps, make_overlay_frames
+from .figure4_token_maps import save_token_maps
 from .growth import draw_growth
 from .style import save_figure
 from .training_curve import draw_training_curve
@@ -25,8 +25,7 @@ __all__ = [
     'draw_costs',
     'draw_growth',
     'draw_scan_orders',
-    'draw_token_maps',
     'draw_training_curve',
-    'make_overlay_frames',
     'save_figure',
+    'save_token_maps',
 ]

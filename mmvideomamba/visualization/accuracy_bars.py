@@ -12,16 +12,14 @@ def draw_accuracies(
     accuracies: Dict[str, float],
     spreads: Optional[Dict[str, float]] = None,
     chance: Optional[float] = None,
-    label: str = 'top-1 accuracy (%)',
 ) -> Figure:
     """Draw one bar for each accuracy, the first on top.
 
     Args:
-        accuracies (dict[str, float]): Name -> accuracy in 0..1.
+        accuracies (dict[str, float]): Name -> top-1 accuracy in 0..1.
         spreads (dict[str, float], optional): Name -> standard deviation over
             the seeds, in the same unit.
         chance (float, optional): What guessing would give.
-        label (str): What the accuracies are.
 
     Returns:
         Figure: Not yet written, see `save_figure`.
@@ -63,7 +61,7 @@ def draw_accuracies(
             ha='center',
             fontsize=8,
         )
-    ax.set(xlim=(0, 100), xlabel=label)
+    ax.set(xlim=(0, 100), xlabel='top-1 accuracy (%)')
     ax.invert_yaxis()
     ax.tick_params(axis='y', length=0)
     return figure

@@ -32,7 +32,7 @@ KEY_BAR = 0.12
 
 @paper_style
 def draw_scan_orders(
-    orders: Dict[str, Tensor], grid: Tuple[int, int, int], columns: int = 2
+    orders: Dict[str, Tensor], grid: Tuple[int, int, int]
 ) -> Figure:
     """Draw scan orders over the token grid, one panel each.
 
@@ -42,7 +42,6 @@ def draw_scan_orders(
             class token and the patches follow it, as in
             `mmvideomamba.models.sequence_orders`.
         grid (tuple[int, int, int]): (T, H, W), small enough to be read.
-        columns (int): Most panels in a row.
 
     Returns:
         Figure: Not yet written, see `save_figure`.
@@ -57,7 +56,7 @@ def draw_scan_orders(
                 f'{title}: expected {tokens} steps over grid {tuple(grid)}, '
                 f'or {tokens + 1} with a class token, got {len(order)}'
             )
-    columns = min(columns, len(orders))
+    columns = min(2, len(orders))
     rows = math.ceil(len(orders) / columns)
     left, right, bottom, top = _bounds(grid)
     width = (right - left + 0.8) * CELL

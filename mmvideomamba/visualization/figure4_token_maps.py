@@ -4,7 +4,8 @@ Figure 4 of the paper with maps of delta; for any other quantity as well.
 """
 
 import math
-from typing import Dict, Iterator
+from pathlib import Path
+from typing import Dict, Iterator, Tuple
 
 import cv2
 import matplotlib
@@ -14,7 +15,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from .style import paper_style
+from ..video import write_video
+from .style import paper_style, save_figure
 
 COLORMAP = 'inferno'
 OPACITY = 0.7
@@ -141,6 +143,24 @@ def draw_token_maps(
         ax.tick_params(labelsize=7, length=2)
     figure.supxlabel(quantity, fontsize=9)
     return figure
+
+
+def save_token_maps(
+    frames: np.ndarray, maps: Dict[str, np.ndarray], quantity: str, path: str
+) -> Tuple[Path, ...]:
+    """Write maps as a figure and as a video.
+
+    Args:
+        frames (np.ndarray): See `draw_token_maps`, also for the others.
+        path (str): Where, without suffix.
+
+    Returns:
+        tuple: The paths of the .pdf, the .png and the .mp4.
+    """
+    figure = draw_token_maps(frames, maps, quantity)
+    video = Path(f'{path}.mp4')
+    write_video(video, make_overlay_frames(frames, maps), fps=8)
+    return (*save_figure(figure, path), video)
 
 
 def _norm(values: np.ndarray) -> Normalize:

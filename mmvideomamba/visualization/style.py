@@ -66,9 +66,7 @@ paper_style = matplotlib.rc_context(
 
 
 @paper_style
-def save_figure(
-    figure: Figure, path: Union[str, Path], dpi: int = 200
-) -> Tuple[Path, Path]:
+def save_figure(figure: Figure, path: Union[str, Path]) -> Tuple[Path, Path]:
     """Write a figure as PDF for papers and as PNG for pages.
 
     Args:
@@ -76,7 +74,6 @@ def save_figure(
         path (str | Path): Where; `.pdf` and `.png` replace its suffix if it
             is one of them and are added to the name otherwise. Missing
             folders are made.
-        dpi (int): Dots per inch of the PNG.
 
     Returns:
         tuple: The two paths, PDF first.
@@ -84,11 +81,11 @@ def save_figure(
     path = Path(path)
     stem = path.with_suffix('') if path.suffix in ('.pdf', '.png') else path
     pdf, png = (stem.with_name(stem.name + s) for s in ('.pdf', '.png'))
-    with atomic_write(str(pdf)) as partial:
+    with atomic_write(pdf) as partial:
         # No date inside: the same figure gives the same file.
         figure.savefig(partial, metadata={'CreationDate': None})
-    with atomic_write(str(png)) as partial:
-        figure.savefig(partial, dpi=dpi)
+    with atomic_write(png) as partial:
+        figure.savefig(partial, dpi=200)
     return pdf, png
 
 

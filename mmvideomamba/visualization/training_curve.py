@@ -1,5 +1,6 @@
-"""Loss and validation accuracy over the epochs of a training."""
+"""Loss and validation metrics in the course of a training."""
 
+import math
 from typing import Dict, List, Sequence
 
 from matplotlib.axes import Axes
@@ -9,7 +10,13 @@ from matplotlib.ticker import MaxNLocator
 from .style import COLORS, GREY, paper_style
 
 Record = Dict[str, float]
-METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5'}
+ACCURACIES = {'acc/top1': 'top-1', 'acc/top5': 'top-5'}
+# Of videos that may have several labels.
+AVERAGE_PRECISIONS = {
+    'acc/mean_average_precision': 'mAP',
+    'acc/mmit_mean_average_precision': 'mAP over videos',
+}
+METRICS = {**ACCURACIES, **AVERAGE_PRECISIONS}
 
 
 @paper_style
@@ -19,37 +26,43 @@ def draw_training_curve(
     """Draw a training from its log.
 
     Args:
-        train (Sequence[dict]): Logged steps with `loss`, `step` (over the
-            whole training) and `epoch` (from 1), in order.
-        val (Sequence[dict]): Validations with `step` (epochs trained) and
-            `acc/top1` or `acc/top5` in 0..1, in order; may be empty.
+        train (Sequence[dict]): Logged steps with `loss` and, all of them,
+            `epochs` (trained until then) or, none of them, `step`, in order.
+        val (Sequence[dict]): Validations with `step` (in the same unit) and
+            any of `METRICS` in 0..1, in order; may be empty.
 
     Returns:
-        Figure: Loss on the left, accuracy on the right; not yet written, see
-        `save_figure`.
+        Figure: Loss on the left, accuracy or mAP on the right; not yet
+        written, see `save_figure`.
     """
     figure = Figure(figsize=(6.8, 2.6))
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     _draw_loss(loss_axes, train)
     _draw_accuracy(accuracy_axes, val)
-    last_epoch = max(r['epoch'] for r in train)
+    by_epoch = all('epochs' in r for r in train)
+    last = max(*_places(train), *(r['step'] for r in val), 0)
     for ax in (loss_axes, accuracy_axes):
-        ax.set(xlabel='epoch', xlim=(0, last_epoch))
+        ax.set(
+            xlabel='epoch' if by_epoch else 'iteration',
+            xlim=(0, math.ceil(last)),
+        )
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.grid(axis='y')
     return figure
 
 
+def _places(train: Sequence[Record]) -> List[float]:
+    return [r['epochs'] if 'epochs' in r else r['step'] for r in train]
+
+
 def _draw_loss(ax: Axes, train: Sequence[Record]) -> None:
-    # Steps of an epoch, from below: exact but for the last logging interval.
-    epoch_length = max(r['step'] / r['epoch'] for r in train)
-    epochs = [r['step'] / epoch_length for r in train]
+    places = _places(train)
     losses = [r['loss'] for r in train]
-    ax.plot(epochs, losses, color=COLORS[0], alpha=0.3, linewidth=0.8)
+    ax.plot(places, losses, color=COLORS[0], alpha=0.3, linewidth=0.8)
     # A single loss makes no line.
     marker = 'o' if len(losses) == 1 else None
     ax.plot(
-        epochs,
+        places,
         _smooth(losses),
         color=COLORS[0],
         marker=marker,
@@ -59,7 +72,10 @@ def _draw_loss(ax: Axes, train: Sequence[Record]) -> None:
 
 
 def _draw_accuracy(ax: Axes, val: Sequence[Record]) -> None:
-    ax.set(ylabel='validation accuracy (%)', ylim=(0, 100))
+    found = {metric for record in val for metric in record}
+    only_map = found.isdisjoint(ACCURACIES) and found & {*AVERAGE_PRECISIONS}
+    name = 'mAP' if only_map else 'accuracy'
+    ax.set(ylabel=f'validation {name} (%)', ylim=(0, 100))
     for (metric, label), color in zip(METRICS.items(), COLORS):
         points = [(r['step'], 100 * r[metric]) for r in val if metric in r]
         if not points:
@@ -85,9 +101,9 @@ def _draw_accuracy(ax: Axes, val: Sequence[Record]) -> None:
         )
 
 
-def _smooth(values: Sequence[float], share: float = 0.02) -> List[float]:
-    """Mean over a window of `share` of the training on either side."""
-    reach = int(len(values) * share)
+def _smooth(values: Sequence[float]) -> List[float]:
+    """Mean over a window of a fiftieth of the training on either side."""
+    reach = len(values) // 50
     windows = (
         values[max(i - reach, 0) : i + reach + 1] for i in range(len(values))
     )

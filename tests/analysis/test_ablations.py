@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from small_models import small_recognizer
 
 from mmvideomamba.analysis.ablations import (
     ABLATIONS,
@@ -27,18 +28,7 @@ def make_config():
 
     return Config(
         dict(
-            model=dict(
-                type='Recognizer3D',
-                backbone=dict(
-                    type='VideoMamba',
-                    arch=dict(embed_dims=32, num_layers=1),
-                    img_size=32,
-                    num_frames=8,
-                ),
-                cls_head=dict(
-                    type='VideoMambaHead', num_classes=8, in_channels=32
-                ),
-            ),
+            model=small_recognizer(embed_dims=32, num_frames=8),
             train_dataloader=dataset(),
             val_dataloader=dataset(),
             test_dataloader=dataset(),

@@ -1,13 +1,49 @@
 """Logs as the runner writes them, resumed and killed ones included."""
 
+import itertools
 import json
+from pathlib import Path
 
 import pytest
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
 
 from mmvideomamba.analysis.training_log import (
     read_test_metrics,
     read_training_log,
 )
+from mmvideomamba.visualization import draw_training_curve
+
+NUMBERS = itertools.count()
+LOADER = dict(
+    batch_size=2,
+    num_workers=0,
+    dataset=[dict(inputs=1), dict(inputs=2)] * 10,
+    sampler=dict(type='DefaultSampler'),
+    collate_fn=dict(type='pseudo_collate'),
+)
+
+
+class OneWeight(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, inputs, mode):
+        loss = self.weight.square().sum()
+        return dict(loss=loss) if mode == 'loss' else [loss]
+
+
+class Half(BaseMetric):
+    default_prefix = 'acc'
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        return dict(half=0.5)
 
 
 def write_start(work_dir, time, epochs, steps=4, tail=''):
@@ -66,3 +102,62 @@ def test_a_folder_without_logs_is_refused(tmp_path):
         read_training_log(tmp_path)
     with pytest.raises(FileNotFoundError, match='no test results'):
         read_test_metrics(tmp_path)
+
+
+def test_epochs_of_another_length_follow_the_old_ones(tmp_path):
+    write_start(tmp_path, 1, [1, 2], steps=4)
+    write_start(tmp_path, 2, [3, 4], steps=2)
+    log = read_training_log(tmp_path)
+    assert [r['epochs'] for r in log.train] == [
+        *(0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2),
+        *(2.5, 3, 3.5, 4),
+    ]
+    assert [r['step'] for r in log.val] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+@pytest.mark.parametrize('log_metric_by_epoch', [True, False])
+def test_a_training_by_iterations_counts_them(
+    tmp_path, by_epoch, log_metric_by_epoch
+):
+    """As mmengine really logs one, resumed once."""
+    for load_from in (None, str(tmp_path / 'iter_4.pth')):
+        runner = Runner(
+            model=OneWeight(),
+            work_dir=str(tmp_path),
+            train_dataloader=LOADER,
+            train_cfg=dict(by_epoch=False, max_iters=8, val_interval=4),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+            val_dataloader=LOADER,
+            val_cfg=dict(),
+            val_evaluator=dict(type=Half),
+            default_hooks=dict(
+                logger=dict(
+                    type='LoggerHook',
+                    interval=2,
+                    log_metric_by_epoch=log_metric_by_epoch,
+                ),
+                checkpoint=dict(
+                    type='CheckpointHook', interval=4, by_epoch=False
+                ),
+            ),
+            log_processor=dict(by_epoch=by_epoch),
+            visualizer=dict(
+                type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
+            ),
+            load_from=load_from,
+            resume=load_from is not None,
+            log_level='ERROR',
+            experiment_name=f'log_{next(NUMBERS)}',
+        )
+        runner.train()
+        # Starts of one second would share their folder.
+        Path(runner.log_dir).rename(tmp_path / runner.experiment_name)
+    log = read_training_log(tmp_path)
+    assert [r['step'] for r in log.train] == [2, 4, 6, 8]
+    assert [(r['step'], r['acc/half']) for r in log.val] == [
+        (4, 0.5),
+        (8, 0.5),
+    ]
+    figure = draw_training_curve(log.train, log.val)
+    assert figure.axes[0].get_xlabel() == 'iteration'

@@ -104,7 +104,6 @@ def test_training_memory_is_linear_in_frames_and_less_with_cp():
         ['training'],
         rounds=1,
         batch_size=16,
-        report=lambda line: None,
         build=partial(tiny_workload, num_layers=8),
     )
     for cost in rows:
@@ -114,7 +113,7 @@ def test_training_memory_is_linear_in_frames_and_less_with_cp():
     assert again < 0.7 * long
 
 
-def test_the_results_are_complete_and_ready_for_json():
+def test_the_results_are_complete_and_ready_for_json(capsys):
     entries = [
         Entry('videomamba-s', 4, 'fp32'),
         Entry('videomamba-s', 4, 'bf16'),
@@ -122,12 +121,10 @@ def test_the_results_are_complete_and_ready_for_json():
         Entry('videomamba-s', 16, 'fp32'),
         Entry('videomamba-s', 32, 'fp32'),
     ]
-    lines = []
     results = measure_models(
         entries,
         batch_size=2,
         rounds=2,
-        report=lines.append,
         build=tiny_workload,
     )
     assert json.loads(json.dumps(results))
@@ -159,7 +156,7 @@ def test_the_results_are_complete_and_ready_for_json():
         assert row['error'] == 'too many frames'
         assert row['median'] is row['memory'] is None
     assert 'ended with exit code -6' in killed['error']
-    assert 'training: round 2/2' in lines
+    assert 'training: round 2/2' in capsys.readouterr().err
 
 
 def test_every_model_is_built_for_its_frames_without_weights():
@@ -191,5 +188,5 @@ def test_a_host_without_configs_is_told(monkeypatch, tmp_path):
 
 
 def test_a_baseline_trains_in_bf16():
-    """mmaction2's heads alone do not: numpy has no bfloat16."""
+    """mmaction2's head counts hits in numpy, which has no bfloat16."""
     build_workload('vit-s-fused', 2, 1, 'cpu').training('bf16')

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmvideomamba.datasets import ReorderFrames
-from mmvideomamba.datasets.transforms import frame_order
+from mmvideomamba.datasets.transforms.reorder_frames import frame_order
 from mmvideomamba.registry import TRANSFORMS
 
 PAPER = {

@@ -32,11 +32,11 @@ def describe_machine(bench: Bench) -> Iterator[dict]:
         python=sys.version.split()[0],
     )
     if not bench.dry:
-        record.update(measure_ceilings(bench))
+        record.update(measure_roofline(bench))
     yield record
 
 
-def measure_ceilings(bench: Bench) -> dict:
+def measure_roofline(bench: Bench) -> dict:
     from mmvideomamba.benchmark.exp_chain import exps_per_second
 
     gpu = torch.cuda.get_device_properties(0)

@@ -1,6 +1,6 @@
 """Prototypes of faster scan kernels, to be timed on a GPU by `gpu_first.py`.
 
-They compute what the kernels of `mmvideomamba/ops/triton_kernels` do, with
+They compute what the kernels of `mmvideomamba/ops/triton` do, with
 less around it. What they leave out, and ask for:
 
 - one segment: a program scans all steps, so the batch has to fill the GPU;
@@ -12,7 +12,7 @@ less around it. What they leave out, and ask for:
 - these two are given delta after the softplus, and return its gradient by
   the raw value.
 
-Layouts as in `forward.py`: BC (K, batch, L, 2, N) float32 holds the
+Layouts as in `scan_forward.py`: BC (K, batch, L, 2, N) float32 holds the
 input-dependent B and C of a token side by side, and A is (K, N, D).
 """
 

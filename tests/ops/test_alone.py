@@ -1,14 +1,21 @@
-"""The operators need torch and nothing of the host."""
+"""The operators, and their benchmark, need torch and nothing of the host."""
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[2] / 'tools' / 'analysis_tools'
 
 
-def test_ops_import_where_the_host_is_missing():
-    code = """
+@pytest.mark.parametrize('module', ['mmvideomamba.ops', 'benchmark_scan'])
+def test_it_imports_where_the_host_is_missing(module):
+    code = f"""
 import sys
 for host in ('mmaction', 'mmcv', 'mmengine'):
     sys.modules[host] = None
-from mmvideomamba.ops import selective_scan
+sys.path.append({str(TOOLS)!r})
+import {module}
 """
     subprocess.run([sys.executable, '-c', code], check=True)

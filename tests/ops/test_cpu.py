@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import sys
 
 import pytest
 import torch
@@ -203,6 +204,26 @@ def test_without_kernels_the_reference_runs_and_one_line_says_so(
 def test_without_kernels_an_explicit_request_fails(no_kernels):
     with pytest.raises(RuntimeError, match='install a C.. compiler'):
         selective_scan(**scan_inputs(), backend='cpu')
+
+
+@pytest.mark.parametrize('entry', ['site', 'checkout/../site'])
+def test_a_copy_that_has_kernels_is_named(monkeypatch, tmp_path, entry):
+    """As in a checkout beside an installation."""
+    for folder in ('checkout', 'site'):
+        (tmp_path / folder / 'mmvideomamba' / 'ops').mkdir(parents=True)
+    (tmp_path / 'site/mmvideomamba/ops/_kernels.so').touch()
+    checkout = tmp_path / 'checkout'
+    monkeypatch.setattr(
+        binding, '__file__', str(checkout / 'mmvideomamba/ops/cpu/binding.py')
+    )
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr(sys, 'path', ['', str(tmp_path / entry)])
+    binding.library.forget()
+    reason = binding.library.why_not()
+    binding.library.forget()
+    assert f'imports mmvideomamba from {checkout}, and a copy' in reason
+    assert f'with kernels is in {tmp_path / "site"}' in reason
+    assert 'compiler' not in reason
 
 
 def test_float64_is_exact(backend):

@@ -7,8 +7,9 @@ import torch
 from conftest import TOLERANCES, assert_within
 from test_backends import compare
 from test_operators import conv_inputs, make_order, scan_inputs
+from torch._subclasses import FakeTensorMode
 
-from mmvideomamba.ops import choose_backend, mamba_ssm, reference
+from mmvideomamba.ops import api, choose_backend, mamba_ssm, reference
 
 
 def scan(*, backend, **options):
@@ -84,3 +85,13 @@ def test_any_failure_of_an_import_is_a_reason(
     (tmp_path / 'causal_conv1d_cuda.py').write_text(broken)
     monkeypatch.syspath_prepend(tmp_path)
     assert 'undefined symbol: _ZN3c10' in mamba_ssm.why_not('cuda')
+
+
+def test_the_name_takes_the_adapter_but_for_what_it_has_no_kernel(installed):
+    def taken(dtype=torch.float32, batch=1):
+        with FakeTensorMode():
+            x = torch.empty(batch, 2, 3, dtype=dtype, device='cuda')
+        return api._implementation('mamba_ssm', x)
+
+    assert taken() is mamba_ssm
+    assert taken(dtype=torch.float64) is taken(batch=0) is reference

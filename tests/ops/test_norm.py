@@ -136,3 +136,9 @@ def test_the_compiler_sees_pytorchs_operators():
     exported = torch.export.export(RMSNorm(8, 1e-5), (torch.ones(2, 8),))
     names = [str(node.target) for node in exported.graph.nodes]
     assert not any('mmvideomamba' in name for name in names)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_an_unknown_backend_is_an_error_whatever_runs(dtype):
+    with pytest.raises(ValueError, match="unknown scan backend 'fast'"):
+        rms_norm(torch.ones(2, 3, dtype=dtype), torch.ones(3), backend='fast')

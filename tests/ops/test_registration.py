@@ -12,6 +12,7 @@ from mmvideomamba.ops import (
     mamba_inner,
     rms_norm,
     selective_scan,
+    triton,
 )
 
 
@@ -227,3 +228,23 @@ def test_second_derivatives_of_inner_are_refused(fused):
     (grad,) = torch.autograd.grad(out.sum(), xz, create_graph=True)
     with pytest.raises(RuntimeError, match="use backend='reference'"):
         grad.sum().backward()
+
+
+def test_sizes_that_depend_on_data_compile(fused):
+    """Nothing is asked of a size that only running tells."""
+    conv = conv_inputs(L=6, dtype=torch.float32)
+    mask = torch.tensor([True, False])
+
+    def some(x):
+        return causal_conv1d(x[mask], conv['weight'], conv['bias'])
+
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        compiled = torch.compile(some, backend='aot_eager', fullgraph=True)
+        torch.testing.assert_close(compiled(conv['x']), some(conv['x']))
+
+
+def test_each_triton_kernel_is_registered_for_gpus():
+    for name in triton.KERNELS:
+        assert torch._C._dispatch_has_kernel_for_dispatch_key(
+            f'mmvideomamba::{name}', 'CUDA'
+        )

@@ -10,34 +10,17 @@ import pytest
 import torch
 from mmaction.apis import init_recognizer
 from mmengine.config import Config
+from small_models import small_recognizer
 from tool_runner import assert_refused, run_tool
 
 from mmvideomamba.datasets.motion_shapes import make_clip
 from mmvideomamba.video import write_video
 
-CONFIG = """
-norm = [0.0, 0.0, 0.0], [255.0, 255.0, 255.0]
-model = dict(
-    type='Recognizer3D',
-    backbone=dict(
-        type='VideoMamba',
-        arch=dict(embed_dims=16, num_layers=2),
-        img_size=64,
-        num_frames=4,
-    ),
-    cls_head=dict(
-        type='VideoMambaHead',
-        num_classes=2,
-        in_channels=16,
-        average_clips='prob',
-    ),
-    data_preprocessor=dict(
-        type='ActionDataPreprocessor',
-        mean=norm[0],
-        std=norm[1],
-        format_shape='NCTHW',
-    ),
-)
+MODEL = small_recognizer(num_classes=2, img_size=64, num_layers=2)
+MODEL['data_preprocessor'].update(mean=[0.0] * 3, std=[255.0] * 3)
+CONFIG = (
+    f'model = {MODEL}\n'
+    + """
 test_pipeline = [
     dict(type='DecordInit'),
     dict(type='SampleFrames', clip_len=4, frame_interval=1, num_clips=1),
@@ -61,6 +44,7 @@ test_dataloader = dict(
 )
 test_evaluator = dict(type='AccMetric')
 """
+)
 
 
 @pytest.fixture

@@ -34,4 +34,6 @@ def test_a_device_that_is_not_there(capsys):
 
 
 def test_no_rounds(capsys):
-    assert_refused(capsys, 'starts at 1', SCRIPT, '--rounds', 0)
+    assert_refused(
+        capsys, 'expected a whole number of at least 1', SCRIPT, '--rounds', 0
+    )

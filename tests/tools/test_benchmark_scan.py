@@ -45,4 +45,10 @@ def test_the_table_names_what_cannot_run_and_why(capsys):
 
 
 def test_bad_arguments_are_refused(capsys):
-    assert_refused(capsys, 'starts at 1', SCRIPT, '--lengths', '0')
+    assert_refused(
+        capsys,
+        'expected a whole number of at least 1',
+        SCRIPT,
+        '--lengths',
+        '0',
+    )

@@ -10,6 +10,7 @@ import torch
 from mmengine.runner import load_checkpoint
 from safetensors import safe_open
 from small_checkpoints import make_state, save_flat, save_vim
+from small_models import small_recognizer
 from tool_runner import assert_refused, run_tool
 
 from mmvideomamba.registry import MODELS
@@ -19,22 +20,7 @@ PUBLISH = 'model_converters/publish_model.py'
 
 
 def model_cfg(**settings):
-    return dict(
-        type='Recognizer3D',
-        backbone=dict(
-            dict(
-                type='VideoMamba',
-                arch=dict(embed_dims=32, num_layers=2),
-                img_size=32,
-                num_frames=4,
-            ),
-            **settings,
-        ),
-        cls_head=dict(type='VideoMambaHead', num_classes=5, in_channels=32),
-        data_preprocessor=dict(
-            type='ActionDataPreprocessor', format_shape='NCTHW'
-        ),
-    )
+    return small_recognizer(5, embed_dims=32, num_layers=2, **settings)
 
 
 @pytest.fixture
@@ -63,7 +49,8 @@ def test_convert_vim(tmp_path, capsys, config, suffix, merge):
     init_cfg = dict(type='Pretrained', checkpoint=source)
     cfg = model_cfg(merge=merge, init_cfg=init_cfg)
     cfg['cls_head']['init_cfg'] = init_cfg
-    expected, converted = MODELS.build(cfg), MODELS.build(model_cfg())
+    expected = MODELS.build(cfg)
+    converted = MODELS.build(model_cfg(merge=merge))
     expected.init_weights()
     load_checkpoint(converted, str(out))
     expected, converted = expected.state_dict(), converted.state_dict()
@@ -93,7 +80,7 @@ def test_convert_says_in_one_line_what_is_wrong(tmp_path, capsys, config):
     source = save_flat(tmp_path / 'a.pth', make_state(32))
     out = tmp_path / 'b.pth'
     cases = [
-        (('no.py', source, out), 'no such config: no.py'),
+        (('no.py', source, out), 'no such file: no.py'),
         ((config(), tmp_path / 'no.pth', out), 'there is no checkpoint'),
         ((config(), source, tmp_path / 'b.bin'), 'is a .pth or .safetensors'),
         ((config(), source, source), 'it is not overwritten'),
@@ -178,3 +165,23 @@ def test_publish_says_in_one_line_what_is_wrong(tmp_path, capsys, trained):
     assert_refused(
         capsys, 'is a .pth or .safetensors', PUBLISH, vim, tmp_path / 'b'
     )
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_settings_that_no_weight_shows_are_recorded(
+    tmp_path, capsys, config, trained, suffix
+):
+    converted = tmp_path / f'b{suffix}'
+    run_tool(CONVERT, config(merge='mean'), trained[0], converted)
+    assert 'multiplied by 2: sum -> mean' in capsys.readouterr().out
+    run_tool(PUBLISH, converted, tmp_path / f'c{suffix}')
+    published = capsys.readouterr().out.strip()
+    for path in (str(converted), published):
+        load_checkpoint(MODELS.build(model_cfg(merge='mean')), path)
+        with pytest.raises(ValueError, match='mean -> sum'):
+            load_checkpoint(MODELS.build(model_cfg()), path)
+    if suffix == '.safetensors':
+        with safe_open(published, 'pt') as file:
+            settings = json.loads(file.metadata()['settings'])['backbone']
+            assert set(file.keys()) == set(trained[1].state_dict())
+        assert settings['merge'] == 'mean'

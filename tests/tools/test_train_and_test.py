@@ -341,6 +341,29 @@ def test_what_is_missing_is_said_in_one_line(config, tmp_path, capsys):
         (f'config: no such file: {nothing}', 'test.py', nothing, nothing),
         (f'checkpoint: no such file: {nothing}', 'test.py', config, nothing),
         (
+            "unknown runner_type 'No', expected one of ",
+            *('train.py', config, '--cfg-options', 'runner_type=No'),
+        ),
+        (
+            'strategy is a setting of FlexibleRunner',
+            *('train.py', config, '--cfg-options'),
+            'strategy.type=DDPStrategy',
+        ),
+        (
+            'strategy is a setting of FlexibleRunner',
+            *('test.py', config, config, '--cfg-options'),
+            'strategy.type=DDPStrategy',
+        ),
+        (
+            '--auto-scale-lr needs auto_scale_lr.base_batch_size',
+            *('train.py', config, '--auto-scale-lr', '--cfg-options'),
+            'auto_scale_lr=None',
+        ),
+        (
+            '--show and --wait-time are for windows',
+            *('test.py', '--show', config, config),
+        ),
+        (
             '--dump writes .pkl files, got scores.json',
             *('test.py', config, config, '--dump', 'scores.json'),
         ),
@@ -377,7 +400,7 @@ def test_scripts_say_what_is_missing(script, arguments, message):
 def test_slurm_starts_one_process_on_each_gpu(config, tmp_path):
     # A stand-in for srun that tells how it was called.
     srun = tmp_path / 'srun'
-    srun.write_text('#!/bin/sh\necho "$PYTHONPATH"; printf "%s\\n" "$@"\n')
+    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     srun.chmod(0o755)
     environ = {
         **os.environ,
@@ -386,14 +409,13 @@ def test_slurm_starts_one_process_on_each_gpu(config, tmp_path):
         'PYTHON': sys.executable,
         'SRUN_ARGS': '--mem=64G --exclusive',
     }
-    path, *words = subprocess.run(
+    words = subprocess.run(
         ['bash', TOOLS / 'slurm_test.sh', 'gpu', 'mine', config, 'a b.pth'],
         env=environ,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     ).stdout.splitlines()
-    assert Path(path.split(':')[0]).resolve() == TOOLS.parent
     python = words.index(sys.executable)
     assert {
         *('--partition=gpu', '--job-name=mine', '--ntasks=4'),
@@ -403,3 +425,37 @@ def test_slurm_starts_one_process_on_each_gpu(config, tmp_path):
         *(sys.executable, '-u', f'{TOOLS}/test.py', str(config), 'a b.pth'),
         *('--launcher', 'slurm'),
     ]
+
+
+@pytest.mark.parametrize('installed', [True, False])
+def test_an_installed_package_comes_before_the_checkout(
+    config, tmp_path, installed
+):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\necho "$PYTHONPATH"\n')
+    # Without site-packages, whatever is installed there.
+    python = tmp_path / 'python'
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    for script in (srun, python):
+        script.chmod(0o755)
+    site = tmp_path / 'site'
+    site.mkdir()
+    if installed:
+        (site / 'mmvideomamba.py').touch()
+    path = subprocess.run(
+        ['bash', TOOLS / 'slurm_train.sh', 'gpu', 'mine', config],
+        env={
+            **os.environ,
+            'PATH': f'{tmp_path}:{os.environ["PATH"]}',
+            'PYTHON': str(python),
+            'PYTHONPATH': str(site),
+        },
+        cwd=TOOLS.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    *checkout, last = path.split(':')
+    assert last == str(site)
+    expected = [] if installed else [TOOLS.parent]
+    assert [Path(folder).resolve() for folder in checkout] == expected

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from mmvideomamba.visualization import draw_token_maps, make_overlay_frames
-from mmvideomamba.visualization.figure4_token_maps import overlay_map
+from mmvideomamba.visualization.figure4_token_maps import (
+    draw_token_maps,
+    make_overlay_frames,
+    overlay_map,
+)
 
 FRAMES = np.full((8, 32, 48, 3), 120, np.uint8)
 

@@ -7,10 +7,7 @@ from mmvideomamba.visualization import draw_training_curve
 
 def logged_steps(epochs, length=10):
     steps = range(1, epochs * length + 1)
-    return [
-        dict(loss=2 - s / 100, step=s, epoch=(s - 1) // length + 1)
-        for s in steps
-    ]
+    return [dict(loss=2 - s / 100, step=s, epochs=s / length) for s in steps]
 
 
 def test_steps_and_validations_share_the_epochs():
@@ -26,7 +23,27 @@ def test_steps_and_validations_share_the_epochs():
     assert line.get_label() == 'top-1, best 50.0'
 
 
+def test_several_labels_have_a_mean_average_precision():
+    metric = 'acc/mean_average_precision'
+    val = [{metric: 0.25, 'step': 1}, {metric: 0.5, 'step': 2}]
+    _, axes = draw_training_curve(logged_steps(2), val).axes
+    (line,) = axes.lines
+    assert list(line.get_ydata()) == [25, 50]
+    assert line.get_label() == 'mAP, best 50.0'
+    assert axes.get_ylabel() == 'validation mAP (%)'
+
+
 def test_a_training_without_validation_can_be_drawn():
     _, accuracy = draw_training_curve(logged_steps(1), []).axes
     assert not accuracy.lines
     assert accuracy.texts[0].get_text() == 'no validation yet'
+
+
+def test_a_training_by_iterations_is_drawn_over_them():
+    train = [dict(loss=1.0, step=step) for step in (20, 40, 60)]
+    val = [{'acc/top1': 0.25, 'step': 40}]
+    loss, accuracy = draw_training_curve(train, val).axes
+    assert list(loss.lines[0].get_xdata()) == [20, 40, 60]
+    assert list(accuracy.lines[0].get_xdata()) == [40]
+    for ax in (loss, accuracy):
+        assert ax.get_xlabel() == 'iteration' and ax.get_xlim() == (0, 60)

@@ -19,14 +19,13 @@ Example:
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Dict
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmvideomamba.analysis.ablations import (
     ABLATIONS,
@@ -35,6 +34,17 @@ from mmvideomamba.analysis.ablations import (
     row_name,
     summarize,
 )
+from mmvideomamba.analysis.paper_tables import TABLES, format_table
+from mmvideomamba.analysis.training_log import read_training_log
+from mmvideomamba.cli import (
+    add_cfg_options,
+    existing_file,
+    make_parser,
+    one_line_errors,
+)
+from mmvideomamba.files import write_json, write_text
+from mmvideomamba.tables import format_number, markdown_table
+from mmvideomamba.visualization import draw_accuracies, save_figure
 
 TOOLS = Path(__file__).resolve().parents[1]
 CONFIG = (
@@ -47,10 +57,7 @@ RECORD = 'config_of_row.py'
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser(__doc__)
     parser.add_argument(
         'name',
         choices=ABLATIONS,
@@ -58,6 +65,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--config',
+        type=existing_file,
         default=CONFIG,
         help='what is changed (default: %(default)s)',
     )
@@ -76,24 +84,15 @@ def parse_args() -> argparse.Namespace:
         metavar='FOLDER',
         help='write the configs of the rows there, and train none',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings of all rows, such as train_dataloader.batch_size=16',
-    )
-    args = parser.parse_args()
-    if not Path(args.config).is_file():
-        parser.error(f'no such file: {args.config}')
-    return args
+    add_cfg_options(parser, 'train_dataloader.batch_size=16')
+    return parser.parse_args()
 
 
+@one_line_errors()
 def main() -> None:
     args = parse_args()
     base = Config.fromfile(args.config)
-    base.merge_from_dict(args.cfg_options)
+    base.merge_from_dict(args.cfg_options or {})
     configs = {}
     for row, change in ABLATIONS[args.name].rows.items():
         try:
@@ -110,8 +109,6 @@ def dump(
     args: argparse.Namespace, base: Config, configs: Dict[str, Config]
 ) -> None:
     """Write a config without bases for each row."""
-    from mmvideomamba.files import atomic_write
-
     stem = Path(args.config).stem
     for row, config in configs.items():
         # Several tables have the config itself as a row.
@@ -124,12 +121,11 @@ def dump(
         path = args.dump / f'{name}.py'
         text = f'# {args.name}: {row}, of {stem}\n{config.pretty_text}'
         if path.exists() and path.read_text() != text:
-            sys.exit(
-                f'error: {path} is of another config; choose another folder, '
-                'or delete it'
+            raise ValueError(
+                f'{path} is of another config; choose another folder, or '
+                'delete it'
             )
-        with atomic_write(str(path)) as partial:
-            Path(partial).write_text(text)
+        write_text(path, text)
         print(f'{row}: {path}')
 
 
@@ -137,11 +133,11 @@ def run(
     args: argparse.Namespace, base: Config, configs: Dict[str, Config]
 ) -> None:
     """Train the rows and print the table."""
-    from mmvideomamba.analysis.paper_tables import TABLES, format_table
-    from mmvideomamba.tables import markdown_table
-    from mmvideomamba.visualization import draw_accuracies, save_figure
-
-    folder = args.work_dir / args.name
+    if base.model.cls_head.get('multi_class'):
+        raise ValueError(
+            f'the table is of top-1, and the videos of {args.config} '
+            'have several labels; --dump writes the configs to train'
+        )
     runs = []
     for row, config in configs.items():
         # Several tables have the config itself as a row; it runs once.
@@ -170,52 +166,50 @@ def run(
 
     summaries = {row: summarize(values) for row, values in accuracies.items()}
     table = [
-        (row, f'{100 * s.mean:.1f}', deviation(s), s.runs)
-        for row, s in summaries.items()
+        (row, format_number(mean, 1, 0.01), format_number(std, 1, 0.01), runs)
+        for row, (mean, std, runs) in summaries.items()
     ]
     print(f'\nTop-1 of the last epoch ({args.config})\n')
     print(markdown_table(('', 'top-1', 'std', 'seeds'), table))
     number = ABLATIONS[args.name].table
     print(f'\nThe paper, table {number}\n\n{format_table(TABLES[number])}\n')
 
+    path = args.work_dir / args.name / 'results.json'
     record = dict(config=args.config, seeds=args.seeds, accuracies=accuracies)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'results.json').write_text(json.dumps(record, indent=2) + '\n')
-    means = {row: s.mean for row, s in summaries.items()}
-    spreads = {row: s.spread or 0.0 for row, s in summaries.items()}
+    write_json(path, record)
+    means = {row: mean for row, (mean, _, _) in summaries.items()}
+    spreads = {row: std or 0.0 for row, (_, std, _) in summaries.items()}
     chance = 1 / base.model.cls_head.num_classes
     figure = draw_accuracies(means, spreads, chance)
-    print(folder / 'results.json', *save_figure(figure, folder / 'accuracy'))
+    print(path, *save_figure(figure, path.with_name('accuracy')))
 
 
 def check_config(work_dir: Path, config: Config) -> None:
-    """End the program if the folder is of a run with another config."""
+    """Refuse a folder that is of a run with another config."""
     record = work_dir / RECORD
     known = record.read_text() if record.is_file() else None
     if work_dir.exists() and known != config.pretty_text:
-        sys.exit(
-            f'error: {work_dir} holds a run of another config, or of one not '
-            'known; choose another --work-dir, or delete that folder'
+        raise ValueError(
+            f'{work_dir} holds a run of another config, or of one not known; '
+            'choose another --work-dir, or delete that folder'
         )
 
 
 def read_accuracy(work_dir: Path, config: Config):
-    """Top-1 after the last epoch, or None before it."""
-    from mmvideomamba.analysis.training_log import read_training_log
-
+    """Top-1 at the end of the training, or None before it."""
     try:
         val = read_training_log(work_dir).val
     except ValueError:
         return None
-    if not val or val[-1]['step'] < config.train_cfg.max_epochs:
+    end = config.train_cfg.get('max_epochs') or config.train_cfg.max_iters
+    if not val or val[-1]['step'] < end:
         return None
     return val[-1]['acc/top1']
 
 
 def train(config: Config, work_dir: Path, seed: int) -> None:
     """Train in a process of its own, which leaves nothing behind."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    (work_dir / RECORD).write_text(config.pretty_text)
+    write_text(work_dir / RECORD, config.pretty_text)
     path = work_dir / 'changed_config.py'
     config.dump(str(path))
     command = [sys.executable, str(TOOLS / 'train.py'), str(path)]
@@ -224,11 +218,7 @@ def train(config: Config, work_dir: Path, seed: int) -> None:
     with open(log, 'a') as file:
         code = subprocess.call(command, stdout=file, stderr=file)
     if code != 0:
-        sys.exit(f'error: tools/train.py ended with {code}, see {log}')
-
-
-def deviation(summary) -> str:
-    return '-' if summary.spread is None else f'{100 * summary.spread:.1f}'
+        raise ChildProcessError(f'tools/train.py ended with {code}, see {log}')
 
 
 if __name__ == '__main__':

@@ -1,19 +1,16 @@
 """What the benchmarks have in common on the command line."""
 
 import argparse
-import sys
-import time
-from contextlib import contextmanager
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import Iterable, Sequence
 
 import torch
 
-from mmvideomamba.benchmark.isolated_process import ProcessEnded
-from mmvideomamba.benchmark.record import write_record
 from mmvideomamba.benchmark.tables import format_record
+from mmvideomamba.cli import make_parser, positive_int
+from mmvideomamba.files import write_json
 
 
-def make_parser(
+def make_benchmark_parser(
     description: str,
     contenders: str,
     names: Iterable[str],
@@ -29,20 +26,13 @@ def make_parser(
         passes (Sequence[str]): Passes that there are.
         dtypes (Sequence[str]): Data types that there are.
     """
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    names = list(names)
-    for option, choices in (
-        (contenders, names),
-        ('passes', passes),
-        ('dtypes', dtypes),
-    ):
+    parser = make_parser(description)
+    options = {contenders: names, 'passes': passes, 'dtypes': dtypes}
+    for option, choices in options.items():
         parser.add_argument(
             f'--{option}',
             nargs='+',
-            choices=choices,
+            choices=list(choices),
             default=list(choices),
             metavar='NAME',
             help=f'of {", ".join(choices)} (default: %(default)s)',
@@ -50,14 +40,14 @@ def make_parser(
     parser.add_argument(
         '--batch-sizes',
         nargs='+',
-        type=positive,
+        type=positive_int,
         default=[1],
         metavar='B',
         help='clips of a pass (default: 1)',
     )
     parser.add_argument(
         '--rounds',
-        type=positive,
+        type=positive_int,
         help='timings of each, one a round (default: %(default)s)',
     )
     parser.add_argument(
@@ -78,43 +68,15 @@ def make_parser(
     return parser
 
 
-def positive(text: str) -> int:
-    """A number that starts at 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'starts at 1, got {number}')
-    return number
-
-
 def device(text: str) -> str:
-    """A device that is there."""
+    """The type of --device: one that is there."""
     if text == 'cuda' and not torch.cuda.is_available():
         raise argparse.ArgumentTypeError('torch finds no CUDA device here')
     return text
-
-
-def progress() -> Callable[[str], None]:
-    """What tells on the standard error what happens, and when."""
-    start = time.monotonic()
-
-    def report(text: str) -> None:
-        seconds = time.monotonic() - start
-        print(f'{seconds:5.0f} s  {text}', file=sys.stderr, flush=True)
-
-    return report
-
-
-@contextmanager
-def without_traceback() -> Iterator[None]:
-    """End the tool with a line where a process ended or a file is missing."""
-    try:
-        yield
-    except (FileNotFoundError, ProcessEnded) as error:
-        sys.exit(f'error: {error}')
 
 
 def finish(args: argparse.Namespace, record: dict) -> None:
     """Print a record, and write it where `--json` wants it."""
     print(format_record(record))
     if args.json:
-        write_record(args.json, record)
+        write_json(args.json, record)

@@ -33,13 +33,7 @@ from pathlib import Path
 os.environ.setdefault('KINETO_LOG_LEVEL', '99')
 
 import torch
-from benchmark_arguments import (
-    finish,
-    make_parser,
-    positive,
-    progress,
-    without_traceback,
-)
+from benchmark_arguments import finish, make_benchmark_parser
 
 from mmvideomamba.benchmark.benchmarked_models import BENCHMARKED_MODELS
 from mmvideomamba.benchmark.figures import save_figures
@@ -49,6 +43,7 @@ from mmvideomamba.benchmark.model_workloads import (
     measure_models,
 )
 from mmvideomamba.benchmark.record import describe_machine
+from mmvideomamba.cli import one_line_errors, positive_int
 from mmvideomamba.ops import choose_backend
 
 COMPARED = (
@@ -62,7 +57,7 @@ COMPARED = (
 
 
 def parse_args() -> argparse.Namespace:
-    parser = make_parser(
+    parser = make_benchmark_parser(
         __doc__, 'models', BENCHMARKED_MODELS, PASSES, ('fp32', 'bf16')
     )
     parser.set_defaults(
@@ -71,7 +66,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--frames',
         nargs='+',
-        type=positive,
+        type=positive_int,
         metavar='T',
         help='frames of the clips, by default what each model is known for',
     )
@@ -85,6 +80,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors()
 def main() -> None:
     args = parse_args()
     machine = dict(
@@ -98,17 +94,15 @@ def main() -> None:
         for frames in args.frames or BENCHMARKED_MODELS[name].frames
     ]
     results = []
-    with without_traceback():
-        for batch_size in args.batch_sizes:
-            results += measure_models(
-                entries,
-                args.passes,
-                batch_size,
-                args.device,
-                args.rounds,
-                args.budget,
-                progress(),
-            )
+    for batch_size in args.batch_sizes:
+        results += measure_models(
+            entries,
+            args.passes,
+            batch_size,
+            args.device,
+            args.rounds,
+            args.budget,
+        )
     finish(args, dict(benchmark='models', machine=machine, results=results))
     if args.out:
         for path in save_figures(results, args.device, args.out):

@@ -17,13 +17,7 @@ cannot run and why, goes to the standard error.
 import argparse
 from itertools import product
 
-from benchmark_arguments import (
-    finish,
-    make_parser,
-    positive,
-    progress,
-    without_traceback,
-)
+from benchmark_arguments import finish, make_benchmark_parser
 
 from mmvideomamba.benchmark.record import DTYPES, describe_machine
 from mmvideomamba.benchmark.roofline import measure_roofline
@@ -33,42 +27,42 @@ from mmvideomamba.benchmark.scan_workloads import (
     implementations,
     measure_scan,
 )
+from mmvideomamba.cli import one_line_errors, positive_int
 
 
 def parse_args() -> argparse.Namespace:
-    parser = make_parser(
-        __doc__, 'backends', implementations(), PASSES, list(DTYPES)
+    parser = make_benchmark_parser(
+        __doc__, 'backends', implementations(), PASSES, DTYPES
     )
     parser.set_defaults(dtypes=['fp32', 'bf16'], rounds=15, budget=5.0)
     parser.add_argument(
         '--lengths',
         nargs='+',
-        type=positive,
+        type=positive_int,
         default=[1569],
         metavar='L',
         help='tokens; 16 frames of 224 x 224 make 1569',
     )
-    parser.add_argument('--channels', type=positive, default=768, metavar='D')
-    parser.add_argument('--states', type=positive, default=16, metavar='N')
+    for name, default in (('channels', 768), ('states', 16)):
+        parser.add_argument(f'--{name}', type=positive_int, default=default)
     return parser.parse_args()
 
 
+@one_line_errors()
 def main() -> None:
     args = parse_args()
     machine = describe_machine(args.device)
     machine['roofline'] = measure_roofline(args.device)
     results = []
-    with without_traceback():
-        for size in product(args.dtypes, args.batch_sizes, args.lengths):
-            results += measure_scan(
-                ScanCase(*size, args.channels, args.states, args.device),
-                args.backends,
-                machine['roofline'],
-                args.passes,
-                args.rounds,
-                args.budget,
-                progress(),
-            )
+    for size in product(args.dtypes, args.batch_sizes, args.lengths):
+        results += measure_scan(
+            ScanCase(*size, args.channels, args.states, args.device),
+            args.backends,
+            machine['roofline'],
+            args.passes,
+            args.rounds,
+            args.budget,
+        )
     finish(args, dict(benchmark='scan', machine=machine, results=results))
 
 

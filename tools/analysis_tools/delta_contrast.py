@@ -14,8 +14,6 @@ Example:
     python tools/analysis_tools/delta_contrast.py CONFIG.py CHECKPOINT.pth
 """
 
-import json
-
 import torch
 
 from mmvideomamba.analysis.delta_contrast import (
@@ -31,7 +29,7 @@ from mmvideomamba.cli import (
     positive_int,
 )
 from mmvideomamba.datasets.pipelines import find_datasets
-from mmvideomamba.files import write_text
+from mmvideomamba.files import write_json
 from mmvideomamba.registry import DATASETS
 from mmvideomamba.tables import markdown_table
 from mmvideomamba.visualization import draw_block_curves, save_figure
@@ -81,7 +79,7 @@ def main() -> None:
         **results,
     )
     path = f'{args.out}.json'
-    write_text(path, json.dumps(record, indent=2) + '\n')
+    write_json(path, record)
     print('', *written, path, sep='\n')
 
 

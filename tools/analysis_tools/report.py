@@ -4,30 +4,31 @@ Looks for the test of each config in WORK_DIRS/NAME_OF_CONFIG, where
 tools/test.py writes its results. "Published" is what the paper prints, also
 for other models; "measured" comes from those logs and from nowhere else. On
 HMDB51 it is the mean over the splits that were tested, from the folders
-split1, split2 and split3 of a config; which these are is printed below.
+split1, split2 and split3 of a config; which these are is printed below. What
+else was tested there, say with several labels a video, is a table of its own.
 
 Example:
     python tools/analysis_tools/report.py work_dirs --tables 2 7
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
 from typing import Dict, List
 
+from mmvideomamba.analysis.paper_tables import TABLES, format_table
+from mmvideomamba.analysis.training_log import read_test_metrics
+from mmvideomamba.cli import existing_folder, make_parser
+
 CONFIGS = 'configs/recognition/videomamba'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def main() -> None:
+    parser = make_parser(__doc__)
     parser.add_argument(
         'work_dirs',
         nargs='?',
-        type=Path,
+        type=existing_folder,
         default='work_dirs',
         help='folder of the work folders (default: %(default)s)',
     )
@@ -35,8 +36,8 @@ def parse_args() -> argparse.Namespace:
         '--tables',
         nargs='+',
         type=int,
-        choices=range(2, 10),
-        default=range(2, 10),
+        choices=TABLES,
+        default=list(TABLES),
         metavar='NUMBER',
         help='which of the tables 2 to 9 (default: all); table 1 is made by '
         'temporal_consistency.py',
@@ -47,15 +48,6 @@ def parse_args() -> argparse.Namespace:
         help='print how to get the results that are not there yet',
     )
     args = parser.parse_args()
-    if not args.work_dirs.is_dir():
-        parser.error(f'no folder {args.work_dirs}')
-    return args
-
-
-def main() -> None:
-    args = parse_args()
-    from mmvideomamba.analysis.paper_tables import TABLES, format_table
-
     tables = {number: TABLES[number] for number in args.tables}
     ours = {
         result.name: (table, result)
@@ -74,6 +66,7 @@ def main() -> None:
     for name, found in tests.items():
         if any(found):
             print(f'{name}: {", ".join(found)}')
+    print_others(args.work_dirs)
     tested = [name for name, found in tests.items() if found]
     print(f'{len(tested)} of {len(ours)} configs tested here')
     if args.commands:
@@ -82,10 +75,41 @@ def main() -> None:
         print(*dict.fromkeys(lines), sep='\n')
 
 
+def print_others(work_dirs: Path) -> None:
+    """Print the tests of configs that are in none of the paper's tables."""
+    from mmvideomamba.analysis.paper_tables import TABLES
+    from mmvideomamba.tables import markdown_table
+    from mmvideomamba.visualization.training_curve import METRICS
+
+    papers = {
+        result.name
+        for table in TABLES.values()
+        for _, results in table.rows
+        for result in results
+    }
+    others = {
+        folder.name: mean(list(read_tests(folder).values()))
+        for folder in sorted(work_dirs.iterdir())
+        if folder.is_dir() and folder.name not in papers
+    }
+    columns = {
+        metric: title
+        for metric, title in METRICS.items()
+        if any(metric in metrics for metrics in others.values())
+    }
+    rows = [
+        [name]
+        + [f'{100 * m[key]:.1f}' if key in m else '-' for key in columns]
+        for name, m in others.items()
+        if not columns.keys().isdisjoint(m)
+    ]
+    if rows:
+        print('Other tests\n')
+        print(markdown_table(['config', *columns.values()], rows), end='\n\n')
+
+
 def read_tests(work_dir: Path) -> Dict[str, dict]:
     """Split ('' where there are none) -> metrics of its last test."""
-    from mmvideomamba.analysis.training_log import read_test_metrics
-
     tests = {}
     folders = sorted(work_dir.glob('split[123]')) or [work_dir]
     for folder in folders:

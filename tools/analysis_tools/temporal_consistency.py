@@ -9,8 +9,6 @@ Example:
         CHECKPOINT.pth --out work_dirs/temporal_consistency
 """
 
-import json
-
 from mmvideomamba.analysis.temporal_consistency import evaluate_frame_orders
 from mmvideomamba.apis import init_model
 from mmvideomamba.cli import (
@@ -20,8 +18,8 @@ from mmvideomamba.cli import (
     one_line_errors,
 )
 from mmvideomamba.datasets.transforms.reorder_frames import FRAME_ORDERS
-from mmvideomamba.files import write_text
-from mmvideomamba.tables import markdown_table
+from mmvideomamba.files import write_json
+from mmvideomamba.tables import format_number, markdown_table
 from mmvideomamba.visualization import draw_accuracies, save_figure
 
 
@@ -38,19 +36,22 @@ def main() -> None:
 
     metrics = list(results['sequential'])
     rows = [
-        (order, *(f'{100 * values[metric]:.1f}' for metric in metrics))
+        (order, *(format_number(values[name], 1, 0.01) for name in metrics))
         for order, values in results.items()
     ]
     print(markdown_table(('order', *metrics), rows))
 
-    top1 = {order: values['acc/top1'] for order, values in results.items()}
-    chance = 1 / model.cfg.model.cls_head.num_classes
-    written = save_figure(draw_accuracies(top1, chance=chance), args.out)
+    written = []
+    # Without a top-1, as of videos of several labels, the table is all.
+    if 'acc/top1' in metrics:
+        top1 = {order: values['acc/top1'] for order, values in results.items()}
+        chance = 1 / model.cfg.model.cls_head.num_classes
+        written = save_figure(draw_accuracies(top1, chance=chance), args.out)
     record = dict(
         config=args.config, checkpoint=args.checkpoint, results=results
     )
     path = f'{args.out}.json'
-    write_text(path, json.dumps(record, indent=2) + '\n')
+    write_json(path, record)
     print(*written, path, sep='\n')
 
 

@@ -19,12 +19,7 @@ from mmvideomamba.cli import (
     make_parser,
     one_line_errors,
 )
-from mmvideomamba.video import write_video
-from mmvideomamba.visualization import (
-    draw_token_maps,
-    make_overlay_frames,
-    save_figure,
-)
+from mmvideomamba.visualization import save_token_maps
 
 
 @one_line_errors()
@@ -75,11 +70,7 @@ def main() -> None:
     }
 
     title = rf'mean of $\Delta$ over the channels, {which}'
-    figure = draw_token_maps(clip.frames, maps, title)
-    written = save_figure(figure, args.out)
-    video = f'{args.out}.mp4'
-    write_video(video, make_overlay_frames(clip.frames, maps), fps=8)
-    print(*written, video, sep='\n')
+    print(*save_token_maps(clip.frames, maps, title, args.out), sep='\n')
 
 
 if __name__ == '__main__':

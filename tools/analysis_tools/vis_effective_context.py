@@ -22,12 +22,7 @@ from mmvideomamba.cli import (
     one_line_errors,
     positive_int,
 )
-from mmvideomamba.video import write_video
-from mmvideomamba.visualization import (
-    draw_token_maps,
-    make_overlay_frames,
-    save_figure,
-)
+from mmvideomamba.visualization import save_token_maps
 
 
 @one_line_errors()
@@ -58,11 +53,7 @@ def main() -> None:
 
     maps = {'influence': influence[0].cpu().numpy()}
     title = 'norm of the derivative of the feature by the pixels of a token'
-    figure = draw_token_maps(clip.frames, maps, title)
-    written = save_figure(figure, args.out)
-    video = f'{args.out}.mp4'
-    write_video(video, make_overlay_frames(clip.frames, maps), fps=8)
-    print(*written, video, sep='\n')
+    print(*save_token_maps(clip.frames, maps, title, args.out), sep='\n')
 
 
 if __name__ == '__main__':

@@ -15,13 +15,7 @@ Example:
 from pathlib import Path
 from typing import Dict, List
 
-from list_files import (
-    Entry,
-    index_videos,
-    match_videos,
-    parse_root,
-    write_list,
-)
+from list_files import Entry, index_videos, list_videos, parse_root
 
 from mmvideomamba.cli import one_line_errors
 
@@ -36,11 +30,8 @@ def main() -> None:
     for split in (1, 2, 3):
         subsets = read_split(args.root / 'annotations', split)
         for subset, wanted in subsets.items():
-            write_list(
-                args.root / f'hmdb51_{subset}_split_{split}_videos.txt',
-                *match_videos(wanted, videos),
-                args.delimiter,
-            )
+            path = args.root / f'hmdb51_{subset}_split_{split}_videos.txt'
+            list_videos(path, wanted, videos, args.delimiter)
 
 
 def read_split(folder: Path, split: int) -> Dict[str, List[Entry]]:

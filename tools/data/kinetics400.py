@@ -15,15 +15,9 @@ Example:
 
 import csv
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
-from list_files import (
-    find_file,
-    index_videos,
-    match_videos,
-    parse_root,
-    write_list,
-)
+from list_files import find_file, index_videos, list_videos, parse_root
 
 from mmvideomamba.cli import one_line_errors
 
@@ -36,7 +30,8 @@ def main() -> None:
     annotations = args.root / 'annotations'
     train = read_csv(find_file(annotations, 'train.csv'))
     val = read_csv(find_file(annotations, 'val.csv'))
-    labels = number_classes(train)
+    classes = sorted({name for _, name in train})
+    labels = {name: label for label, name in enumerate(classes)}
     for subset, rows in (('train', train), ('val', val)):
         unknown = {name for _, name in rows} - set(labels)
         if unknown:
@@ -44,22 +39,12 @@ def main() -> None:
                 f'{subset}.csv has classes that are not in train.csv: '
                 f'{", ".join(sorted(unknown))}'
             )
-        write_list(
+        list_videos(
             args.root / f'kinetics400_{subset}_list_videos.txt',
-            *match_videos(
-                ((video, labels[name]) for video, name in rows),
-                index_videos(args.root / f'videos_{subset}'),
-            ),
+            ((video, labels[name]) for video, name in rows),
+            index_videos(args.root / f'videos_{subset}'),
             args.delimiter,
         )
-
-
-def number_classes(rows: List[Tuple[str, str]]) -> Dict[str, int]:
-    """Class name -> label, in alphabetical order."""
-    return {
-        name: label
-        for label, name in enumerate(sorted({name for _, name in rows}))
-    }
 
 
 def read_csv(path: Path) -> List[Tuple[str, str]]:

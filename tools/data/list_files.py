@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Dict, Iterable, List, Sequence, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from mmvideomamba.cli import make_parser
 from mmvideomamba.datasets.annotations import Annotation, write_annotations
@@ -93,34 +93,42 @@ def find_file(folder: Path, pattern: str) -> Path:
     raise ValueError(f'expected one file {pattern} in {folder}, found {what}')
 
 
-def match_videos(
-    wanted: Iterable[Entry], videos: Dict[str, str]
-) -> Tuple[List[Annotation], List[str]]:
-    """Look up annotated videos.
+def list_videos(
+    path: Path,
+    wanted: Iterable[Entry],
+    videos: Dict[str, str],
+    delimiter: str,
+) -> None:
+    """Look up annotated videos, and write a list file of those that are there.
 
     Args:
+        path (Path): The list file.
         wanted (Iterable[tuple[str, int]]): Names as `videos` has them, and
             labels.
         videos (dict[str, str]): See `index_videos`.
+        delimiter (str): What stands between video and label.
 
-    Returns:
-        tuple: Annotations of those that are there, with their paths, and the
-        names of those that are not.
+    Raises:
+        ValueError: None of them is there, or a name holds the delimiter.
     """
-    found, missing = [], []
-    for name, label in wanted:
-        if name in videos:
-            found.append(Annotation(videos[name], (label,)))
-        else:
-            missing.append(name)
-    return found, missing
+    wanted = list(wanted)
+    found = [
+        Annotation(videos[name], (label,))
+        for name, label in wanted
+        if name in videos
+    ]
+    missing = len(wanted) - len(found)
+    if missing and not found:
+        raise ValueError(
+            f'none of the {missing} annotated videos was found, for example '
+            f'{wanted[0][0]}; are these the right videos?'
+        )
+    note = f', {missing} not found' if missing else ''
+    write_list(path, found, delimiter, note)
 
 
 def write_list(
-    path: Path,
-    annotations: List[Annotation],
-    missing: Sequence[str] = (),
-    delimiter: str = ' ',
+    path: Path, annotations: List[Annotation], delimiter: str, note: str = ''
 ) -> None:
     """Write a list file and say what is in it.
 
@@ -128,13 +136,7 @@ def write_list(
         ValueError: There is nothing to write, or a name holds the delimiter.
     """
     if not annotations:
-        raise ValueError(
-            f'none of the {len(missing)} annotated videos was found, for '
-            f'example {missing[0]}; are these the right videos?'
-            if missing
-            else f'no videos for {path.name}'
-        )
+        raise ValueError(f'no videos for {path.name}')
     write_annotations(path, annotations, delimiter)
     labels = {label for _, labels in annotations for label in labels}
-    note = f', {len(missing)} not found' if missing else ''
     print(f'{path}: {len(annotations)} videos, {len(labels)} classes{note}')

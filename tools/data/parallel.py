@@ -4,7 +4,16 @@ import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Callable, Dict, Iterator, Sequence, Tuple, TypeVar
+from typing import (
+    Callable,
+    Dict,
+    Iterator,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    TypeVar,
+)
 
 from mmvideomamba.cli import positive_int
 from mmvideomamba.progress import track
@@ -20,6 +29,27 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
         default=os.cpu_count(),
         help='number of processes (default: of CPUs, %(default)s)',
     )
+
+
+def find_good(
+    find_fault: Callable[[str], Optional[str]],
+    names: Sequence[str],
+    workers: int,
+) -> Set[str]:
+    """Look at many videos; print what is wrong with some, return the others.
+
+    Args:
+        find_fault (Callable): Name -> what is wrong, or None; runs in
+            another process.
+        names (Sequence[str]): Different from one another.
+        workers (int): Processes.
+    """
+    crash = 'kills the decoder'
+    faults = run_parallel(find_fault, names, workers, on_crash=crash)
+    for name, fault in faults.items():
+        if fault is not None:
+            print(f'{name}: {fault}')
+    return {name for name, fault in faults.items() if fault is None}
 
 
 def run_parallel(

@@ -13,16 +13,14 @@ Example:
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import av
 from list_files import find_videos
-from parallel import add_workers, run_parallel
+from parallel import add_workers, find_good
 
 from mmvideomamba.cli import make_parser, one_line_errors
 from mmvideomamba.files import atomic_write
-
-OKAY = ''
 
 
 @one_line_errors()
@@ -43,16 +41,9 @@ def main() -> None:
             f'--short-side must be even and positive, got {args.short_side}'
         )
     names = name_videos(args.source)
-    faults = run_parallel(
-        partial(resize_video, args.source, args.target, args.short_side),
-        names,
-        args.workers,
-        on_crash='kills the decoder',
-    )
-    bad = {name: fault for name, fault in faults.items() if fault != OKAY}
-    for name, fault in bad.items():
-        print(f'{name}: {fault}')
-    print(f'{len(names) - len(bad)} of {len(names)} videos in {args.target}')
+    resize = partial(resize_video, args.source, args.target, args.short_side)
+    good = find_good(resize, names, args.workers)
+    print(f'{len(good)} of {len(names)} videos in {args.target}')
 
 
 def name_videos(source: Path) -> List[str]:
@@ -74,25 +65,25 @@ def name_videos(source: Path) -> List[str]:
 
 def resize_video(
     source: Path, target: Path, short_side: int, name: str
-) -> str:
-    """Write one video; returns what went wrong, or nothing."""
+) -> Optional[str]:
+    """Write one video; returns what went wrong, or None."""
     path = source / name
     resized = (target / name).with_suffix('.mp4')
     copied = target / name
     if resized.exists() or copied.exists():
-        return OKAY
+        return None
     try:
         with av.open(str(path)) as container:
             video = container.streams.video[0]
             if min(video.width, video.height) <= short_side:
-                with atomic_write(str(copied)) as partial_file:
+                with atomic_write(copied) as partial_file:
                     shutil.copyfile(path, partial_file)
             else:
-                with atomic_write(str(resized)) as partial_file:
+                with atomic_write(resized) as partial_file:
                     write_resized(container, video, short_side, partial_file)
     except (av.FFmpegError, IndexError, ValueError) as error:
         return f'unreadable: {error}'
-    return OKAY
+    return None
 
 
 def write_resized(container, video, short_side: int, path: str) -> None:

@@ -21,9 +21,8 @@ from list_files import (
     Entry,
     find_file,
     index_videos,
-    match_videos,
+    list_videos,
     parse_root,
-    write_list,
 )
 
 from mmvideomamba.cli import one_line_errors
@@ -36,12 +35,10 @@ def main() -> None:
     labels = read_json(find_file(annotations, '*labels.json'))
     videos = index_videos(args.root / 'videos')
     for subset, name in (('train', 'train'), ('val', 'validation')):
-        wanted = read_entries(
-            find_file(annotations, f'*{name}.json'), labels
-        )
-        write_list(
+        list_videos(
             args.root / f'sthv2_{subset}_list_videos.txt',
-            *match_videos(wanted, videos),
+            read_entries(find_file(annotations, f'*{name}.json'), labels),
+            videos,
             args.delimiter,
         )
 

@@ -22,17 +22,31 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
+from mmvideomamba import __version__, checkpoints
+from mmvideomamba.checkpoints import upstream_forward
+from mmvideomamba.checkpoints.report import shapes_of
+from mmvideomamba.cli import (
+    existing_file,
+    make_parser,
+    one_line_errors,
+    weights_file,
+)
+from mmvideomamba.models import VideoMamba
+from mmvideomamba.positions import cls_row_from_front
+from mmvideomamba.registry import MODELS
+
 TOLERANCE = 1e-4
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        'config', type=existing_file, help='config of the model it is to fit'
     )
-    parser.add_argument('config', help='config of the model it is to fit')
     parser.add_argument('checkpoint', help='a file or an http(s) URL')
-    parser.add_argument('out', help='a new .pth or .safetensors file')
+    parser.add_argument(
+        'out', type=weights_file, help='a new .pth or .safetensors file'
+    )
     parser.add_argument(
         '--family',
         help="whose image model it is, 'vim' or 'opengvlab_image', where "
@@ -45,20 +59,13 @@ def parse_args() -> argparse.Namespace:
         help='how a patch embedding of images becomes one of tubelets '
         '(default: average, the paper)',
     )
-    args = parser.parse_args()
-    if not osp.isfile(args.config):
-        parser.error(f'no such config: {args.config}')
-    if not args.out.endswith(('.pth', '.safetensors')):
-        parser.error(f'the output is a .pth or .safetensors, got {args.out}')
-    if osp.exists(args.out):
-        parser.error(f'{args.out} exists; it is not overwritten')
-    return args
+    return parser.parse_args()
 
 
-def convert(args: argparse.Namespace) -> None:
-    from mmvideomamba import __version__, checkpoints
-    from mmvideomamba.registry import MODELS
-
+@one_line_errors()
+def main() -> None:
+    args = parse_args()
+    checkpoints.require_new(args.out)
     cfg = Config.fromfile(args.config)
     init_default_scope('mmaction')
     if cfg.model.backbone.type != 'VideoMamba':
@@ -75,20 +82,16 @@ def convert(args: argparse.Namespace) -> None:
     )
     state = model.state_dict()
     state.update({f'backbone.{name}': t for name, t in tensors.items()})
-    head = {f'cls_head.{name}': t for name, t in weights.head.items()}
-    if head and all(
-        name in state and state[name].shape == tensor.shape
-        for name, tensor in head.items()
-    ):
-        state.update(head)
-        how = 'The head is kept'
+    kept = shapes_of(weights.head) == shapes_of(model.cls_head.state_dict())
+    if kept:
+        state.update({f'cls_head.{k}': v for k, v in weights.head.items()})
     else:
         rows += checkpoints.unexpected_head(weights)
-        how = 'The head is new'
     print(checkpoints.make_report(weights, rows))
     print(
-        f'{how}: the checkpoint has {_classes(weights.head)} classes, the '
-        f'config {cfg.model.cls_head.num_classes}.'
+        f'The head is {"kept" if kept else "new"}: the checkpoint has '
+        f'{len(weights.head.get("fc_cls.weight", ()))} classes, the config '
+        f'{cfg.model.cls_head.num_classes}.'
     )
     model.load_state_dict(state)
 
@@ -108,7 +111,9 @@ def convert(args: argparse.Namespace) -> None:
     checkpoints.write_new(args.out, content)
     again = MODELS.build(cfg.model).eval()
     load_checkpoint(again, args.out, logger='silent')
-    clip = torch.randn(1, 3, *clip_size(model.backbone))
+    # One tubelet of 4 x 4 patches: enough, and quick.
+    frames, height, width = model.backbone.tokenizer.tubelet
+    clip = torch.randn(1, 3, frames, 4 * height, 4 * width)
     with torch.no_grad():
         scores = [m.cls_head(m.backbone(clip)) for m in (model, again)]
     if not torch.equal(*scores):
@@ -132,14 +137,6 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
         tuple: Largest difference relative to the largest feature, and what
         was compared.
     """
-    from mmvideomamba.checkpoints import fit_backbone
-    from mmvideomamba.checkpoints.upstream_forward import (
-        image_features,
-        video_features,
-    )
-    from mmvideomamba.models import VideoMamba
-    from mmvideomamba.positions import cls_row_from_front
-
     conventions = weights.conventions
     mixer = backbone.layers[0].mixer
     frames, patch, _ = backbone.tokenizer.tubelet
@@ -160,7 +157,7 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
         pos_embed='factorized',
         cls_token_position=conventions.cls_token_position,
     ).eval()
-    tensors, _ = fit_backbone(weights, twin, args.inflate)
+    tensors, _ = checkpoints.fit_backbone(weights, twin, args.inflate)
     twin.load_state_dict(tensors)
 
     state = dict(weights.backbone)
@@ -170,12 +167,12 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
     if video:
         state['temporal_pos_embedding'] = tensors['pos_embed.temporal']
         clip = torch.randn(3, 2, 4 * patch, 4 * patch)
-        expected = video_features(state, clip)
+        expected = upstream_forward.video_features(state, clip)
         what = 'a random clip of two frames'
     else:
         image = torch.randn(3, 4 * patch, 4 * patch)
         clip = image[:, None].expand(-1, frames, -1, -1)
-        expected = image_features(
+        expected = upstream_forward.image_features(
             state, image, conventions.cls_token_position, conventions.merge
         )
         what = 'a random image, to ours a clip that does not move'
@@ -188,28 +185,9 @@ def error_against_authors(weights, backbone, args) -> Tuple[float, str]:
     )
 
 
-def clip_size(backbone) -> Tuple[int, int, int]:
-    """One tubelet of 4 x 4 patches: enough, and quick."""
-    frames, height, width = backbone.tokenizer.tubelet
-    return frames, 4 * height, 4 * width
-
-
 def require(passed: bool, reason: str) -> None:
     if not passed:
         raise ValueError(f'the check failed, nothing is to be used: {reason}')
-
-
-def _classes(head: dict) -> str:
-    weight = head.get('fc_cls.weight')
-    return 'no' if weight is None else str(len(weight))
-
-
-def main() -> None:
-    args = parse_args()
-    from mmvideomamba.cli import one_line_errors
-
-    with one_line_errors():
-        convert(args)
 
 
 if __name__ == '__main__':

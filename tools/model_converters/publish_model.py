@@ -9,36 +9,34 @@ Example:
         work_dirs/CONFIG/epoch_30.pth checkpoints/videomamba-small.safetensors
 """
 
-import argparse
 import hashlib
 import os.path as osp
 
+from mmvideomamba.checkpoints import (
+    encode_weights,
+    identify,
+    read_checkpoint,
+    with_settings,
+    write_new,
+)
+from mmvideomamba.cli import make_parser, one_line_errors, weights_file
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+
+@one_line_errors()
+def main() -> None:
+    parser = make_parser(__doc__)
     parser.add_argument('checkpoint', help='what the training saved')
     parser.add_argument(
         'out',
+        type=weights_file,
         help='a .pth or .safetensors file; the hash is put into its name',
     )
     args = parser.parse_args()
-    if not args.out.endswith(('.pth', '.safetensors')):
-        parser.error(f'the output is a .pth or .safetensors, got {args.out}')
-    return args
+    print(publish(args.checkpoint, args.out))
 
 
 def publish(checkpoint: str, out: str) -> str:
     """Write the weights; return the path with the hash in it."""
-    from mmvideomamba.checkpoints import (
-        encode_weights,
-        identify,
-        read_checkpoint,
-        write_new,
-    )
-
     content = read_checkpoint(checkpoint)
     weights = identify(content, checkpoint)
     if weights.family != 'videomamba':
@@ -46,8 +44,9 @@ def publish(checkpoint: str, out: str) -> str:
             f'{weights.title} is not a checkpoint of mmvideomamba. Convert '
             'it first: tools/model_converters/convert.py'
         )
-    state = {f'backbone.{k}': v for k, v in weights.backbone.items()}
-    state.update({f'cls_head.{k}': v for k, v in weights.head.items()})
+    state = weights.under_recognizer_keys()
+    if weights.recorded:
+        state = with_settings(state, dict(backbone=weights.recorded))
     known = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
     meta = content.get('meta') or {}
     meta = {name: meta[name] for name in known if name in meta}
@@ -56,14 +55,6 @@ def publish(checkpoint: str, out: str) -> str:
     path = f'{stem}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}'
     write_new(path, data)
     return path
-
-
-def main() -> None:
-    args = parse_args()
-    from mmvideomamba.cli import one_line_errors
-
-    with one_line_errors():
-        print(publish(args.checkpoint, args.out))
 
 
 if __name__ == '__main__':

@@ -40,6 +40,11 @@ def _solarize_add(image: Image.Image, addition: float) -> Image.Image:
     return image.point(table * 3)
 
 
+def _enhance(quality: str) -> Callable:
+    enhancer = getattr(ImageEnhance, quality)
+    return lambda image, more: enhancer(image).enhance(1 + more)
+
+
 # Name -> (operation on an image and a strength, strength at full magnitude,
 # whether a random sign is drawn). Strength grows linearly with magnitude.
 OPERATIONS: Dict[str, Tuple[Callable, float, bool]] = {
@@ -58,22 +63,10 @@ OPERATIONS: Dict[str, Tuple[Callable, float, bool]] = {
         False,
     ),
     'SolarizeAdd': (_solarize_add, 110, False),
-    'Color': (lambda i, s: ImageEnhance.Color(i).enhance(1 + s), 0.9, True),
-    'Contrast': (
-        lambda i, s: ImageEnhance.Contrast(i).enhance(1 + s),
-        0.9,
-        True,
-    ),
-    'Brightness': (
-        lambda i, s: ImageEnhance.Brightness(i).enhance(1 + s),
-        0.9,
-        True,
-    ),
-    'Sharpness': (
-        lambda i, s: ImageEnhance.Sharpness(i).enhance(1 + s),
-        0.9,
-        True,
-    ),
+    'Color': (_enhance('Color'), 0.9, True),
+    'Contrast': (_enhance('Contrast'), 0.9, True),
+    'Brightness': (_enhance('Brightness'), 0.9, True),
+    'Sharpness': (_enhance('Sharpness'), 0.9, True),
     'ShearX': (lambda i, s: _affine(i, (1, s, 0, 0, 1, 0)), 0.3, True),
     'ShearY': (lambda i, s: _affine(i, (1, 0, 0, s, 1, 0)), 0.3, True),
     'TranslateX': (

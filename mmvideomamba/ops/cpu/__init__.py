@@ -10,30 +10,6 @@ Results are the same bit for bit from run to run with one number of threads
 from typing import Optional
 
 from . import binding
-from .kernels import (
-    causal_conv1d,
-    causal_conv1d_backward,
-    mamba_inner,
-    mamba_inner_backward,
-    rms_norm,
-    rms_norm_backward,
-    selective_scan,
-    selective_scan_backward,
-    states_shape,
-)
-
-__all__ = [
-    'causal_conv1d',
-    'causal_conv1d_backward',
-    'mamba_inner',
-    'mamba_inner_backward',
-    'rms_norm',
-    'rms_norm_backward',
-    'selective_scan',
-    'selective_scan_backward',
-    'states_shape',
-    'why_not',
-]
 
 
 def why_not(device_type: str) -> Optional[str]:

@@ -17,7 +17,7 @@ def keep_freed_memory() -> bool:
 
     A forward pass allocates and frees tensors of megabytes by the hundred.
     Given back, each costs the next one a page fault for every 4 KiB, which
-    can take as long as all the arithmetic (docs/performance.md). Blocks of up
+    can take as long as all the arithmetic (docs/cpu_kernels.md). Blocks of up
     to 1 GiB, 32 MiB in an old library, now stay and are never trimmed: the
     process remains as large as it has once been. This concerns the whole
     process, so a line of the log says it.

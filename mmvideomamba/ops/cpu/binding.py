@@ -9,6 +9,7 @@ elsewhere is refused.
 
 import ctypes
 import math
+import sys
 from ctypes import c_char_p, c_double, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -140,36 +141,51 @@ class NormArgs(_Args):
 @load_once
 def library() -> ctypes.CDLL:
     """The kernels."""
-    remedy = (
-        'install a C++ compiler (g++ or clang++), then install mmvideomamba '
-        'again, or run `python setup.py build_ext --inplace` in its folder'
-    )
+    path = Path(__file__).parent.with_name('_kernels.so')
+    build = 'run `python setup.py build_ext --inplace` in its folder'
     try:
         # After `import torch`, so that its OpenMP runtime serves both.
-        kernels = ctypes.CDLL(
-            str(Path(__file__).parent.with_name('_kernels.so'))
-        )
+        kernels = ctypes.CDLL(str(path))
     except OSError as error:
         raise Unavailable(
-            f'its C++ kernels are missing ({error}): {remedy}'
+            f'its C++ kernels are missing ({error}): '
+            + (
+                _other_copy(path)
+                or 'install a C++ compiler (g++ or clang++), then install '
+                'mmvideomamba again'
+            )
+            + f', or {build}'
         ) from error
+    abi = _abi(kernels)
     differing = sorted(
-        name for name, _ in _expected_abi().items() ^ _abi(kernels).items()
+        name for name, _ in _expected_abi().items() ^ abi.items()
     )
     if differing:
+        what = f'{differing[0]} differs' if abi else 'they do not say which'
         raise Unavailable(
-            'its C++ kernels were built from other sources '
-            f'({differing[0]} differs): {remedy}'
+            f'its C++ kernels were built from other sources ({what}): {build}'
+            + (f', or {other}' if (other := _other_copy(path)) else '')
         )
     keep_freed_memory()
     return kernels
 
 
+def _other_copy(path: Path) -> Optional[str]:
+    """Where a copy of the package with kernels is, if Python took another."""
+    ours = path.parents[2]
+    for folder in map(Path, sys.path):
+        other = folder.resolve() / path.relative_to(ours)
+        if other.is_file() and other != path.resolve():
+            return (
+                f'Python imports mmvideomamba from {ours}, and a copy with '
+                f'kernels is in {folder.resolve()}: to use that one, start '
+                f'Python outside of {ours} and take {ours} out of PYTHONPATH'
+            )
+    return None
+
+
 class _AbiEntry(ctypes.Structure):
-    _fields_ = [
-        ('name', c_char_p),
-        ('value', c_int64),
-    ]
+    _fields_ = [('name', c_char_p), ('value', c_int64)]
 
 
 def _abi(kernels: ctypes.CDLL) -> Dict[str, int]:

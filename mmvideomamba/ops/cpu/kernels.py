@@ -12,16 +12,10 @@ from . import binding
 from .binding import MaybeTensor, parameter, readable, threading
 
 
-def causal_conv1d(
-    x: Tensor,
-    weight: Tensor,
-    bias: Optional[Tensor],
-    order: Optional[Tensor],
-    activation: Optional[str],
-) -> Tensor:
+def causal_conv1d(x: Tensor, weight: Tensor, *others: Any) -> Tensor:
     rows = readable(x)
     out = rows.new_empty(len(weight), *x.shape)
-    args = _conv_args(rows, weight, bias, order, activation, out=out)
+    args = _conv_args(rows, weight, *others, out=out)
     binding.run('causal_conv1d', args)
     return out.to(x.dtype)
 
@@ -31,8 +25,7 @@ def causal_conv1d_backward(
     x: Tensor,
     weight: Tensor,
     bias: Optional[Tensor],
-    order: Optional[Tensor],
-    activation: Optional[str],
+    *others: Any,
 ) -> List[Tensor]:
     rows = readable(x)
     K, D, W = weight.shape
@@ -43,8 +36,7 @@ def causal_conv1d_backward(
         rows,
         weight,
         bias,
-        order,
-        activation,
+        *others,
         out=readable(grad),
         grad_x=grad_x,
         sum=_sum_memory(grad_x, K),
@@ -179,18 +171,8 @@ def _scan_args(
     )
 
 
-def mamba_inner(
-    save: bool,
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    D: Tensor,
-    order: Optional[Tensor],
-) -> Tuple[Tensor, Tensor, Tensor]:
+def mamba_inner(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor, Tensor]:
+    xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order = inputs
     x, z = readable(xz).chunk(2, dim=-1)
     K = len(A)
     projected_shape: Tuple[int, ...] = (0,)
@@ -219,19 +201,9 @@ def mamba_inner(
 
 
 def mamba_inner_backward(
-    grad: Tensor,
-    projected: Tensor,
-    states: Tensor,
-    xz: Tensor,
-    conv_weight: Tensor,
-    conv_bias: Tensor,
-    x_proj: Tensor,
-    dt_proj: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    D: Tensor,
-    order: Optional[Tensor],
+    grad: Tensor, projected: Tensor, states: Tensor, *inputs: Any
 ) -> List[Tensor]:
+    xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order = inputs
     rows = readable(xz)
     x, z = rows.chunk(2, dim=-1)
     batch = len(x)

@@ -135,9 +135,9 @@ struct InnerGradTask {
     }
   }
 
-  // Back through x_proj and the convolution. Products take whole tiles of
-  // rows; those beyond the last step must stay zero in `grad`, as the steps
-  // before read them. They do: of `parts.total` they are zero.
+  // Back through x_proj and the convolution. Products take whole blocks of
+  // MICRO_ROWS rows; those beyond the last step must stay zero in `grad`, as
+  // the steps before read them. They do: of `parts.total` they are zero.
   void finish(int64_t k, int64_t begin) {
     const int64_t P = num_projections(args), columns = weights.columns;
     const int64_t steps = min(SPAN, args.conv.L - begin);
@@ -168,7 +168,7 @@ struct InnerGradTask {
   }
 
  private:
-  // Rows of a weight's gradient: whole tiles of the product.
+  // Rows of a weight's gradient: whole blocks of MICRO_ROWS.
   static int64_t gradient_rows(int64_t rows) {
     return round_up(rows, MICRO_ROWS);
   }

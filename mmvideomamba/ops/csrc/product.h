@@ -51,7 +51,7 @@ INLINE void micro_product(const Left& a, const Matrix<const float>& b,
       store(c.data + i * c.row + j * LANES, sum[i][j]);
 }
 
-// `rows` is rounded up to TILE_ROWS and `columns` to LANES, and memory must be
+// `rows` is rounded up to MICRO_ROWS and `columns` to LANES, and memory must be
 // there; what lies in rows beyond does not matter.
 template <bool ADD>
 INLINE void multiply(const Left& a, const Matrix<const float>& b,

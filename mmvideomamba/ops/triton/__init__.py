@@ -31,7 +31,7 @@ def why_not(device_type: str) -> Optional[str]:
     if device_type != 'cuda':
         return f'it runs on cuda tensors, not on {device_type}'
     if os.environ.get('TRITON_INTERPRET') == '1':
-        return 'TRITON_INTERPRET=1 has it run on cpu tensors'
+        return 'TRITON_INTERPRET=1 keeps Triton from compiling; unset it'
     return kernels.why_not()
 
 

@@ -1,9 +1,35 @@
-"""Arguments that several tools take."""
+"""What the command lines of the tools share: arguments, and how they end.
+
+mmengine is imported where it is needed: the GPU check does without it.
+"""
 
 import argparse
+import os
 import os.path as osp
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator
 
-from mmengine.config import Config, DictAction
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program with `error: MESSAGE` where a user can act on it.
+
+    These are `OSError` and `ValueError`, whose messages name what was
+    expected and what came. Every other error is a fault of the program and
+    keeps its traceback. Also a decorator:
+
+        @one_line_errors()
+        def main() -> None:
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
@@ -31,6 +57,22 @@ def file_or_url(path: str) -> str:
     return path if '://' in path else existing_file(path)
 
 
+def existing_folder(path: str) -> Path:
+    """The type of an argument that names a folder."""
+    if not osp.isdir(path):
+        raise argparse.ArgumentTypeError(f'no folder {path}')
+    return Path(path)
+
+
+def weights_file(path: str) -> str:
+    """The type of an argument that names a file of weights to write."""
+    if not path.endswith(('.pth', '.safetensors')):
+        raise argparse.ArgumentTypeError(
+            f'the output is a .pth or .safetensors, got {path}'
+        )
+    return path
+
+
 def positive_int(text: str) -> int:
     """The type of an argument that counts something."""
     try:
@@ -48,6 +90,8 @@ def add_cfg_options(
     parser: argparse.ArgumentParser, example: str = 'model.backbone.arch=tiny'
 ) -> None:
     """Add --cfg-options; None where it is not given."""
+    from mmengine.config import DictAction
+
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -116,20 +160,25 @@ def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
         default='none',
         help='what has started the processes of a distributed run',
     )
-    # torch.distributed.launch passes it; the runner reads LOCAL_RANK.
+    # torch.distributed.launch passes it.
     parser.add_argument(
         '--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS
     )
 
 
-def read_run_config(args: argparse.Namespace) -> Config:
+def read_run_config(args: argparse.Namespace) -> 'Config':
     """Read the config that `add_run_arguments` asks for.
 
     --cfg-options replaces its settings, --work-dir both.
     """
+    from mmengine.config import Config
+
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.launcher = args.launcher
+    if args.launcher != 'none':
+        # Launchers other than torchrun leave it to the argument.
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

@@ -1,0 +1,61 @@
+"""The runner that a config asks for."""
+
+from typing import Any, Union
+
+from mmengine.config import Config
+from mmengine.registry import STRATEGIES, Registry
+from mmengine.runner import FlexibleRunner, Runner
+
+from ..checks import require_choice
+from ..registry import RUNNERS
+
+# What Runner reads from a config and FlexibleRunner does not, and what to do.
+NOT_OF_FLEXIBLE_RUNNER = dict(
+    model_wrapper_cfg='make it strategy.model_wrapper',
+    find_unused_parameters='make it part of strategy.model_wrapper',
+    sync_bn='make it strategy.sync_bn',
+    activation_checkpointing='remove it, or runner_type',
+    efficient_conv_bn_eval='remove it, or runner_type',
+    compile='remove it, or runner_type',
+)
+
+
+def build_runner(cfg: Config) -> Union[Runner, FlexibleRunner]:
+    """Build `cfg.runner_type`, by default mmengine's `Runner`.
+
+    As mmaction2's train.py and test.py do; what the runner would not read is
+    refused.
+
+    Args:
+        cfg (Config): A config of mmaction2.
+
+    Raises:
+        ValueError: There is no such runner or strategy, or the runner ignores
+            a setting of the config.
+    """
+    runner = _find('runner_type', cfg.get('runner_type', 'Runner'), RUNNERS)
+    if cfg.get('strategy') is not None:
+        _find('strategy.type', cfg.strategy.get('type'), STRATEGIES)
+        if runner is Runner:
+            raise ValueError(
+                'strategy is a setting of FlexibleRunner, which this config '
+                "does not use: add runner_type='FlexibleRunner', or remove "
+                'strategy'
+            )
+    for key, instead in NOT_OF_FLEXIBLE_RUNNER.items():
+        if runner is FlexibleRunner and cfg.get(key):
+            raise ValueError(
+                f"runner_type='FlexibleRunner' does not read {key}: {instead}"
+            )
+    return RUNNERS.build(cfg)
+
+
+def _find(setting: str, name: Any, registry: Registry) -> Any:
+    """The registered class, or the one that is named by itself."""
+    if not isinstance(name, (str, type(None))):
+        return name
+    found = registry.get(name) if name else None
+    if found is None:
+        known = dict(getattr(registry.parent, 'module_dict', {}))
+        require_choice(setting, name, {**known, **registry.module_dict})
+    return found

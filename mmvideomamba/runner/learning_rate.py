@@ -1,0 +1,252 @@
+"""The learning rate that a run has: scaled by its batch, resumed by epochs.
+
+Repairs of mmengine's runners, like those of `compat`, but in need of the data
+sets: https://github.com/open-mmlab/mmengine/issues/894
+"""
+
+import logging
+from copy import deepcopy
+from functools import wraps
+from types import SimpleNamespace
+from typing import Any, List, Optional, Union
+from unittest import mock
+
+from mmengine._strategy import BaseStrategy
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper, OptimWrapperDict, _ParamScheduler
+from mmengine.runner import EpochBasedTrainLoop, FlexibleRunner, Runner
+from mmengine.runner import _flexible_runner as flexible
+from mmengine.runner.utils import _get_batch_size
+from torch.utils.data import DataLoader
+
+from ..datasets.pipelines import leaf_datasets
+
+
+def repair_learning_rates() -> None:
+    """Repair both runners of mmengine; a second call changes nothing."""
+    if hasattr(Runner.scale_lr, '__wrapped__'):
+        return
+    Runner.scale_lr = _scale_by_effective_batch(Runner.scale_lr)
+    BaseStrategy._scale_lr = _scale_by_accumulation(BaseStrategy._scale_lr)
+    flexible._get_batch_size = _batch_size
+    for runner_type in (Runner, FlexibleRunner):
+        runner_type.resume = _resume_by_epochs(runner_type.resume)
+
+
+def _scale_by_effective_batch(scale_lr: Any) -> Any:
+    """`Runner.scale_lr` that counts accumulated batches and repeated clips.
+
+    mmengine counts processes and `batch_size` alone.
+    """
+
+    @wraps(scale_lr)
+    def scale(
+        self: Runner,
+        optim_wrapper: OptimWrapper,
+        auto_scale_lr: Optional[dict] = None,
+    ) -> None:
+        if (auto_scale_lr or {}).get('enable'):
+            batch = _batch_size(self.train_dataloader)
+            accumulated = _accumulative_counts(optim_wrapper)
+            _log_effective_batch(self.world_size, batch, accumulated)
+            # All that mmengine reads of a runner.
+            self = SimpleNamespace(
+                world_size=self.world_size,
+                _train_dataloader=dict(batch_size=batch * accumulated),
+                param_schedulers=self.param_schedulers,
+                logger=self.logger,
+            )
+        scale_lr(self, optim_wrapper, auto_scale_lr)
+
+    return scale
+
+
+def _scale_by_accumulation(scale_lr: Any) -> Any:
+    """The same for the strategies of `FlexibleRunner`."""
+
+    @wraps(scale_lr)
+    def scale(self: BaseStrategy) -> None:
+        settings, key = self.dispatch_kwargs, 'train_micro_batch_size_per_gpu'
+        if not (self._auto_scale_lr or {}).get('enable'):
+            return
+        accumulated = _accumulative_counts(self.optim_wrapper)
+        _log_effective_batch(self.world_size, settings[key], accumulated)
+        with mock.patch.dict(settings, {key: settings[key] * accumulated}):
+            scale_lr(self)
+
+    return scale
+
+
+def _batch_size(dataloader: Union[DataLoader, dict]) -> int:
+    """Clips that a process reads in one iteration."""
+    batch_size = _get_batch_size(dataloader)
+    if isinstance(dataloader, dict):
+        return batch_size
+    repeats = {
+        getattr(dataset, 'num_repeats', 1)
+        for dataset in leaf_datasets(dataloader.dataset)
+    }
+    if len(repeats) > 1:
+        raise ValueError(
+            'expected one num_repeats for all data sets of the '
+            f'train_dataloader, got {sorted(repeats)}: the batch has no one '
+            'size that the learning rate could be scaled with'
+        )
+    return batch_size * repeats.pop()
+
+
+def _accumulative_counts(optim_wrapper: OptimWrapper) -> int:
+    """Iterations between two steps of the optimizer."""
+    wrappers = [optim_wrapper]
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        wrappers = list(optim_wrapper.values())
+    counts = {getattr(w, '_accumulative_counts', 1) for w in wrappers}
+    if len(counts) > 1:
+        raise ValueError(
+            'expected one accumulative_counts for all optimizers, got '
+            f'{sorted(counts)}: scale their learning rates by hand'
+        )
+    return counts.pop()
+
+
+def _log_effective_batch(processes: int, batch: int, accumulated: int) -> None:
+    print_log(
+        f'Effective batch of {processes * batch * accumulated} clips: '
+        f'{processes} processes x {batch} clips x {accumulated} accumulated '
+        'iterations',
+        'current',
+    )
+
+
+def _resume_by_epochs(resume: Any) -> Any:
+    """`resume` that counts iterations anew where epochs have others.
+
+    A resumed run starts at the beginning of an epoch. mmengine takes the
+    number of iterations until there from the checkpoint, with the schedules
+    as they were built then. With another number of processes, another batch
+    size or another list of videos, an epoch has another number of iterations,
+    and the schedules would go on at a place that belongs to no epoch.
+    """
+
+    @wraps(resume)
+    def resume_by_epochs(self: Any, *args: Any, **kwargs: Any) -> None:
+        if isinstance(self, Runner):
+            # As `resume` itself does later.
+            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+            if self.param_schedulers is not None:
+                self.param_schedulers = self.build_param_scheduler(
+                    self.param_schedulers
+                )
+        loop = self.train_loop
+        if not isinstance(loop, EpochBasedTrainLoop):
+            resume(self, *args, **kwargs)
+            return
+        fresh = _Schedules(self.optim_wrapper, self.param_schedulers)
+        resume(self, *args, **kwargs)
+
+        epoch_length = loop.max_iters // loop.max_epochs
+        counted, expected = loop.iter, loop.epoch * epoch_length
+        if counted == expected:
+            return
+        fresh.restore_at(loop.epoch, epoch_length, counted)
+        loop._iter = expected
+        self.optim_wrapper.initialize_count_status(
+            self.model, expected, loop.max_iters
+        )
+        rates = self.optim_wrapper.get_lr().get('lr', [])
+        print_log(
+            f'The checkpoint counted {counted} iterations in {loop.epoch} '
+            f'epochs; an epoch now has {epoch_length} (batch size, processes '
+            f'or videos changed). Going on at iteration {expected} of '
+            f'{loop.max_iters}, where the schedule of the config gives the '
+            f'learning rate {max(rates, default=0):.4g}.',
+            'current',
+            level=logging.WARNING,
+        )
+
+    return resume_by_epochs
+
+
+class _Schedules:
+    """Learning rates and schedules as a config builds them.
+
+    Args:
+        optim_wrapper (OptimWrapper): What they change.
+        schedulers (list[_ParamScheduler], optional): At their first step.
+    """
+
+    def __init__(
+        self,
+        optim_wrapper: OptimWrapper,
+        schedulers: Optional[List[_ParamScheduler]],
+    ) -> None:
+        self.optim_wrapper = optim_wrapper
+        self.schedulers = schedulers or []
+        if not isinstance(self.schedulers, list):
+            return  # of several optimizers; `restore_at` refuses them
+        names = {scheduler.param_name for scheduler in self.schedulers}
+        # What momentum is called in Adam and its relatives.
+        names |= {'betas'} if 'momentum' in names else set()
+        names |= {
+            f'{prefix}_{name}'
+            for prefix in ('initial', 'min', 'max')  # OneCycleLR's
+            for name in names
+        }
+        self.values = [
+            {name: group[name] for name in names if name in group}
+            for group in optim_wrapper.param_groups
+        ]
+        self.states = deepcopy([s.state_dict() for s in self.schedulers])
+
+    def restore_at(self, epoch: int, epoch_length: int, counted: int) -> None:
+        """Set everything as after `epoch` epochs of this many iterations.
+
+        Raises:
+            ValueError: They cannot be stepped without training.
+        """
+        if not isinstance(self.schedulers, list) or any(
+            getattr(s, 'need_val_args', False) for s in self.schedulers
+        ):
+            raise ValueError(
+                f'cannot resume: the checkpoint counted {counted} iterations '
+                f'in {epoch} epochs, an epoch now has {epoch_length}, and '
+                'schedules by validation results, or of several optimizers, '
+                'cannot be moved. Resume with the number of processes, the '
+                'batch size and the videos of the first run, or start a new '
+                'run from its weights with load_from'
+            )
+        # Hundreds of groups have a few values among them: one step of each.
+        kinds: List[dict] = []
+        for values in self.values:
+            if values not in kinds:
+                kinds.append(values)
+        kind_of = [kinds.index(values) for values in self.values]
+        first_of = [kind_of.index(kind) for kind in range(len(kinds))]
+        optimizer = SimpleNamespace(
+            param_groups=[dict(kind) for kind in kinds],
+            # Steps of the optimizer come first, says mmengine; they have.
+            step=self.optim_wrapper.step,
+            _global_step=0,
+        )
+        for scheduler, state in zip(self.schedulers, self.states):
+            base_values = [state['base_values'][first] for first in first_of]
+            scheduler.load_state_dict(dict(state, base_values=base_values))
+            scheduler.optimizer = optimizer
+        self._step(epoch, epoch_length)
+        for scheduler, state in zip(self.schedulers, self.states):
+            scheduler.optimizer = self.optim_wrapper
+            scheduler.base_values = state['base_values']
+            scheduler._last_value = [scheduler._last_value[k] for k in kind_of]
+        for group, kind in zip(self.optim_wrapper.param_groups, kind_of):
+            group.update(optimizer.param_groups[kind])
+
+    def _step(self, epochs: int, epoch_length: int) -> None:
+        """Step the schedules as the runner does in so many epochs."""
+        by_epoch = [s for s in self.schedulers if s.by_epoch]
+        by_iteration = [s for s in self.schedulers if not s.by_epoch]
+        for _ in range(epochs):
+            for _ in range(epoch_length):
+                for scheduler in by_iteration:
+                    scheduler.step()
+            for scheduler in by_epoch:
+                scheduler.step()
