@@ -161,16 +161,24 @@ def recognize(
             that the config names for its test set, or numbers.
 
     Returns:
-        list[ClassScore]: Name and score of every class, the best first;
-        probabilities if the head has `average_clips='prob'`.
+        list[ClassScore]: Name and score of every class, the best first.
+        Where `predicts_probabilities(model)`, in [0, 1]: they add up to 1,
+        or, if the head has `multi_class=True`, are independent.
 
     Raises:
         ValueError: The video cannot be read, the names are not as many as
-            the classes, or the config has no test set.
+            the classes, the head does not average the views of a video, or
+            the config has no test set.
     """
     data = _read_views(model.cfg, video)
     with torch.no_grad():
         sample = model.test_step(pseudo_collate([data]))[0]
+    if sample.pred_score.ndim != 1:
+        raise ValueError(
+            'expected one score for each class, got scores of shape '
+            f'{tuple(sample.pred_score.shape)}, (views, classes): set '
+            "model.cls_head.average_clips='prob'"
+        )
     scores = sample.pred_score.tolist()
     if classes is None:
         metainfo = find_dataset(model.cfg, 'test_dataloader').get('metainfo')

@@ -4,7 +4,7 @@ Each repair is one function. It does nothing on a sound installation, and its
 docstring links the upstream issue, or the code where no issue is known.
 `repair_host` runs them all when `mmvideomamba` is imported, before anything
 imports mmaction: first what lets it import, then its warnings, reading
-checkpoints, and distributed runs.
+checkpoints, distributed runs, resuming, and labels.
 """
 
 import codecs
@@ -18,7 +18,7 @@ import types
 import warnings
 from functools import wraps
 from importlib.util import find_spec
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 from unittest import mock
 
 import torch
@@ -45,6 +45,10 @@ def repair_host() -> None:
     compile_the_model_alone()
     score_in_float32()
     explain_layer_decay()
+    average_several_labels_by_sigmoid()
+    leave_unlabelled_out_of_average_precision()
+    balance_wrapped_datasets()
+    explain_other_parameter_groups()
 
 
 def require_supported_mmcv() -> None:
@@ -496,6 +500,130 @@ def _is_local(host: str) -> bool:
             str(address[0]).split('%')[0]  # without its interface
         ).is_loopback
     return True
+
+
+def average_several_labels_by_sigmoid() -> None:
+    """Let every head give independent probabilities under `multi_class`.
+
+    `average_clips='prob'` takes the softmax there too, so that the classes of
+    a video compete and their ranking among videos, which mAP measures, is
+    wrong: https://github.com/open-mmlab/mmaction2/issues/1813
+    """
+    from mmaction.models.heads import BaseHead
+
+    average_clip = BaseHead.average_clip
+    head = types.SimpleNamespace(multi_class=True, average_clips='prob')
+    if average_clip(head, torch.zeros(1, 3))[0, 0] == 0.5:
+        return
+
+    def average_clip_by_sigmoid(
+        self: BaseHead, cls_scores: torch.Tensor, num_segs: int = 1
+    ) -> torch.Tensor:
+        if not (self.multi_class and self.average_clips == 'prob'):
+            return average_clip(self, cls_scores, num_segs)
+        views = cls_scores.sigmoid().unflatten(0, (-1, num_segs))
+        return views.mean(dim=1)
+
+    BaseHead.average_clip = average_clip_by_sigmoid
+
+
+def leave_unlabelled_out_of_average_precision() -> None:
+    """Let mAP leave out what has no average precision.
+
+    Both kinds of mAP divide by the number of positives: a class that no video
+    has makes numpy warn in each validation, and a video without a label makes
+    the `mmit` kind, a mean over videos, NaN:
+    https://github.com/open-mmlab/mmaction2/blob/v1.2.0/mmaction/evaluation/functional/accuracy.py
+    """
+    import numpy as np
+    from mmaction.evaluation.metrics import acc_metric
+
+    def among_labelled(average_precision: Callable, axis: int) -> Callable:
+        def mean(scores: Any, labels: Any) -> float:
+            has_labels = (np.stack(labels) == 1).any(axis)
+            if not has_labels.any():
+                return np.nan
+            return average_precision(
+                np.compress(has_labels, scores, 1 - axis),
+                np.compress(has_labels, labels, 1 - axis),
+            )
+
+        vars(mean)['among_labelled'] = True
+        return mean
+
+    # A mean over classes, with the samples along axis 0, and one over samples.
+    for name, axis in (
+        ('mean_average_precision', 0),
+        ('mmit_mean_average_precision', 1),
+    ):
+        function = getattr(acc_metric, name)
+        if not hasattr(function, 'among_labelled'):
+            setattr(acc_metric, name, among_labelled(function, axis))
+
+
+def balance_wrapped_datasets() -> None:
+    """Let ClassBalancedDataset balance concatenated and repeated data sets.
+
+    It asks for `get_cat_ids`, which these two wrappers do not pass on:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/dataset/dataset_wrapper.py
+    """
+    from mmengine.dataset import ConcatDataset, RepeatDataset
+
+    def of_concatenated(self: ConcatDataset, idx: int) -> List[int]:
+        number, idx = self._get_ori_dataset_idx(idx)
+        return self.datasets[number].get_cat_ids(idx)
+
+    def of_repeated(self: RepeatDataset, idx: int) -> List[int]:
+        return self.dataset.get_cat_ids(self._get_ori_dataset_idx(idx))
+
+    for wrapper, get_cat_ids in (
+        (ConcatDataset, of_concatenated),
+        (RepeatDataset, of_repeated),
+    ):
+        if not hasattr(wrapper, 'get_cat_ids'):
+            wrapper.get_cat_ids = get_cat_ids
+
+
+def explain_other_parameter_groups() -> None:
+    """Say what to do where a resumed optimizer has other parameters.
+
+    torch names neither them nor `frozen_stages`, which leaves frozen
+    parameters without a group where `paramwise_cfg` is set, see `add_params`
+    in mmengine:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/optim/optimizer/default_constructor.py
+    """
+    from mmengine.optim import AmpOptimWrapper, OptimWrapper
+
+    for cls in (OptimWrapper, AmpOptimWrapper):
+        load = cls.load_state_dict
+        if not hasattr(load, 'explains'):
+            cls.load_state_dict = _explaining(load)
+
+
+def _explaining(load: Callable) -> Callable:
+    @wraps(load)
+    def load_or_explain(self: Any, state_dict: dict) -> None:
+        theirs, ours = (
+            [len(group['params']) for group in groups]
+            for groups in (
+                state_dict.get('param_groups', []),
+                self.optimizer.param_groups,
+            )
+        )
+        if theirs != ours:
+            raise ValueError(
+                'the optimizer of the checkpoint has '
+                f'{sum(theirs)} parameters in {len(theirs)} groups, that of '
+                f'the config {sum(ours)} in {len(ours)}. Was '
+                'backbone.frozen_stages or optim_wrapper.paramwise_cfg '
+                'changed? Resume with the values of the run; to go on with '
+                'others, start a new run from the weights alone: load_from '
+                'with resume=False'
+            )
+        load(self, state_dict)
+
+    vars(load_or_explain)['explains'] = True
+    return load_or_explain
 
 
 def _called(path: str, function: Callable) -> Callable:

@@ -5,17 +5,16 @@ def small_recognizer(
     num_classes=8, img_size=32, embed_dims=16, num_layers=1, **backbone
 ):
     """Config of a VideoMamba of 4 frames; `backbone` replaces its settings."""
+    arch = dict(embed_dims=embed_dims, num_layers=num_layers)
+    if isinstance(backbone.get('arch'), dict):
+        embed_dims = backbone['arch']['embed_dims']
+    default = dict(
+        type='VideoMamba', arch=arch, img_size=img_size, num_frames=4
+    )
+    backbone = {**default, **backbone}
     return dict(
         type='Recognizer3D',
-        backbone=dict(
-            dict(
-                type='VideoMamba',
-                arch=dict(embed_dims=embed_dims, num_layers=num_layers),
-                img_size=img_size,
-                num_frames=4,
-            ),
-            **backbone,
-        ),
+        backbone=backbone,
         cls_head=dict(
             type='VideoMambaHead',
             num_classes=num_classes,

@@ -405,3 +405,19 @@ def test_ddp_is_repaired_only_without_cuda(monkeypatch):
     compat.let_ddp_run_without_cuda()
     assert dist_utils._init_dist_pytorch is init
     assert DistributedDataParallel.__init__ is init
+
+
+def test_average_precision_leaves_out_what_has_none():
+    from mmaction.evaluation.metrics.acc_metric import (
+        mean_average_precision,
+        mmit_mean_average_precision,
+    )
+
+    scores = [np.array(s) for s in ([0.9, 0.2, 0.4], [0.8, 0.3, 0.7])]
+    labels = [np.array(v) for v in ([0, 0, 1], [0, 0, 0])]
+    # Of three classes only the last has a video; it is ranked second.
+    assert mean_average_precision(scores, labels) == 0.5
+    # Of two videos only the first has a class; it is ranked second.
+    assert mmit_mean_average_precision(scores, labels) == 0.5
+    for mean in (mean_average_precision, mmit_mean_average_precision):
+        assert np.isnan(mean(scores, [np.zeros(3)] * 2))

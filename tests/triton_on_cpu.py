@@ -7,6 +7,7 @@ whatever has taken the place of `JITFunction.__getitem__`.
 """
 
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 

@@ -1,6 +1,7 @@
 """Recognise the action in a video file.
 
-Prints the five best classes and writes an annotated video.
+Prints the five best classes and writes an annotated video. Where videos may
+have several labels (multi_class=True), the percentages are independent.
 
 Example:
     python tools/demo.py clip.mp4 CONFIG.py CHECKPOINT.pth --out clip_out.mp4
@@ -16,8 +17,12 @@ from mmvideomamba.cli import (
     one_line_errors,
 )
 from mmvideomamba.datasets.annotations import read_class_names
+from mmvideomamba.models import predicts_probabilities
 from mmvideomamba.video import read_video, write_video
-from mmvideomamba.visualization.predictions import annotate_frames
+from mmvideomamba.visualization.predictions import (
+    annotate_frames,
+    score_text,
+)
 
 
 @one_line_errors()
@@ -43,13 +48,15 @@ def main() -> None:
     if args.labels:
         classes = read_class_names(args.labels, model.cls_head.num_classes)
     scores = recognize(model, args.video, classes)[:5]
+    probabilities = predicts_probabilities(model)
     for name, score in scores:
-        print(f'{score:7.2%}  {name}')
+        print(f'{score_text(score, probabilities)}  {name}')
 
     stem = osp.splitext(osp.basename(args.video))[0]
     out = args.out or f'{stem}_pred.mp4'
     frames, fps = read_video(args.video)
-    write_video(out, annotate_frames(frames, scores), fps)
+    drawn = annotate_frames(frames, scores, probabilities=probabilities)
+    write_video(out, drawn, fps)
     print(f'annotated video: {out}')
 
 

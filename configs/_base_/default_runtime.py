@@ -14,7 +14,11 @@ default_hooks = dict(
     # Switched on by `tools/test.py --show-dir`.
     visualization=dict(type='PredictionVideoHook'),
 )
-custom_hooks = [dict(type='CheckLabelsHook'), dict(type='CheckTargetsHook')]
+custom_hooks = [
+    dict(type='CheckLabelsHook'),
+    dict(type='CheckEvaluationHook'),
+    dict(type='CheckTargetsHook'),
+]
 
 env_cfg = dict(
     cudnn_benchmark=False,

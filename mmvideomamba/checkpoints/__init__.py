@@ -6,6 +6,7 @@ key_mapping        keys and shapes of Vim and OpenGVLab -> ours
 position_fitting   position embeddings for another kind or token grid
 backbone           what is asked of a model to load into
 backbone_fitting   all of it for one backbone
+settings           what a model computes that its weights do not show
 report             what was loaded, adapted, missing and unexpected
 pretrained         init_cfg=dict(type='Pretrained')
 resuming           load_from, --resume and tools/test.py
@@ -23,6 +24,7 @@ from .resuming import (
     load_from_checked_file,
     require_head_fits,
 )
+from .settings import record_settings, settings_of, with_settings
 from .writing import encode_weights, require_new, write_new
 
 __all__ = [
@@ -38,8 +40,11 @@ __all__ = [
     'load_head',
     'make_report',
     'read_checkpoint',
+    'record_settings',
     'require_head_fits',
     'require_new',
+    'settings_of',
     'unexpected_head',
+    'with_settings',
     'write_new',
 ]

@@ -16,5 +16,8 @@ class Backbone(Protocol):
     cls_token_position: Optional[str]
     pos_embed: Optional[nn.Module]
     pos_embed_init: str
+    norm: nn.Module
+    out_type: str
+    settings: Dict[str, Optional[str]]
 
     def state_dict(self) -> Dict[str, Tensor]: ...

@@ -7,13 +7,22 @@ from torch import Tensor
 from ..checks import require_choice
 from .backbone import Backbone
 from .checkpoint_family import Weights
-from .key_mapping import map_keys
+from .key_mapping import LEFT_OUT, map_keys
 from .position_fitting import fit_positions, take_positions
 from .report import Row, shape_of
+from .settings import differ_in
 
 INFLATIONS = ('average', 'centre')
-# The scan orders of Vim and OpenGVLab, one per direction.
-PUBLISHED_ORDERS = ('SpatioTemporalForward', 'SpatioTemporalReversal')
+# What it means that a setting of checkpoint and model differs; `merge` and
+# `cls_token_position` have a function of their own.
+OTHER_SETTINGS = {
+    'scan_orders': 'other scan orders with the same weights',
+    'order': 'scan orders of the same names that visit the tokens otherwise',
+    'pos_embed': 'other positions, none of which have weights',
+    'norm_cfg': 'another norm with the same weights',
+    'out_type': 'other features; to look at features, set out_type of the '
+    'model after loading',
+}
 
 
 def fit_backbone(
@@ -49,7 +58,8 @@ def fit_backbone(
         *_fit_class_token(weights, tensors, model),
         *_fit_tokenizer(tensors, expected, inflate),
         *_fit_merge(weights, tensors, model),
-        *_compare_scan_orders(weights, model),
+        *_compare_settings(weights, model),
+        *_leave_out(weights),
     ]
     _require_fit(weights, tensors, expected, rows)
     described = {row.name for row in rows}
@@ -93,7 +103,7 @@ def _fit_positions(
 def _fit_class_token(
     weights: Weights, tensors: dict, model: Backbone
 ) -> Iterator[Row]:
-    theirs = weights.conventions.cls_token_position
+    theirs = weights.settings.get('cls_token_position')
     ours = model.cls_token_position
     if ours is None:
         if tensors.pop('cls_token', None) is not None:
@@ -147,32 +157,38 @@ def _fit_merge(
     weights: Weights, tensors: dict, model: Backbone
 ) -> Iterator[Row]:
     """Scale out_proj where checkpoint and model merge directions otherwise."""
-    theirs, directions = weights.conventions.merge, len(model.scan_orders)
-    if theirs in (None, model.merge):
+    theirs = weights.settings.get('merge')
+    directions = len(model.scan_orders)
+    if theirs in (None, model.merge) or directions == 1:
         return
+    require_choice(f'merge of {weights.title}', theirs, ('sum', 'mean'))
     if theirs == 'mean':
         scale, how = 1 / directions, f'divided by {directions}: mean -> sum'
     else:
         scale, how = directions, f'multiplied by {directions}: sum -> mean'
+    how += ' of the directions'
+    own = weights.family == 'videomamba'
+    if own:
+        how += ", the model's merge"
     for name in tensors:
         if name.endswith('out_proj.weight'):
             tensors[name] = tensors[name] * scale
-            yield Row('adapted', name, how=f'{how} of the directions')
+            # A run of ours that resumes has moments of the unscaled weights.
+            yield Row('adapted', name, how=how, faithful=not own)
 
 
-def _compare_scan_orders(weights: Weights, model: Backbone) -> Iterator[Row]:
-    if weights.family == 'videomamba':
-        return  # as the config says, which came with the checkpoint
-    ours = tuple(type(order).__name__ for order in model.scan_orders)
-    if ours != PUBLISHED_ORDERS:
-        yield Row(
-            'adapted',
-            'scan_orders',
-            ', '.join(PUBLISHED_ORDERS),
-            ', '.join(ours),
-            'other scan orders with the same weights',
-            faithful=False,
-        )
+def _compare_settings(weights: Weights, model: Backbone) -> Iterator[Row]:
+    theirs, ours = weights.settings, model.settings
+    for name, how in OTHER_SETTINGS.items():
+        if differ_in(name, theirs, ours):
+            before, after = str(theirs[name]), str(ours[name])
+            yield Row('adapted', name, before, after, how, faithful=False)
+
+
+def _leave_out(weights: Weights) -> Iterator[Row]:
+    for prefix, (how, faithful) in LEFT_OUT.items():
+        if any(name.startswith(prefix) for name in weights.backbone):
+            yield Row('unexpected', f'{prefix}*', how=how, faithful=faithful)
 
 
 def _missing(name: str) -> Row:

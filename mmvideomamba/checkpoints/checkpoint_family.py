@@ -14,6 +14,12 @@ from typing import Dict, NamedTuple, Optional, Tuple
 from torch import Tensor
 
 from ..checks import require_choice
+from .settings import (
+    Settings,
+    check_settings,
+    recorded_settings,
+    with_settings,
+)
 
 # Where the tensors are in the file, unless it is a bare state dict.
 CONTAINERS = ('state_dict', 'model', 'module', 'model_ema')
@@ -22,7 +28,7 @@ CONTAINERS = ('state_dict', 'model', 'module', 'model_ema')
 class Conventions(NamedTuple):
     """What the authors' model does that its tensors do not show.
 
-    None: as the config says that came with the checkpoint.
+    None: as the checkpoint records, or as the config says that came with it.
     """
 
     title: str
@@ -41,6 +47,8 @@ CHECKPOINT_FAMILIES = {
     ),
 }
 IMAGE_FAMILIES = ('vim', 'opengvlab_image')
+# The scan orders of Vim and OpenGVLab, one per direction.
+PUBLISHED_ORDERS = 'SpatioTemporalForward, SpatioTemporalReversal'
 
 # Evidence for an image family: the model's name in the training arguments,
 # the published file names, the repository in the address.
@@ -50,12 +58,17 @@ MODEL_NAMES = {
 }
 FILE_NAMES = {
     'vim': r'(^|.*/)vim_[tsb]_midclstok_\w*acc\.\w+$',
-    'opengvlab_image': r'(^|.*/)videomamba_[tsmb]16_in1k_res\d+\.\w+$',
+    # `res224to448`: trained at 224 pixels, then at 448.
+    'opengvlab_image': r'(^|.*/)videomamba_[tsmb]16_in1k_res\d+(to\d+)*\.\w+$',
 }
 ADDRESSES = {
     'vim': r'https?://.*/hustvl/Vim-\w+-midclstok/',
     'opengvlab_image': r'https?://.*/OpenGVLab/VideoMamba/',
 }
+
+# Vim's fine-tuned models, whose patches overlap, by the same evidence.
+STRIDE = r'.*stride_?(\d+)'
+FINE_TUNED = r'(^|.*/)vim_[tsb]_midclstok_ft_\w+\.\w+$'
 
 
 class Weights(NamedTuple):
@@ -66,6 +79,18 @@ class Weights(NamedTuple):
     evidence: str  # how the family was found
     backbone: Dict[str, Tensor]
     head: Dict[str, Tensor]  # fc_cls.weight, fc_cls.bias, or nothing
+    recorded: Settings = {}  # what it records of itself
+
+    @property
+    def settings(self) -> Settings:
+        """What the tensors do not show, as far as it is known."""
+        if self.family == 'videomamba':
+            return self.recorded
+        return dict(
+            cls_token_position=self.conventions.cls_token_position,
+            merge=self.conventions.merge,
+            scan_orders=PUBLISHED_ORDERS,
+        )
 
     @property
     def conventions(self) -> Conventions:
@@ -94,15 +119,19 @@ def identify(
             says it.
 
     Raises:
-        ValueError: The checkpoint is of none of the families, or its family
-            cannot be told.
+        ValueError: The checkpoint is of none of the families, its family
+            cannot be told, or its patches overlap.
     """
     require_choice('family', family, [None, *CHECKPOINT_FAMILIES])
     state = find_state_dict(content, location)
     backbone, head = _split(state)
     evidence = 'by its keys'
+    recorded: Settings = {}
     if 'layers.0.mixer.conv_weight' in backbone:
         found = 'videomamba'
+        records = recorded_settings(state)
+        settings = records.get('backbone', records.get(''))
+        recorded = check_settings(settings, location)
     elif 'layers.0.mixer.A_b_log' not in backbone:
         raise ValueError(
             f'{location} holds another architecture: its keys begin with '
@@ -111,20 +140,25 @@ def identify(
         )
     elif 'temporal_pos_embedding' in backbone:
         found = 'opengvlab_video'
-    elif family in IMAGE_FAMILIES:
-        found, evidence = family, 'as the family option says'
     else:
-        found, evidence = _image_family(content, location)
+        model_name = _model_name(content)
+        _require_no_overlap(backbone, location, model_name)
+        if family in IMAGE_FAMILIES:
+            found, evidence = family, 'as the family option says'
+        else:
+            found, evidence = _image_family(location, model_name)
     if family not in (None, found):
         raise ValueError(
             f'{location} was said to be of family {family!r}, but its keys '
             f'are those of {found!r}. Leave family out, or check the file.'
         )
-    return Weights(location, found, evidence, backbone, head)
+    return Weights(location, found, evidence, backbone, head, recorded)
 
 
 def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:
     """Return the tensors of a file, without the prefix of parallel wrappers.
+
+    The records of its settings stay with them.
 
     Raises:
         ValueError: There is no dict of tensors.
@@ -139,9 +173,12 @@ def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:
         if isinstance(state, dict) and any(
             isinstance(value, Tensor) for value in state.values()
         ):
-            if all(name.startswith('module.') for name in state):
-                return {k[len('module.') :]: v for k, v in state.items()}
-            return dict(state)
+            wrapped = all(name.startswith('module.') for name in state)
+            start = len('module.') * wrapped
+            return with_settings(
+                {k[start:]: v for k, v in state.items()},
+                {k[start:]: v for k, v in recorded_settings(state).items()},
+            )
     raise ValueError(
         f'{location} holds no tensors, bare or under one of {CONTAINERS}; it '
         f'holds {_first(content)}'
@@ -157,12 +194,37 @@ def _split(state: Dict[str, Tensor]) -> Tuple[dict, dict]:
     return backbone, head
 
 
-def _image_family(content: dict, location: str) -> Tuple[str, str]:
-    """Tell Vim from OpenGVLab's image model by what surrounds the tensors."""
+def _model_name(content: dict) -> str:
+    """What the training arguments in a file call the model, or nothing."""
     arguments = content.get('args')
     if not isinstance(arguments, dict):
         arguments = getattr(arguments, '__dict__', {})
-    model_name = str(arguments.get('model', ''))
+    return str(arguments.get('model', ''))
+
+
+def _require_no_overlap(
+    backbone: Dict[str, Tensor], location: str, model_name: str
+) -> None:
+    weight = backbone.get('patch_embed.proj.weight')
+    patch = 16 if weight is None else weight.shape[-1]
+    match = re.match(STRIDE, model_name)
+    if match and int(match[1]) != patch:
+        stride, evidence = match[1], f'the model name {model_name!r} in it'
+    elif re.match(FINE_TUNED, location.split('?')[0]):
+        stride, evidence = '8', "'_ft_' in its name"
+    else:
+        return
+    raise ValueError(
+        f'{location} is of a model whose patches overlap: {evidence} stands '
+        f'for patches of {patch} pixels at a stride of {stride}. Those of '
+        'VideoMamba do not, so it would compute other features. Take a file '
+        "of Vim's without '_ft_' in its name, such as "
+        'vim_s_midclstok_80p5acc.pth.'
+    )
+
+
+def _image_family(location: str, model_name: str) -> Tuple[str, str]:
+    """Tell Vim from OpenGVLab's image model by what surrounds the tensors."""
     sources = (
         (f'the model name {model_name!r} in it', MODEL_NAMES, model_name),
         ('its file name', FILE_NAMES, location.split('?')[0]),

@@ -22,6 +22,13 @@ TOP_KEYS = {
     'pos_embed': 'pos_embed.spatial',
     'temporal_pos_embedding': 'pos_embed.temporal',
     'norm_f.weight': 'norm.weight',
+    'norm.weight': 'norm.weight',  # of a masked pre-training
+}
+# Beginning of keys that are left out: whose they are, and whether the model
+# computes the same without them.
+LEFT_OUT = {
+    'distill_head.': ('of self-distillation; its scores are not used', True),
+    'clip_decoder.': ('decoder of a masked pre-training', False),
 }
 BLOCK_KEYS = {
     'norm.weight': 'norm.weight',
@@ -68,9 +75,9 @@ def map_keys(weights: Weights) -> Dict[str, Tensor]:
         if layer and name in _DIRECTION_OF:
             name, direction = _DIRECTION_OF[name]
             directions.setdefault(layer + name, {})[direction] = tensor.float()
-        elif name in keys:
+        elif name in keys and layer + keys[name] not in ours:
             ours[layer + keys[name]] = tensor.float()
-        else:
+        elif not theirs.startswith(tuple(LEFT_OUT)):
             unexpected.append(theirs)
     unpaired = [name for name, pair in directions.items() if len(pair) != 2]
     if unexpected or unpaired:

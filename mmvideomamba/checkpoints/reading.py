@@ -15,7 +15,7 @@ import os
 import re
 import urllib.parse
 import urllib.request
-from typing import Any, BinaryIO, Callable, Iterator, Union
+from typing import Any, BinaryIO, Callable, Iterator, Tuple, Union
 
 import torch
 from mmengine import fileio
@@ -23,6 +23,7 @@ from mmengine.dist import barrier
 from mmengine.logging import print_log
 
 from ..files import atomic_write
+from .settings import with_settings
 
 # Upstream training scripts save their arguments beside the weights. `compat`
 # allows what the runner's checkpoints need, numpy scalars included.
@@ -42,7 +43,8 @@ def read_checkpoint(location: str, map_location: MapLocation = 'cpu') -> Any:
         map_location: As for `torch.load`.
 
     Returns:
-        What was saved; for .safetensors a flat dict of tensors.
+        What was saved; for .safetensors a flat dict of tensors, with the
+        settings that they record (see `settings`).
 
     Raises:
         FileNotFoundError: No such file.
@@ -176,16 +178,26 @@ def _read_safetensors(
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    content = stream.read()
     try:
-        tensors = load(stream.read())
-    except (SafetensorError, json.JSONDecodeError) as error:
+        tensors = load(content)
+        header, _ = split_safetensors(content)
+        own = header.get('__metadata__') or {}
+        settings = dict(json.loads(own.get('settings', '{}')))
+    except (SafetensorError, TypeError, ValueError) as error:
         raise ValueError(
             f'{location} is damaged or incomplete ({error}). Compare its '
             'size with the source and download it again.'
         ) from error
     if isinstance(map_location, (str, torch.device)):
         tensors = {k: v.to(map_location) for k, v in tensors.items()}
-    return tensors
+    return with_settings(tensors, settings)
+
+
+def split_safetensors(content: bytes) -> Tuple[dict, bytes]:
+    """Return the JSON header of a .safetensors file, and the rest."""
+    start = 8 + int.from_bytes(content[:8], 'little')
+    return json.loads(content[8:start]), content[start:]
 
 
 @contextlib.contextmanager

@@ -23,6 +23,16 @@ class Row(NamedTuple):
     how: str = ''
     faithful: bool = True
 
+    @property
+    def where(self) -> str:
+        """The name, alike for all blocks."""
+        return re.sub(r'^layers\.\d+\.', 'layers.*.', self.name)
+
+    @property
+    def values(self) -> str:
+        """Those of checkpoint and model, as far as they are known."""
+        return ' -> '.join(filter(None, (self.before, self.after)))
+
 
 def unexpected_head(weights: Weights) -> List[Row]:
     """Return the rows of a head that is not loaded."""
@@ -44,9 +54,7 @@ def make_report(weights: Weights, rows: List[Row]) -> str:
         f'  loaded     {loaded} tensors unchanged',
     ]
     for row in rows:
-        name = re.sub(r'^layers\.\d+\.', 'layers.*.', row.name)
-        shapes = ' -> '.join(filter(None, (row.before, row.after)))
-        parts = filter(None, (name, shapes, row.how))
+        parts = filter(None, (row.where, row.values, row.how))
         line = f'  {row.status:10} ' + ' | '.join(parts)
         if row.status != 'loaded' and line not in lines:
             lines.append(line)

@@ -1,8 +1,8 @@
 """`load_from`, `--resume` and tools/test.py: go on with the same model.
 
-Where the weights of checkpoint and model differ, nothing is loaded and an
-error says why. Only positions are resized, to the token grid of the model.
-What no weight shows, such as the scan orders, the config decides.
+Where the weights of checkpoint and model differ, or the settings that the
+checkpoint records, nothing is loaded and an error says why. Only positions
+are resized, to the token grid of the model.
 """
 
 from collections import OrderedDict
@@ -16,6 +16,7 @@ from .backbone_fitting import fit_backbone
 from .checkpoint_family import below, find_state_dict, identify
 from .reading import MapLocation, read_checkpoint
 from .report import make_report, shapes_of
+from .settings import check_settings
 
 
 def fit_loaded_backbone(
@@ -30,8 +31,8 @@ def fit_loaded_backbone(
         model (VideoMamba): The backbone that it is loaded into.
         state_dict (dict): Its entries under `prefix` are replaced.
         prefix (str): Of the keys of this backbone, such as 'backbone.'.
-        metadata (dict): Holds the family and the location if
-            `runner_format` found them.
+        metadata (dict): Holds the settings that the checkpoint records, and
+            the family and the location if `runner_format` found them.
 
     Raises:
         ValueError: The model would not compute what the model of the
@@ -43,21 +44,25 @@ def fit_loaded_backbone(
             f'the checkpoint has nothing for the backbone ({prefix}*): it is '
             'of another architecture, or of a part of a model only'
         )
-    weights = identify(
-        tensors,
-        metadata.get('location', 'the checkpoint'),
-        metadata.get('family'),
+    location = metadata.get('location', 'the checkpoint')
+    weights = identify(tensors, location, metadata.get('family'))
+    weights = weights._replace(
+        recorded=check_settings(metadata.get('settings'), location)
     )
     if 'evidence' in metadata:
         weights = weights._replace(evidence=metadata['evidence'])
     fitted, rows = fit_backbone(weights, model)
-    changed = [row for row in rows if not row.faithful]
+    changed = [
+        f'{row.status} {row.where} ('
+        + ': '.join(filter(None, (row.how, row.values)))
+        + ')'
+        for row in rows
+        if not row.faithful
+    ]
     if changed:
         raise ValueError(
             f'{weights.title} is of another model: '
-            + '; '.join(
-                f'{row.status} {row.name} ({row.how})' for row in changed
-            )
+            + '; '.join(dict.fromkeys(changed))  # those of all blocks once
             + '. To test or resume, use the config that it was trained with. '
             "To start this model from it, use init_cfg=dict(type='Pretrained'"
             ', checkpoint=...) in the backbone instead of load_from.'
@@ -134,6 +139,7 @@ def runner_format(content: Any, location: str) -> Any:
             family=weights.family,
             evidence=weights.evidence,
             location=location,
+            settings=weights.recorded,
         )
     )
     return dict(state_dict=state)

@@ -2,8 +2,8 @@
 
     brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi 0
 
-They are text in UTF-8. Labels count from 0; videos of several classes have
-several, and those of a list to predict none.
+They are text in UTF-8. Labels count from 0. Where videos may have several,
+with `multi_class`, a line has any number of them; a list to predict has none.
 """
 
 import os
@@ -35,8 +35,9 @@ def read_annotations(
     Args:
         path (str): The file.
         delimiter (str): What stands between video and label.
-        multi_class (bool): Whether a video may have several labels.
-        needs_labels (bool): Whether a video without any is an error.
+        multi_class (bool): Whether a video may have several labels, or none.
+        needs_labels (bool): Whether a video without any is an error; with
+            `multi_class`, a list without any.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -50,20 +51,28 @@ def read_annotations(
     annotations = []
     for number, line in enumerate(_read_lines(path), 1):
         video, *labels = line.strip().split(delimiter)
-        if len(labels) == 1:
-            number_fits = True
-        else:
-            number_fits = multi_class if labels else not needs_labels
+        number_fits = (
+            multi_class
+            or len(labels) == 1
+            or (not labels and not needs_labels)
+        )
         if not (video and number_fits and all(map(str.isdecimal, labels))):
             raise ValueError(
                 f'{path}, line {number}: expected '
                 f"'VIDEO{delimiter}LABEL', got {line!r}. If names hold "
                 'spaces, use another delimiter in the list and give it to '
-                'the dataset as delimiter'
+                'the dataset as delimiter; if videos may have several '
+                'labels, or none, set multi_class=True of dataset and head'
             )
         annotations.append(Annotation(video, tuple(map(int, labels))))
     if not annotations:
         raise ValueError(f'the list file {path} is empty')
+    if needs_labels and not any(labels for _, labels in annotations):
+        raise ValueError(
+            f"{path}, line 1: expected 'VIDEO{delimiter}LABEL', got "
+            f'{annotations[0].video!r}, and no line of the list has a label. '
+            'Is the delimiter another?'
+        )
     return annotations
 
 

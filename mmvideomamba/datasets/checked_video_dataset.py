@@ -4,6 +4,7 @@ import os.path as osp
 from typing import List
 
 from mmaction.datasets import VideoDataset
+from mmengine.dataset import BaseDataset
 
 from ..registry import DATASETS
 from .annotations import check_labels, read_annotations
@@ -15,12 +16,14 @@ class CheckedVideoDataset(VideoDataset):
 
     Takes the arguments of mmaction2's `VideoDataset`. Videos are looked for
     when `data_prefix` is a local folder, about a second for 200,000 of them.
+    With `multi_class`, a line may have several labels or none, and a sample's
+    label is a (num_classes,) float tensor of ones and zeros.
 
     Raises:
         FileNotFoundError: The list, or a video it names, does not exist.
-        ValueError: The list is empty, a line does not parse or lacks a label
-            (which only `test_mode` can do without), or a label lies outside
-            `num_classes`, where that is given.
+        ValueError: The list is empty, a line does not parse or lacks its
+            label (which `test_mode` and `multi_class` can do without), or a
+            label lies outside `num_classes`, where that is given.
     """
 
     def load_data_list(self) -> List[dict]:
@@ -56,6 +59,20 @@ class CheckedVideoDataset(VideoDataset):
                 f'{self.ann_file} do not exist, the first is {missing[0]}. '
                 'Check data_prefix, or leave them out of the list'
             )
+
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """The labels of a sample, which ClassBalancedDataset asks for.
+
+        Args:
+            idx (int): Index of the sample.
+
+        Returns:
+            list[int]: Empty where the sample has no label.
+        """
+        # Above it, mmaction2 makes a vector of several labels.
+        label = BaseDataset.get_data_info(self, idx)['label']
+        labels = label if self.multi_class else [label]
+        return [number for number in labels if number >= 0]
 
     def prepare_data(self, idx: int) -> dict:
         """Run the pipeline; a video without frames is named."""

@@ -2,7 +2,9 @@
 
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
+import torch
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 
 Step = Dict[str, Any]
 
@@ -24,6 +26,18 @@ def leaf_datasets(dataset: Any) -> Iterator[Any]:
         return
     for part in inner:
         yield from leaf_datasets(part)
+
+
+def has_several_labels(dataset: BaseDataset) -> bool:
+    """Whether a sample's label is a vector with a place for every class.
+
+    Args:
+        dataset (BaseDataset): A data set of mmaction2 that is not empty.
+    """
+    if getattr(dataset, 'multi_class', False):
+        return True
+    label = dataset.get_data_info(0).get('label', -1)
+    return torch.as_tensor(label).numel() > 1
 
 
 def find_dataset(config: Config, dataloader: str) -> Any:

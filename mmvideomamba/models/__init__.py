@@ -4,6 +4,8 @@ from mmengine.registry import MODELS
 
 from .mixer import SpatioTemporalSSM
 from .norm import RMSNorm
+from .recognizer_checks import check_recognizers
+from .recognizer_head import find_head, predicts_probabilities
 from .scan_orders import ScanOrder, build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 from .videomamba import VideoMamba, VideoMambaBlock
@@ -12,6 +14,7 @@ from .videomamba_head import VideoMambaHead
 # mmcv looks norms up in mmengine's registry; newer hosts may bring their own.
 if MODELS.get('RMSNorm') is None:
     MODELS.register_module('RMSNorm', module=RMSNorm)
+check_recognizers()
 
 __all__ = [
     'RMSNorm',
@@ -22,5 +25,7 @@ __all__ = [
     'VideoMambaHead',
     'VideoTokenizer',
     'build_scan_order',
+    'find_head',
+    'predicts_probabilities',
     'sequence_orders',
 ]

@@ -12,7 +12,8 @@ class TubeletProjection(nn.Conv3d):
     """A 3D convolution whose stride is its kernel, as one matrix product.
 
     PyTorch's convolution kernels are slower at it, above all in bfloat16.
-    From (N, C, T, H, W) to (N, T', H', W', C').
+    From (N, C, T, H, W) to (N, C', T', H', W'), as any `nn.Conv3d`; in memory
+    the channels come last, where the product writes them.
     """
 
     def __init__(
@@ -27,7 +28,8 @@ class TubeletProjection(nn.Conv3d):
         for axis, size in enumerate(self.kernel_size, start=2):
             clip = clip.unfold(axis, size, size)
         tubelets = clip.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
-        return F.linear(tubelets, self.weight.flatten(1), self.bias)
+        tokens = F.linear(tubelets, self.weight.flatten(1), self.bias)
+        return tokens.movedim(-1, 1)
 
 
 class VideoTokenizer(nn.Module):
@@ -84,7 +86,11 @@ class VideoTokenizer(nn.Module):
         if clip.ndim != 5 or clip.shape[1] != self.proj.in_channels:
             raise ValueError(
                 'expected clips of shape (N, C, T, H, W) with C = '
-                f'{self.proj.in_channels}, got {tuple(clip.shape)}'
+                f'{self.proj.in_channels}, got {tuple(clip.shape)}. In a '
+                "config this takes model.type='Recognizer3D', "
+                "FormatShape(input_format='NCTHW') in the pipelines and "
+                "data_preprocessor.format_shape='NCTHW'"
             )
         grid = self.grid(clip.shape[2:])
-        return self.proj(clip).flatten(1, 3), grid
+        # No copy: it undoes the order of axes that `proj` gives its output.
+        return self.proj(clip).flatten(2).transpose(1, 2), grid

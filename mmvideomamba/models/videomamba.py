@@ -19,6 +19,8 @@ from ..checkpoints import (
     fit_loaded_backbone,
     intercept_pretrained,
     load_backbone,
+    record_settings,
+    settings_of,
 )
 from ..checks import require_choice
 from ..ops import SCAN_BACKENDS
@@ -101,14 +103,16 @@ class VideoMamba(BaseModule):
             - 'cls_token': (N, C); without a class token the mean of the
               tokens, as for table 2 of the paper.
             - 'avg_featmap': (N, C), the mean of the patches.
-            - 'featmap': (N, C, T, H, W), the patches on their grid.
+            - 'featmap': (N, C, T, H, W), the patches on their grid,
+              contiguous.
             - 'raw': (N, L, C), class token first, then the patches.
         norm_cfg (dict): Config of the norms.
         drop_rate (float): Dropout after the position embedding.
         drop_path_rate (float): Stochastic depth of the last block; earlier
             blocks rise to it linearly from 0.
         frozen_stages (int): -1 trains everything, 0 freezes tokenizer,
-            positions and class token, i also the first i blocks.
+            positions and class token, i also the first i blocks; with all
+            blocks the last norm is frozen too, and nothing is trained.
         with_cp (bool): Recompute blocks in backward to save memory.
         scan_backend (str): 'auto', 'cpu', 'triton', 'mamba_ssm' or
             'reference', see docs/scan_backends.md.
@@ -219,6 +223,8 @@ class VideoMamba(BaseModule):
         for module in self.modules():
             if isinstance(module, RMSNorm):
                 module.backend = scan_backend
+        # What no weight shows, for the checkpoints.
+        self.settings = settings_of(self)
         self._freeze()
 
     def make_order(self, grid: Grid) -> Tensor:
@@ -263,13 +269,20 @@ class VideoMamba(BaseModule):
         else:
             patches = x[:, 1:]
         if self.out_type == 'featmap':
-            return patches.transpose(1, 2).unflatten(2, grid)
+            # Some heads `view` it.
+            return patches.transpose(1, 2).contiguous().unflatten(2, grid)
         return patches.mean(dim=1)
 
     def init_weights(self) -> None:
         """Initialise as `init_cfg` says; it may name a public checkpoint."""
         with intercept_pretrained(self, load_backbone):
             super().init_weights()
+
+    def _save_to_state_dict(
+        self, destination: dict, prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        record_settings(destination, prefix, self.settings)
 
     def _load_from_state_dict(
         self, state_dict: dict, prefix: str, metadata: dict, *args: Any
@@ -290,6 +303,8 @@ class VideoMamba(BaseModule):
         frozen = [self.tokenizer, *self.layers[: self.frozen_stages]]
         if self.pos_embed is not None:
             frozen.append(self.pos_embed)
+        if self.frozen_stages == self.num_layers:
+            frozen.append(self.norm)
         for module in frozen:
             module.eval().requires_grad_(False)
         if self.cls_token_position is not None:

@@ -6,7 +6,11 @@ from mmaction.models.heads import BaseHead
 from torch import Tensor, nn
 
 from ..checkpoints import intercept_pretrained, load_head, require_head_fits
+from ..checks import require_choice
 from ..registry import MODELS
+
+# How mmaction2 can average the scores of a video's clips.
+AVERAGES = ('prob', 'score', None)
 
 
 @MODELS.register_module()
@@ -17,14 +21,19 @@ class VideoMambaHead(BaseHead):
         num_classes (int): Number of classes.
         in_channels (int): Channels of the features, the backbone's
             `embed_dims`.
-        loss_cls (dict): Config of the loss.
+        loss_cls (dict, optional): Config of the loss. None: CrossEntropyLoss,
+            or BCELossWithLogits where `multi_class` is set.
         dropout_ratio (float): Dropout before the linear layer.
         init_std (float): Standard deviation of the linear layer's weights.
-        multi_class (bool): Whether a clip may have several labels.
+        multi_class (bool): Whether a clip may have several labels, or none.
+            Their probabilities are independent: sigmoid, not softmax.
         label_smooth_eps (float): Label smoothing.
-        topk (int | Sequence[int]): Accuracies reported in training.
+        topk (int | Sequence[int]): Accuracies reported in training, where
+            clips have one label.
         average_clips (str, optional): How the scores of a video's clips and
-            crops are averaged: 'prob' (mean of softmax), 'score' or None.
+            crops are averaged: 'prob' (mean of their probabilities), 'score'
+            (mean of their logits, which are no probabilities), or None (not
+            at all, which no metric of mmaction2 can read).
         init_cfg (dict | list[dict], optional): As in mmengine.
             `type='Pretrained'` loads the head of a checkpoint that has as
             many classes, and keeps the initialisation otherwise.
@@ -34,15 +43,19 @@ class VideoMambaHead(BaseHead):
         self,
         num_classes: int,
         in_channels: int,
-        loss_cls: dict = dict(type='CrossEntropyLoss', loss_weight=1.0),
+        loss_cls: Optional[dict] = None,
         dropout_ratio: float = 0.0,
         init_std: float = 0.02,
         multi_class: bool = False,
         label_smooth_eps: float = 0.0,
         topk: Union[int, Sequence[int]] = (1, 5),
-        average_clips: Optional[str] = None,
+        average_clips: Optional[str] = 'prob',
         init_cfg: Optional[dict] = None,
     ) -> None:
+        require_choice('average_clips', average_clips, AVERAGES)
+        if loss_cls is None:
+            kind = 'BCELossWithLogits' if multi_class else 'CrossEntropyLoss'
+            loss_cls = dict(type=kind)
         super().__init__(
             num_classes,
             in_channels,

@@ -1,6 +1,7 @@
 """Runner parts: mixed precision, checks before training, visualization."""
 
 from .build import build_runner
+from .check_evaluation_hook import CheckEvaluationHook
 from .check_labels_hook import CheckLabelsHook
 from .check_targets_hook import CheckTargetsHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
@@ -11,6 +12,7 @@ from .prediction_video_hook import PredictionVideoHook
 
 __all__ = [
     'BF16OptimWrapper',
+    'CheckEvaluationHook',
     'CheckLabelsHook',
     'CheckTargetsHook',
     'LayerDecayOptimWrapperConstructor',

@@ -1,7 +1,7 @@
 """Predictions of a test run as annotated videos."""
 
 import os.path as osp
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 import torch
 from mmaction.structures import ActionDataSample
@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor
 
+from ..models import predicts_probabilities
 from ..registry import HOOKS
 from ..video import write_video
 from ..visualization.predictions import (
@@ -71,6 +72,7 @@ class PredictionVideoHook(Hook):
         """Write those samples of this batch that `interval` selects."""
         if not self.enable:
             return
+        probabilities = predicts_probabilities(runner.model)
         classes = (runner.test_dataloader.dataset.metainfo or {}).get(
             'classes'
         )
@@ -82,7 +84,7 @@ class PredictionVideoHook(Hook):
         ):
             number = (first + offset) * runner.world_size + runner.rank
             if number % self.interval == 0:
-                self._write(number, clip, sample, classes)
+                self._write(number, clip, sample, classes, probabilities)
 
     def _write(
         self,
@@ -90,16 +92,30 @@ class PredictionVideoHook(Hook):
         clip: Tensor,
         sample: ActionDataSample,
         classes: Optional[Sequence[str]],
+        probabilities: bool,
     ) -> None:
         assert self.out_dir is not None  # as __init__ has checked
         # (views, C, T, H, W) -> (T, H, W, C)
         frames = clip[0].permute(1, 2, 3, 0).to(torch.uint8).cpu().numpy()
         scores = top_scores(sample.pred_score.tolist(), classes)
-        label, truth = sample.gt_label, None
-        # Unlabelled samples have -1, multi-label ones several numbers.
-        if label.numel() == 1 and label >= 0:
-            truth = class_name(int(label), classes)
+        truth = true_classes(sample, classes)
+        drawn = annotate_frames(frames, scores, truth, probabilities)
         path = osp.join(self.out_dir, f'{number:06d}.mp4')
-        write_video(path, annotate_frames(frames, scores, truth), self.fps)
+        write_video(path, drawn, self.fps)
         if number == 0:
             print_log(f'writing annotated videos to {self.out_dir}', 'current')
+
+
+def true_classes(
+    sample: ActionDataSample, classes: Optional[Sequence[str]]
+) -> Optional[List[str]]:
+    """The names of the true classes of a sample; None where unknown."""
+    label = sample.gt_label
+    if label.numel() == sample.pred_score.numel() > 1:
+        labels = label.nonzero().flatten().tolist()
+    elif label.numel() == 1 and label >= 0:
+        labels = [int(label)]
+    else:
+        # A list to predict has -1.
+        return None
+    return [class_name(number, classes) for number in labels]

@@ -1,6 +1,14 @@
 """Predictions drawn on the frames of a video."""
 
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import (
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Union,
+)
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -49,17 +57,33 @@ def top_scores(
     ]
 
 
+def score_text(score: float, probabilities: bool = True) -> str:
+    """A score as it is printed: a probability in per cent.
+
+    Args:
+        score (float): Of a class.
+        probabilities (bool): Whether the model's scores are probabilities;
+            logits are not, and stay as they are.
+    """
+    return f'{score:7.2%}' if probabilities else f'{score:7.2f}'
+
+
 def annotate_frames(
     frames: Iterable[np.ndarray],
     scores: Sequence[ClassScore],
-    truth: Optional[str] = None,
+    truth: Union[str, Sequence[str], None] = None,
+    probabilities: bool = True,
 ) -> Iterator[np.ndarray]:
     """Draw a panel with score bars beneath every frame.
 
     Args:
         frames (Iterable[np.ndarray]): (H, W, 3) uint8 RGB.
-        scores (Sequence[ClassScore]): Scores in [0, 1], see `top_scores`.
-        truth (str, optional): The true class; its bar is green.
+        scores (Sequence[ClassScore]): See `top_scores`.
+        truth (str | Sequence[str], optional): The true class, or those of a
+            video of several labels, maybe none; their bars are green. None:
+            not known.
+        probabilities (bool): Whether the scores are in [0, 1]; others get no
+            bars.
 
     Yields:
         np.ndarray: (H', W', 3) uint8 RGB; small frames are enlarged to 320
@@ -75,17 +99,23 @@ def annotate_frames(
                 Image.Resampling.NEAREST,
             )
         if panel is None:
-            panel = _panel(image.width, scores, truth)
+            truths = [truth] if isinstance(truth, str) else truth
+            panel = _panel(image.width, scores, truths, probabilities)
         yield np.concatenate([np.array(image), panel])
 
 
 def _panel(
-    width: int, scores: Sequence[ClassScore], truth: Optional[str]
+    width: int,
+    scores: Sequence[ClassScore],
+    truths: Optional[Sequence[str]],
+    probabilities: bool,
 ) -> np.ndarray:
     size = max(12, width // 32)
     font = ImageFont.load_default(size)
     row, margin = round(size * 1.6), size // 2
-    title = [] if truth is None else [f'true class: {truth}']
+    title = [f'true class: {truth}' for truth in truths or ()]
+    if truths is not None and not title:
+        title = ['no true class']
     height = row * (len(title) + len(scores)) + margin
     panel = Image.new('RGB', (width, height + height % 2), PANEL)
     draw = ImageDraw.Draw(panel)
@@ -93,10 +123,12 @@ def _panel(
         draw.text((margin, margin // 2), line, TEXT, font)
     for number, (name, score) in enumerate(scores, len(title)):
         top = number * row + margin // 2
-        length = round((width - 2 * margin) * min(max(score, 0.0), 1.0))
-        draw.rectangle(
-            (margin, top, margin + length, top + row - 3),
-            TRUE_BAR if name == truth else BAR,
-        )
-        draw.text((margin + 3, top), f'{score:6.1%}  {name}', TEXT, font)
+        if probabilities:
+            length = round((width - 2 * margin) * min(max(score, 0.0), 1.0))
+            draw.rectangle(
+                (margin, top, margin + length, top + row - 3),
+                TRUE_BAR if name in (truths or ()) else BAR,
+            )
+        text = f'{score_text(score, probabilities)}  {name}'
+        draw.text((margin + 3, top), text, TEXT, font)
     return np.array(panel)

@@ -1,4 +1,4 @@
-"""Loss and validation accuracy in the course of a training."""
+"""Loss and validation metrics in the course of a training."""
 
 import math
 from typing import Dict, List, Sequence
@@ -10,7 +10,13 @@ from matplotlib.ticker import MaxNLocator
 from .style import COLORS, GREY, paper_style
 
 Record = Dict[str, float]
-METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5'}
+ACCURACIES = {'acc/top1': 'top-1', 'acc/top5': 'top-5'}
+# Of videos that may have several labels.
+AVERAGE_PRECISIONS = {
+    'acc/mean_average_precision': 'mAP',
+    'acc/mmit_mean_average_precision': 'mAP over videos',
+}
+METRICS = {**ACCURACIES, **AVERAGE_PRECISIONS}
 
 
 @paper_style
@@ -23,11 +29,11 @@ def draw_training_curve(
         train (Sequence[dict]): Logged steps with `loss` and, all of them,
             `epochs` (trained until then) or, none of them, `step`, in order.
         val (Sequence[dict]): Validations with `step` (in the same unit) and
-            `acc/top1` or `acc/top5` in 0..1, in order; may be empty.
+            any of `METRICS` in 0..1, in order; may be empty.
 
     Returns:
-        Figure: Loss on the left, accuracy on the right; not yet written, see
-        `save_figure`.
+        Figure: Loss on the left, accuracy or mAP on the right; not yet
+        written, see `save_figure`.
     """
     figure = Figure(figsize=(6.8, 2.6))
     loss_axes, accuracy_axes = figure.subplots(1, 2)
@@ -66,7 +72,10 @@ def _draw_loss(ax: Axes, train: Sequence[Record]) -> None:
 
 
 def _draw_accuracy(ax: Axes, val: Sequence[Record]) -> None:
-    ax.set(ylabel='validation accuracy (%)', ylim=(0, 100))
+    found = {metric for record in val for metric in record}
+    only_map = found.isdisjoint(ACCURACIES) and found & {*AVERAGE_PRECISIONS}
+    name = 'mAP' if only_map else 'accuracy'
+    ax.set(ylabel=f'validation {name} (%)', ylim=(0, 100))
     for (metric, label), color in zip(METRICS.items(), COLORS):
         points = [(r['step'], 100 * r[metric]) for r in val if metric in r]
         if not points:

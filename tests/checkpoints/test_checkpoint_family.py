@@ -34,10 +34,22 @@ def arguments(name):
             'opengvlab_image',
             'model name',
         ),
-        (IMAGE, 'x/vim_t_midclstok_ft_78p3acc.pth', 'vim', 'file name'),
+        (IMAGE, 'x/vim_t_midclstok_76p1acc.pth', 'vim', 'file name'),
         (
             IMAGE,
             'videomamba_s16_in1k_res224.pth',
+            'opengvlab_image',
+            'file name',
+        ),
+        (
+            IMAGE,
+            'x/videomamba_m16_in1k_res224to448.pth',
+            'opengvlab_image',
+            'file name',
+        ),
+        (
+            IMAGE,
+            'videomamba_m16_in1k_res224to448to576.safetensors',
             'opengvlab_image',
             'file name',
         ),
@@ -81,6 +93,32 @@ def test_family_that_cannot_be_seen_must_be_said(content, location, reason):
     assert "family='vim') or family='opengvlab_image'" in str(error.value)
     for family in ('vim', 'opengvlab_image'):
         assert identify(content, location, family).family == family
+
+
+STRIDE_8 = VIM_NAME.replace('patch16_224', 'patch16_stride8_224')
+
+
+@pytest.mark.parametrize('family', [None, 'vim', 'opengvlab_image'])
+@pytest.mark.parametrize(
+    'content, location, evidence',
+    [
+        (dict(model=IMAGE, args=arguments(STRIDE_8)), 'a.pth', STRIDE_8),
+        (dict(model=IMAGE, args=dict(model=STRIDE_8)), 'a.pth', STRIDE_8),
+        (IMAGE, 'x/vim_t_midclstok_ft_78p3acc.pth', "'_ft_' in its name"),
+        (IMAGE, 'vim_s_midclstok_ft_81p6acc.safetensors', "'_ft_' in its"),
+        (IMAGE, VIM_URL + 'vim_t_midclstok_ft_78p3acc.pth?a=b', "'_ft_'"),
+    ],
+)
+def test_overlapping_patches_are_refused(content, location, family, evidence):
+    with pytest.raises(ValueError, match='at a stride of 8') as error:
+        identify(content, location, family)
+    assert location in str(error.value) and evidence in str(error.value)
+
+
+def test_a_stride_of_whole_patches_is_none():
+    name = VIM_NAME.replace('patch16_224', 'patch16_stride16_224')
+    content = dict(model=IMAGE, args=arguments(name))
+    assert identify(content, 'a.pth').family == 'vim'
 
 
 def test_family_that_contradicts_the_tensors():

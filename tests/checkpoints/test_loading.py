@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.runner import load_checkpoint
 from small_checkpoints import make_state, save_flat, save_vim, save_wrapped
+from small_models import small_recognizer
 
 from mmvideomamba.checkpoints import load_backbone
 from mmvideomamba.models import VideoMamba, VideoMambaHead
@@ -25,16 +26,7 @@ def backbone(checkpoint=None, arch=ARCH, **settings):
 
 def recognizer(num_classes=5, **settings):
     return MODELS.build(
-        dict(
-            type='Recognizer3D',
-            backbone=dict(
-                dict(type='VideoMamba', arch=ARCH, img_size=32, num_frames=4),
-                **settings,
-            ),
-            cls_head=dict(
-                type='VideoMambaHead', num_classes=num_classes, in_channels=32
-            ),
-        )
+        small_recognizer(num_classes, **dict(dict(arch=ARCH), **settings))
     )
 
 
@@ -85,6 +77,60 @@ def test_report_of_a_vim_checkpoint(tmp_path, log):
         '  unexpected head: fc_cls.bias | (5,)',
     ]
     assert f'{path} (Vim, images), recognised by the model name' in report
+
+
+def test_a_self_distilled_image_model_loads_without_that_head(tmp_path, log):
+    state = make_state(32)
+    path = save_flat(tmp_path / 'videomamba_m16_in1k_res224.pth', state)
+    expected = backbone(path)
+    expected.init_weights()
+    state['distill_head.weight'] = torch.randn(5, 32)
+    state['distill_head.bias'] = torch.randn(5)
+    save_flat(path, state)
+    model = backbone(path)
+    model.init_weights()
+    assert_untouched(model, snapshot(expected))
+    assert log[1].splitlines()[1:] == [
+        *log[0].splitlines()[1:-2],
+        '  unexpected distill_head.* | of self-distillation; its scores are '
+        'not used',
+        *log[0].splitlines()[-2:],
+    ]
+    # An image model is tested as it is.
+    load_checkpoint(recognizer(tubelet_size=1, num_frames=1), path)
+
+
+def masked(state, layers=6):
+    """The file of a masked pre-training with such an encoder."""
+    state = {k: v for k, v in state.items() if not k.startswith('head.')}
+    state['norm.weight'] = state.pop('norm_f.weight')
+    for i in range(layers):
+        state[f'clip_decoder.{i}.head.weight'] = torch.randn(8, 32)
+        state[f'clip_decoder.{i}.head.bias'] = torch.randn(8)
+        state[f'clip_decoder.{i}.norm.weight'] = torch.randn(8)
+        state[f'clip_decoder.{i}.norm.bias'] = torch.randn(8)
+    return state
+
+
+def test_a_masked_pretraining_starts_a_model(tmp_path, log):
+    settings = dict(tubelet_size=1, pos_embed='factorized')
+    state = make_state(32, times=4)
+    expected = backbone(save_flat(tmp_path / 'a.pth', state), **settings)
+    expected.init_weights()
+    path = save_wrapped(tmp_path / 'm_mask_pt.pth', masked(state), 'model')
+    model = backbone(path, **settings)
+    model.init_weights()
+    assert_untouched(model, snapshot(expected))
+    line = '  unexpected clip_decoder.* | decoder of a masked pre-training'
+    assert line in log[1].splitlines()
+    # It is no model to test or resume.
+    with pytest.raises(ValueError, match=r'clip_decoder.\* .* init_cfg'):
+        load_checkpoint(recognizer(**settings), path)
+    # Two norms at the end: nothing says which.
+    state = dict(masked(state), **{'norm_f.weight': torch.ones(32)})
+    path = save_flat(tmp_path / 'b.pth', state)
+    with pytest.raises(ValueError, match=r"unexpected keys \['norm_f.weight'"):
+        load_backbone(backbone(**settings), path)
 
 
 def test_init_cfg_list_keeps_mmengine_initialisers(tmp_path):

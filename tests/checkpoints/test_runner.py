@@ -108,3 +108,38 @@ def test_malicious_checkpoint_stops_the_runner(
     with pytest.raises(ValueError, match='was refused'):
         Runner.from_cfg(config).train()
     assert not (tmp_path / 'proof').exists()
+
+
+@pytest.mark.parametrize(
+    'wrapper, before, after',
+    [('OptimWrapper', -1, 0), ('BF16OptimWrapper', 1, 0)],
+)
+def test_resume_with_other_frozen_stages_says_so(
+    root, tmp_path, wrapper, before, after
+):
+    def runner(name, frozen_stages, **changes):
+        config = make_config(root, tmp_path / name, **changes)
+        config['optim_wrapper'] = dict(
+            type=wrapper,
+            optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1),
+            paramwise_cfg=dict(custom_keys={'bias': dict(decay_mult=0.0)}),
+        )
+        model = config['model'] = copy.deepcopy(config['model'])
+        model['backbone']['frozen_stages'] = frozen_stages
+        return Runner.from_cfg(config)
+
+    runner(f'{wrapper}1', before).train()
+    path = str(tmp_path / f'{wrapper}1/epoch_1.pth')
+    # All; without tokenizer, positions and class token; the head's alone.
+    counts = [17, 13, 2]
+    theirs, ours = counts[before + 1], counts[after + 1]
+    again = runner(f'{wrapper}2', after, load_from=path, resume=True)
+    with pytest.raises(
+        ValueError,
+        match=f'checkpoint has {theirs} parameters .* config {ours} in .*'
+        'frozen_stages.*load_from',
+    ):
+        again.train()
+    # Its weights alone start another run, and its own setting resumes.
+    runner(f'{wrapper}3', after, load_from=path).load_or_resume()
+    runner(f'{wrapper}4', before, load_from=path, resume=True).train()

@@ -33,7 +33,7 @@ def test_what_is_written_is_read(tmp_path, delimiter):
     [
         ('a.mp4', dict(needs_labels=False), True),
         ('a.mp4', dict(needs_labels=True), False),
-        ('a.mp4', dict(multi_class=True), False),
+        ('a.mp4', dict(multi_class=True), True),
         ('a.mp4 1 2', dict(multi_class=True), True),
         ('a.mp4 1 2', dict(multi_class=False), False),
         ('a.mp4 -1', dict(), False),
@@ -48,6 +48,18 @@ def test_the_number_of_labels_has_to_fit(tmp_path, line, options, fits):
     else:
         with pytest.raises(ValueError, match='list.txt, line 2: expected'):
             read_annotations(str(path), **options)
+
+
+def test_a_list_of_several_labels_has_some(tmp_path):
+    path = tmp_path / 'list.txt'
+    path.write_text('a.mp4;0;3\nb.mp4\n')
+    message = "line 1: expected 'VIDEO LABEL', got 'a.mp4;0;3', and no line"
+    with pytest.raises(ValueError, match=message):
+        read_annotations(str(path), multi_class=True)
+    assert read_annotations(str(path), ';', multi_class=True) == [
+        Annotation('a.mp4', (0, 3)),
+        Annotation('b.mp4', ()),
+    ]
 
 
 def test_a_name_with_the_delimiter_is_not_written(tmp_path):

@@ -74,6 +74,39 @@ def test_labels_of_several_classes_fit_too(build):
         build('a.mp4 1 9\n', num_classes=4, multi_class=True)
 
 
+def test_a_video_has_any_number_of_several_labels(build):
+    text = 'a.mp4 0 3\na.mp4\na.mp4 1\n'
+    dataset = build(text, num_classes=4, multi_class=True)
+    labels = [dataset.get_data_info(i)['label'].tolist() for i in range(3)]
+    assert labels == [[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]]
+    with pytest.raises(ValueError, match='set multi_class=True of dataset'):
+        build(text, num_classes=4)
+
+
+@pytest.mark.parametrize('wrapper', [None, 'ConcatDataset', 'RepeatDataset'])
+def test_rare_classes_are_repeated(build, wrapper):
+    def repeats(text, **kwargs):
+        dataset = build(text, num_classes=4, **kwargs)
+        if wrapper == 'ConcatDataset':
+            dataset = dict(type=wrapper, datasets=[dataset])
+        elif wrapper == 'RepeatDataset':
+            dataset = dict(type=wrapper, dataset=dataset, times=1)
+        balanced = DATASETS.build(
+            dict(
+                type='ClassBalancedDataset',
+                dataset=dataset,
+                oversample_thr=0.5,
+            )
+        )
+        return [balanced.repeat_indices.count(i) for i in range(8)]
+
+    # One in eight is wanted sqrt(0.5 / 0.125) = 2 times.
+    common = 'a.mp4 0\n' * 7
+    assert repeats(common + 'a.mp4 1\n') == [1] * 7 + [2]
+    several = 'a.mp4 0 2\n' * 5 + 'a.mp4 0 3\n' + 'a.mp4\n' * 2
+    assert repeats(several, multi_class=True) == [1] * 5 + [2] + [1] * 2
+
+
 def test_a_list_to_predict_needs_no_labels(build):
     dataset = build('a.mp4\n', test_mode=True)
     assert dataset.get_data_info(0)['label'] == -1

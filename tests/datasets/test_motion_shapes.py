@@ -6,6 +6,7 @@ import pytest
 
 from mmvideomamba.datasets.motion_shapes import (
     CLASSES,
+    PAIRS,
     make_clip,
     write_motion_shapes,
 )
@@ -20,6 +21,23 @@ def test_a_clip_played_backwards_is_its_partner(label):
     forward, backward = clip(label), clip(label + 1)
     assert np.array_equal(forward[::-1], backward)
     assert not np.array_equal(forward, backward)
+
+
+@pytest.mark.parametrize('pair', [(0, 2), (1, 4), (5, 7), (2, 3)])
+def test_two_shapes_played_backwards_are_their_partners(pair):
+    partners = tuple(label ^ 1 for label in pair)
+    assert np.array_equal(clip(pair)[::-1], clip(partners))
+    # Each has a shape of its own, so that their order matters.
+    assert not np.array_equal(clip(pair), clip(pair[::-1]))
+
+
+def test_the_first_of_two_shapes_is_there_whatever_the_second():
+    grows, moves = CLASSES.index('grow'), CLASSES.index('move_left')
+    for seed in range(20):
+        alone = shape_pixels(clip(grows, seed)).sum((1, 2))
+        both = shape_pixels(clip((grows, moves), seed)).sum((1, 2))
+        # Seen whole or nearly, beside the second.
+        assert (both > alone * 1.2).all()
 
 
 def shape_pixels(frames):
@@ -84,6 +102,19 @@ def test_written_in_hmdb51_layout_as_real_videos(tmp_path):
     written = video.get_batch(range(8)).asnumpy().astype(float)
     expected = make_clip(1, np.random.default_rng((3, 0, 1)), 8, 64)
     # H.264 halves the resolution of colour, so only the means are close.
+    assert np.abs(written - expected).mean() < 8
+
+
+def test_videos_of_two_labels(tmp_path):
+    options = dict(num_frames=8, size=64, seed=3, multi_label=True)
+    write_motion_shapes(str(tmp_path), 30, 2, **options)
+    lines = (tmp_path / 'train_list.txt').read_text().splitlines()
+    assert lines[1] == 'move_left+move_up/train_00001.mp4 0 2'
+    labels = [tuple(map(int, line.split()[1:])) for line in lines]
+    assert labels == [*PAIRS, *PAIRS[:2]] and len(PAIRS) == 28
+    video = decord.VideoReader(str(tmp_path / 'videos' / lines[1].split()[0]))
+    written = video.get_batch(range(8)).asnumpy().astype(float)
+    expected = make_clip((0, 2), np.random.default_rng((3, 0, 1)), 8, 64)
     assert np.abs(written - expected).mean() < 8
 
 

@@ -80,7 +80,7 @@ def test_out_types_are_views_of_one_result():
     average = build(out_type='avg_featmap')(clip())
     torch.testing.assert_close(average, raw[:, 1:].mean(1))
     featmap = build(out_type='featmap')(clip())
-    assert featmap.shape == (2, 32, 2, 2, 2)
+    assert featmap.shape == (2, 32, 2, 2, 2) and featmap.is_contiguous()
     torch.testing.assert_close(featmap[:, :, 1, 0, 1], raw[:, 1 + 4 + 1])
 
 
@@ -146,6 +146,18 @@ def test_frozen_stages():
     }
 
 
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_all_blocks_frozen_leave_nothing_to_train(with_cp):
+    settings = dict(drop_rate=0.5, drop_path_rate=0.5, with_cp=with_cp)
+    model = build(frozen_stages=2, **settings)
+    expected = model(clip())
+    model.train()
+    assert not any(p.requires_grad for p in model.parameters())
+    # Nothing is dropped either, and a head behind it can still be trained.
+    features = model(clip())
+    assert torch.equal(features, expected) and not features.requires_grad
+
+
 def test_dropout_comes_after_the_positions():
     model = build(drop_rate=1.0, out_type='raw')
     torch.testing.assert_close(model(clip()), build(out_type='raw')(clip()))
@@ -178,7 +190,27 @@ def test_the_tokenizer_is_a_convolution():
     torch.nn.init.normal_(projection.bias)
     clip = torch.randn(2, 3, 5, 9, 14)
     expected = torch.nn.Conv3d.forward(projection, clip)
-    torch.testing.assert_close(projection(clip), expected.movedim(1, -1))
+    torch.testing.assert_close(projection(clip), expected)
+
+
+def test_a_hook_on_the_convolution_sees_channels_first():
+    """As Grad-CAM's target layer: (N, C, T', H', W'), and its gradient."""
+    tokenizer = VideoTokenizer(3, 5, tubelet_size=2, patch_size=4)
+    seen = []
+    tokenizer.proj.register_forward_hook(
+        lambda module, inputs, output: seen.append(output)
+    )
+    tokens, grid = tokenizer(torch.randn(2, 3, 4, 8, 12))
+    (featmap,) = seen
+    assert grid == (2, 2, 3) and featmap.shape == (2, 5, *grid)
+    # Token (t, h, w) is at (t * 2 + h) * 3 + w; it was not copied.
+    assert torch.equal(featmap[:, :, 1, 0, 2], tokens[:, 1 * 6 + 0 * 3 + 2])
+    assert tokens.is_contiguous()
+    assert tokens.data_ptr() == featmap.data_ptr()
+    chosen = torch.zeros_like(tokens)
+    chosen[1, 8, 3] = 1
+    (gradient,) = torch.autograd.grad((tokens * chosen).sum(), seen)
+    assert gradient.nonzero().tolist() == [[1, 3, 1, 0, 2]]
 
 
 def test_deeper_models_start_with_smaller_branches():

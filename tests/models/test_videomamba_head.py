@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmaction.registry import METRICS
 from mmaction.structures import ActionDataSample
 
 from mmvideomamba.registry import MODELS
@@ -95,6 +96,60 @@ def test_average_clips_prob_is_the_mean_of_softmax():
     for sample, score in zip(predicted, expected):
         torch.testing.assert_close(sample.pred_score, score)
         assert sample.pred_label.item() == score.argmax()
+
+
+@pytest.mark.parametrize('kind', ['VideoMambaHead', 'I3DHead'])
+def test_classes_are_independent_where_a_clip_may_have_several(kind):
+    head = MODELS.build(
+        dict(
+            type=kind,
+            num_classes=2,
+            in_channels=4,
+            multi_class=True,
+            average_clips='prob',
+        )
+    )
+    # Two videos of two views each.
+    logits = torch.tensor([[5.0, 5.0], [5.0, 5.0], [4.0, -5.0], [2.0, -9.0]])
+    labels = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    predicted = head.predict_by_feat(logits, samples(labels))
+    scores = torch.stack([sample.pred_score for sample in predicted])
+    expected = logits.sigmoid().view(2, 2, 2).mean(1)
+    torch.testing.assert_close(scores, expected)
+    metric = METRICS.build(
+        dict(type='AccMetric', metric_list='mean_average_precision')
+    )
+    metric.process(None, [sample.to_dict() for sample in predicted])
+    # A softmax ranks the second video first in class 0: 0.75.
+    assert metric.evaluate(2) == {'acc/mean_average_precision': 1.0}
+
+
+def test_multi_class_decides_the_loss_unless_it_is_given():
+    def loss(**kwargs):
+        head = dict(type='VideoMambaHead', num_classes=3, in_channels=4)
+        return type(MODELS.build(dict(head, **kwargs)).loss_cls).__name__
+
+    assert loss() == 'CrossEntropyLoss'
+    assert loss(multi_class=True) == 'BCELossWithLogits'
+    given = dict(type='CBFocalLoss', samples_per_cls=[1, 2, 3])
+    assert loss(multi_class=True, loss_cls=given) == 'CBFocalLoss'
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_several_labels_have_no_top_k_in_training(batch):
+    model = recognizer(dict(type='VideoMambaHead', multi_class=True))
+    labels = torch.tensor([[1.0, 0, 1], [0, 0, 0], [0, 1, 0]])[:batch]
+    assert set(model.loss(views(batch, 1), samples(labels))) == {'loss_cls'}
+
+
+def test_clips_are_averaged_unless_the_config_says_otherwise():
+    model = recognizer(dict(type='VideoMambaHead')).eval()
+    with torch.no_grad():
+        (sample,) = model.predict(views(1, 2), samples([0]))
+    assert sample.pred_score.shape == (3,)
+    assert sample.pred_score.sum().item() == pytest.approx(1)
+    with pytest.raises(ValueError, match="unknown average_clips 'probs'"):
+        recognizer(dict(type='VideoMambaHead', average_clips='probs'))
 
 
 def test_works_under_i3d_head():

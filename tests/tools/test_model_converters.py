@@ -49,7 +49,8 @@ def test_convert_vim(tmp_path, capsys, config, suffix, merge):
     init_cfg = dict(type='Pretrained', checkpoint=source)
     cfg = model_cfg(merge=merge, init_cfg=init_cfg)
     cfg['cls_head']['init_cfg'] = init_cfg
-    expected, converted = MODELS.build(cfg), MODELS.build(model_cfg())
+    expected = MODELS.build(cfg)
+    converted = MODELS.build(model_cfg(merge=merge))
     expected.init_weights()
     load_checkpoint(converted, str(out))
     expected, converted = expected.state_dict(), converted.state_dict()
@@ -164,3 +165,23 @@ def test_publish_says_in_one_line_what_is_wrong(tmp_path, capsys, trained):
     assert_refused(
         capsys, 'is a .pth or .safetensors', PUBLISH, vim, tmp_path / 'b'
     )
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_settings_that_no_weight_shows_are_recorded(
+    tmp_path, capsys, config, trained, suffix
+):
+    converted = tmp_path / f'b{suffix}'
+    run_tool(CONVERT, config(merge='mean'), trained[0], converted)
+    assert 'multiplied by 2: sum -> mean' in capsys.readouterr().out
+    run_tool(PUBLISH, converted, tmp_path / f'c{suffix}')
+    published = capsys.readouterr().out.strip()
+    for path in (str(converted), published):
+        load_checkpoint(MODELS.build(model_cfg(merge='mean')), path)
+        with pytest.raises(ValueError, match='mean -> sum'):
+            load_checkpoint(MODELS.build(model_cfg()), path)
+    if suffix == '.safetensors':
+        with safe_open(published, 'pt') as file:
+            settings = json.loads(file.metadata()['settings'])['backbone']
+            assert set(file.keys()) == set(trained[1].state_dict())
+        assert settings['merge'] == 'mean'

@@ -23,6 +23,16 @@ def test_steps_and_validations_share_the_epochs():
     assert line.get_label() == 'top-1, best 50.0'
 
 
+def test_several_labels_have_a_mean_average_precision():
+    metric = 'acc/mean_average_precision'
+    val = [{metric: 0.25, 'step': 1}, {metric: 0.5, 'step': 2}]
+    _, axes = draw_training_curve(logged_steps(2), val).axes
+    (line,) = axes.lines
+    assert list(line.get_ydata()) == [25, 50]
+    assert line.get_label() == 'mAP, best 50.0'
+    assert axes.get_ylabel() == 'validation mAP (%)'
+
+
 def test_a_training_without_validation_can_be_drawn():
     _, accuracy = draw_training_curve(logged_steps(1), []).axes
     assert not accuracy.lines

@@ -133,6 +133,11 @@ def run(
     args: argparse.Namespace, base: Config, configs: Dict[str, Config]
 ) -> None:
     """Train the rows and print the table."""
+    if base.model.cls_head.get('multi_class'):
+        raise ValueError(
+            f'the table is of top-1, and the videos of {args.config} '
+            'have several labels; --dump writes the configs to train'
+        )
     runs = []
     for row, config in configs.items():
         # Several tables have the config itself as a row; it runs once.

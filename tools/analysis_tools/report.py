@@ -4,7 +4,8 @@ Looks for the test of each config in WORK_DIRS/NAME_OF_CONFIG, where
 tools/test.py writes its results. "Published" is what the paper prints, also
 for other models; "measured" comes from those logs and from nowhere else. On
 HMDB51 it is the mean over the splits that were tested, from the folders
-split1, split2 and split3 of a config; which these are is printed below.
+split1, split2 and split3 of a config; which these are is printed below. What
+else was tested there, say with several labels a video, is a table of its own.
 
 Example:
     python tools/analysis_tools/report.py work_dirs --tables 2 7
@@ -65,12 +66,46 @@ def main() -> None:
     for name, found in tests.items():
         if any(found):
             print(f'{name}: {", ".join(found)}')
+    print_others(args.work_dirs)
     tested = [name for name, found in tests.items() if found]
     print(f'{len(tested)} of {len(ours)} configs tested here')
     if args.commands:
         missing = [ours[name] for name in ours if name not in tested]
         lines = [line for row in missing for line in commands(*row)]
         print(*dict.fromkeys(lines), sep='\n')
+
+
+def print_others(work_dirs: Path) -> None:
+    """Print the tests of configs that are in none of the paper's tables."""
+    from mmvideomamba.analysis.paper_tables import TABLES
+    from mmvideomamba.tables import markdown_table
+    from mmvideomamba.visualization.training_curve import METRICS
+
+    papers = {
+        result.name
+        for table in TABLES.values()
+        for _, results in table.rows
+        for result in results
+    }
+    others = {
+        folder.name: mean(list(read_tests(folder).values()))
+        for folder in sorted(work_dirs.iterdir())
+        if folder.is_dir() and folder.name not in papers
+    }
+    columns = {
+        metric: title
+        for metric, title in METRICS.items()
+        if any(metric in metrics for metrics in others.values())
+    }
+    rows = [
+        [name]
+        + [f'{100 * m[key]:.1f}' if key in m else '-' for key in columns]
+        for name, m in others.items()
+        if not columns.keys().isdisjoint(m)
+    ]
+    if rows:
+        print('Other tests\n')
+        print(markdown_table(['config', *columns.values()], rows), end='\n\n')
 
 
 def read_tests(work_dir: Path) -> Dict[str, dict]:

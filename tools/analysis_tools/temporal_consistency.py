@@ -41,9 +41,12 @@ def main() -> None:
     ]
     print(markdown_table(('order', *metrics), rows))
 
-    top1 = {order: values['acc/top1'] for order, values in results.items()}
-    chance = 1 / model.cfg.model.cls_head.num_classes
-    written = save_figure(draw_accuracies(top1, chance=chance), args.out)
+    written = []
+    # Without a top-1, as of videos of several labels, the table is all.
+    if 'acc/top1' in metrics:
+        top1 = {order: values['acc/top1'] for order, values in results.items()}
+        chance = 1 / model.cfg.model.cls_head.num_classes
+        written = save_figure(draw_accuracies(top1, chance=chance), args.out)
     record = dict(
         config=args.config, checkpoint=args.checkpoint, results=results
     )

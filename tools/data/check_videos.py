@@ -2,7 +2,8 @@
 
 Opens every video as training does (decord) and reads its first, middle and
 last frame. Prints what is unreadable, empty or too short and writes the list
-without it.
+without it. Labels are kept as they are; where videos may have several, a line
+may have any number of them.
 
 Example:
     python tools/data/check_videos.py \\
@@ -40,7 +41,10 @@ def main() -> None:
     add_delimiter(parser)
     add_workers(parser)
     args = parser.parse_args()
-    annotations = read_annotations(args.list, args.delimiter)
+    # How many labels a video may have, the data set decides.
+    annotations = read_annotations(
+        args.list, args.delimiter, multi_class=True
+    )
     videos = find_good(
         partial(check_video, args.videos, args.min_frames),
         sorted({annotation.video for annotation in annotations}),
@@ -48,6 +52,12 @@ def main() -> None:
     )
     good = [a for a in annotations if a.video in videos]
     print(f'{len(annotations) - len(good)} of {len(annotations)} left out')
+    other = sum(len(annotation.labels) != 1 for annotation in good)
+    if other:
+        print(
+            f'{other} with several labels or none, which data set and head '
+            'take with multi_class=True'
+        )
     out = args.out or args.list.with_name(f'{args.list.stem}_clean.txt')
     write_list(out, good, args.delimiter)
 

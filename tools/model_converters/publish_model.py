@@ -16,6 +16,7 @@ from mmvideomamba.checkpoints import (
     encode_weights,
     identify,
     read_checkpoint,
+    with_settings,
     write_new,
 )
 from mmvideomamba.cli import make_parser, one_line_errors, weights_file
@@ -43,10 +44,13 @@ def publish(checkpoint: str, out: str) -> str:
             f'{weights.title} is not a checkpoint of mmvideomamba. Convert '
             'it first: tools/model_converters/convert.py'
         )
+    state = weights.under_recognizer_keys()
+    if weights.recorded:
+        state = with_settings(state, dict(backbone=weights.recorded))
     known = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
     meta = content.get('meta') or {}
     meta = {name: meta[name] for name in known if name in meta}
-    data = encode_weights(weights.under_recognizer_keys(), meta, out)
+    data = encode_weights(state, meta, out)
     stem, suffix = osp.splitext(out)
     path = f'{stem}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}'
     write_new(path, data)
