@@ -42,13 +42,13 @@ def repair_host() -> None:
     find_packages_without_pkg_resources()
     let_configs_inherit_from_ours()
     let_ddp_run_without_cuda()
-    compile_the_model_alone()
-    score_in_float32()
-    explain_layer_decay()
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()
     balance_wrapped_datasets()
     explain_other_parameter_groups()
+    compile_the_model_alone()
+    score_in_float32()
+    explain_layer_decay()
 
 
 def require_supported_mmcv() -> None:

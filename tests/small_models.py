@@ -1,13 +1,15 @@
 """A recognizer small enough to be built and run by the hundred."""
 
+from mmvideomamba.models.videomamba import ARCHS
+
 
 def small_recognizer(
     num_classes=8, img_size=32, embed_dims=16, num_layers=1, **backbone
 ):
     """Config of a VideoMamba of 4 frames; `backbone` replaces its settings."""
     arch = dict(embed_dims=embed_dims, num_layers=num_layers)
-    if isinstance(backbone.get('arch'), dict):
-        embed_dims = backbone['arch']['embed_dims']
+    arch = backbone.pop('arch', arch)
+    sizes = ARCHS[arch] if isinstance(arch, str) else arch
     default = dict(
         type='VideoMamba', arch=arch, img_size=img_size, num_frames=4
     )
@@ -18,7 +20,7 @@ def small_recognizer(
         cls_head=dict(
             type='VideoMambaHead',
             num_classes=num_classes,
-            in_channels=embed_dims,
+            in_channels=sizes['embed_dims'],
             average_clips='prob',
         ),
         data_preprocessor=dict(

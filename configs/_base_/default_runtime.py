@@ -16,8 +16,8 @@ default_hooks = dict(
 )
 custom_hooks = [
     dict(type='CheckLabelsHook'),
-    dict(type='CheckEvaluationHook'),
     dict(type='CheckTargetsHook'),
+    dict(type='CheckEvaluationHook'),
 ]
 
 env_cfg = dict(

@@ -60,8 +60,8 @@ def require_head_takes(head: nn.Module, backbone: VideoMamba) -> None:
     """
     name = type(head).__name__
     host = type(head).__module__.startswith('mmaction.models.heads.')
-    if not host and name != 'VideoMambaHead' or name not in OUT_TYPES_OF_HEADS:
-        return  # a head of the user's
+    if not host or name not in OUT_TYPES_OF_HEADS:
+        return  # ours, which takes everything, or one of the user's
     if name == 'I3DHead' and head.avg_pool is None:
         return  # C3D's: as many channels as there are numbers
     fitting = OUT_TYPES_OF_HEADS[name]
@@ -81,8 +81,7 @@ def require_head_takes(head: nn.Module, backbone: VideoMamba) -> None:
         raise ValueError(
             f'cls_head.in_channels is {in_channels}, but the backbone has '
             f'{backbone.embed_dims} channels. Set cls_head.in_channels='
-            f'{backbone.embed_dims}, or backbone.arch to the size that is '
-            'meant'
+            f'{backbone.embed_dims}, or backbone.arch to another size'
         )
 
 

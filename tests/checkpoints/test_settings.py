@@ -15,7 +15,6 @@ from test_runner import make_config, root, same
 
 from mmvideomamba.checkpoints import load_backbone
 from mmvideomamba.models import ScanOrder, VideoMamba
-from mmvideomamba.registry import SCAN_ORDERS
 
 __all__ = ['log', 'root']  # fixtures
 
@@ -67,8 +66,8 @@ DIFFERENCES = {
         'Forward, ZigzagReversal -> ZigzagReversal, SpatioTemporalForward',
     ),
     'arguments of a scan order': (
-        dict(scan_orders=[FORWARD, dict(type='EveryNth', step=2)]),
-        dict(scan_orders=[FORWARD, dict(type='EveryNth', step=4)]),
+        dict(scan_orders=[FORWARD, EveryNth(2)]),
+        dict(scan_orders=[FORWARD, EveryNth(4)]),
         'EveryNth(step=2) -> SpatioTemporalForward, EveryNth(step=4)',
     ),
     'code of a scan order': (
