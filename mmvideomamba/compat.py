@@ -18,7 +18,7 @@ import types
 import warnings
 from functools import wraps
 from importlib.util import find_spec
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Tuple
 from unittest import mock
 
 import torch
@@ -293,12 +293,25 @@ def get_installed_path(package: str) -> str:
 def let_configs_inherit_from_ours() -> None:
     """Let a config have `_base_ = 'mmvideomamba::recognition/...'`.
 
-    mmengine knows OpenMMLab's own packages only:
-    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py
+    mmengine knows OpenMMLab's own packages only, and looks up what such a
+    config builds in the registries of the package; ours are mmaction2's:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/config.py
     """
+    from mmengine.config import Config
     from mmengine.config.utils import MODULE2PACKAGE
 
-    MODULE2PACKAGE.setdefault('mmvideomamba', 'mmvideomamba')
+    if 'mmvideomamba' in MODULE2PACKAGE:
+        return
+    MODULE2PACKAGE['mmvideomamba'] = 'mmvideomamba'
+    get_cfg_path = Config._get_cfg_path
+
+    def get_cfg_path_and_scope(
+        cfg_path: str, filename: str
+    ) -> Tuple[str, Optional[str]]:
+        path, scope = get_cfg_path(cfg_path, filename)
+        return path, 'mmaction' if scope == 'mmvideomamba' else scope
+
+    Config._get_cfg_path = staticmethod(get_cfg_path_and_scope)
 
 
 def let_ddp_run_without_cuda() -> None:

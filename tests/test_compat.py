@@ -21,7 +21,8 @@ from mmengine.config import Config
 from mmengine.dist import utils as dist_utils
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
-from mmengine.registry import STRATEGIES
+from mmengine.registry import MODELS as HOST_MODELS
+from mmengine.registry import STRATEGIES, DefaultScope
 from mmengine.runner import FlexibleRunner, Runner
 from torch.nn.parallel import DistributedDataParallel
 
@@ -197,7 +198,7 @@ def test_configs_inherit_from_ours(tmp_path, monkeypatch):
     # As in a wheel, whose .mim folder holds the configs.
     folder = tmp_path / 'mmvideomamba' / '.mim' / 'configs' / '_base_'
     folder.mkdir(parents=True)
-    (folder / 'base.py').write_text('lr = 1')
+    (folder / 'base.py').write_text("model = dict(type='VideoMambaHead')")
     (tmp_path / 'mmvideomamba' / '.mim' / 'model-index.yml').write_text(
         'Import: []'
     )
@@ -207,7 +208,10 @@ def test_configs_inherit_from_ours(tmp_path, monkeypatch):
     )
     path = tmp_path / 'config.py'
     path.write_text("_base_ = 'mmvideomamba::_base_/base.py'")
-    assert Config.fromfile(path).lr == 1
+    model = Config.fromfile(path).model
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        head = HOST_MODELS.build(dict(model, num_classes=2, in_channels=3))
+    assert type(head).__name__ == 'VideoMambaHead'
 
 
 @pytest.mark.parametrize('kind', ['TSNHead', 'I3DHead', 'VideoMambaHead'])

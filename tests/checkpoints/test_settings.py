@@ -31,14 +31,6 @@ class EveryNth(ScanOrder):
         return torch.cat([flat[i :: self.step] for i in range(self.step)])
 
 
-@pytest.fixture(autouse=True)
-def every_nth():
-    """A scan order of one's own, for this file alone."""
-    SCAN_ORDERS.register_module(module=EveryNth)
-    yield
-    SCAN_ORDERS.module_dict.pop('EveryNth')
-
-
 def another_order(flip):
     """A class of the same name in each version of a user's code."""
 
