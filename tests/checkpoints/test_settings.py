@@ -15,7 +15,6 @@ from test_runner import make_config, root, same
 
 from mmvideomamba.checkpoints import load_backbone
 from mmvideomamba.models import ScanOrder, VideoMamba
-from mmvideomamba.registry import SCAN_ORDERS
 
 __all__ = ['log', 'root']  # fixtures
 
