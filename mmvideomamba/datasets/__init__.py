@@ -4,6 +4,7 @@ from .checked_video_dataset import CheckedVideoDataset
 from .transforms import (
     LongSideThreeCrop,
     ReorderFrames,
+    SegmentSample,
     VideoRandAugment,
 )
 
@@ -11,5 +12,6 @@ __all__ = [
     'CheckedVideoDataset',
     'LongSideThreeCrop',
     'ReorderFrames',
+    'SegmentSample',
     'VideoRandAugment',
 ]
