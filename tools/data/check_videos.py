@@ -1,23 +1,27 @@
 """Find the videos of a list that a training could not read.
 
-Opens every video as training does (decord) and reads its first, middle and
-last frame. Prints what is unreadable, empty or too short and writes the list
-without it.
+Opens every video as training does and reads its first, middle and last frame,
+as one batch. Prints what is unreadable, empty, mirrored or too short and
+writes the list without it. The exit status is 1 if anything is left out.
 
 Example:
     python tools/data/check_videos.py \\
         data/hmdb51/hmdb51_train_split_1_videos.txt data/hmdb51/videos
 """
 
+import sys
 from functools import partial
 from pathlib import Path
 
-import decord
 from list_files import add_delimiter, write_list
 from parallel import add_workers, run_parallel
 
 from mmvideomamba.cli import make_parser, one_line_errors
-from mmvideomamba.datasets.annotations import read_annotations
+from mmvideomamba.datasets.annotations import (
+    read_annotations,
+    read_class_names,
+)
+from mmvideomamba.video import is_mirrored, open_video
 
 OKAY = ''
 
@@ -38,12 +42,23 @@ def main() -> None:
         default=2,
         help='shorter videos are left out (default: %(default)s)',
     )
+    parser.add_argument(
+        '--classes',
+        help='text file with one class name a line, for lists with names as '
+        'labels; the list that is written has numbers',
+    )
     add_delimiter(parser)
     add_workers(parser)
     args = parser.parse_args()
     if not args.videos.is_dir():
         raise ValueError(f'no folder {args.videos}')
-    annotations = read_annotations(args.list, args.delimiter)
+    annotations = read_annotations(
+        args.list,
+        args.delimiter,
+        multi_class=True,
+        needs_labels=False,
+        classes=read_class_names(args.classes) if args.classes else None,
+    )
     faults = run_parallel(
         partial(check_video, args.videos, args.min_frames),
         sorted({annotation.video for annotation in annotations}),
@@ -57,25 +72,29 @@ def main() -> None:
     print(f'{len(annotations) - len(good)} of {len(annotations)} left out')
     out = args.out or args.list.with_name(f'{args.list.stem}_clean.txt')
     write_list(out, good, delimiter=args.delimiter)
+    if len(good) < len(annotations):
+        sys.exit(1)
 
 
 def check_video(folder: Path, min_frames: int, name: str) -> str:
     """What is wrong with a video, or nothing."""
-    path = folder / name
-    if not path.is_file():
-        return 'not there'
-    if path.stat().st_size == 0:
-        return 'empty file'
+    path = str(folder / name)
     try:
-        reader = decord.VideoReader(str(path), num_threads=1)
+        reader = open_video(path)
         count = len(reader)
         if count < min_frames:
             return f'{count} frames, fewer than {min_frames}'
-        for number in (0, count // 2, count - 1):
-            reader[number].asnumpy()
-    except (RuntimeError, ValueError, IndexError) as error:
-        # decord adds its stack after the first line.
-        return f'unreadable: {str(error).splitlines()[0]}'
+        reader.get_batch([0, count // 2, count - 1]).asnumpy()
+        if is_mirrored(path):
+            return (
+                'its display matrix mirrors it, which readers of videos '
+                'ignore; re-encode it with resize_videos.py'
+            )
+    except Exception as error:
+        # Whatever a decoder raises, the rest is checked. decord adds its
+        # stack after the first line.
+        reason = (str(error) or repr(error)).splitlines()[0]
+        return f'unreadable: {reason.replace(f"{path}: ", "", 1)}'
     return OKAY
 
 
