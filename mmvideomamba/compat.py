@@ -345,6 +345,7 @@ def read_with_opencv_as_with_decord() -> None:
 
         def __init__(self, path: str) -> None:
             super().__init__(path)
+            self._position = 0
             with video.open_container(path) as container:
                 self._frame_cnt = len(video.frame_times(container))
             self._path = path

@@ -8,6 +8,7 @@ give the same frames.
 import os
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from functools import cache
 from typing import Any, BinaryIO, Iterable, Iterator, List, Tuple, Union
 
 import av
@@ -16,11 +17,14 @@ import numpy as np
 from .files import atomic_write
 
 # Names of files that are looked for where a folder is searched for videos.
-VIDEO_SUFFIXES = frozenset(
-    '.3g2 .3gp .asf .avi .divx .dv .f4v .flv .m2ts .m2v .m4v .mkv .mov .mp4 '
-    '.mpe .mpeg .mpg .mts .mxf .ogm .ogv .qt .rm .rmvb .ts .vob .webm '
-    '.wmv'.split()
-)
+# fmt: off
+VIDEO_SUFFIXES = {
+    '.3g2', '.3gp', '.asf', '.avi', '.divx', '.dv', '.f4v', '.flv', '.m2ts',
+    '.m2v', '.m4v', '.mkv', '.mov', '.mp4', '.mpe', '.mpeg', '.mpg', '.mts',
+    '.mxf', '.ogm', '.ogv', '.qt', '.rm', '.rmvb', '.ts', '.vob', '.webm',
+    '.wmv',
+}
+# fmt: on
 
 # FFmpeg's names of the formats that PyAV may read. Left out are images, text
 # and playlists, which make FFmpeg open other files.
@@ -46,13 +50,15 @@ def naming_errors(path: str) -> Iterator[None]:
             error, (OSError, RuntimeError, ValueError, IndexError)
         ):
             raise
-        # FFmpeg's errors say more than their reason; decord's stack follows
-        # the first line.
-        reason = getattr(error, 'strerror', None) or str(error) or repr(error)
-        reason = reason.splitlines()[0]
-        if reason.startswith(f'{path}: '):
-            raise
-        raise ValueError(f'{path}: {reason}') from error
+        raise ValueError(f'{path}: {describe_error(path, error)}') from error
+
+
+def describe_error(path: str, error: Exception) -> str:
+    """Why a video cannot be read, in a line that does not name it."""
+    # FFmpeg's errors say more than their reason; decord's stack follows the
+    # first line.
+    reason = getattr(error, 'strerror', None) or str(error) or repr(error)
+    return reason.splitlines()[0].replace(f'{path}: ', '', 1)
 
 
 def open_video(path: str, num_threads: int = 1) -> Any:
@@ -86,9 +92,7 @@ def open_video(path: str, num_threads: int = 1) -> Any:
         return _open(os.path.abspath(path), num_threads)
 
 
-def open_video_bytes(
-    path: str, file: BinaryIO, num_threads: int = 1
-) -> Any:
+def open_video_bytes(path: str, file: BinaryIO, num_threads: int = 1) -> Any:
     """`open_video` of a file that has been fetched to memory.
 
     Args:
@@ -119,10 +123,33 @@ def _open(source: Union[str, BinaryIO], num_threads: int) -> Any:
         # PyAV may read what decord does not, or knows why not. There is no
         # wheel of decord for each system.
         with suppress(Exception):
-            import decord
-
-            return decord.VideoReader(source, num_threads=num_threads)
+            return _decord_reader()(source, num_threads=num_threads)
     return PyAVReader(source, num_threads)
+
+
+@cache
+def _decord_reader() -> Any:
+    """decord's class of readers, with PyAV for batches that it fails on.
+
+    It makes none of frames whose rows it pads: some that are narrower than
+    64 pixels.
+    """
+    import decord
+
+    class DecordReader(decord.VideoReader):
+        def __init__(
+            self, source: Union[str, BinaryIO], num_threads: int
+        ) -> None:
+            super().__init__(source, num_threads=num_threads)
+            self._source = source
+
+        def get_batch(self, indices: Iterable[int]) -> Any:
+            try:
+                return super().get_batch(indices)
+            except decord.DECORDError:
+                return PyAVReader(self._source).get_batch(indices)
+
+    return DecordReader
 
 
 def _is_for_decord(head: bytes) -> bool:
@@ -166,8 +193,6 @@ class PyAVReader:
         with self._opened() as container:
             self._times = frame_times(container)
             rate = container.streams.video[0].average_rate
-        if not self._times:
-            raise ValueError('the video has no frames')
         self._fps = float(rate or 25)
         self._next = 0
 
@@ -260,7 +285,8 @@ def frame_times(container: Any) -> List[float]:
     say how many frames they have, or say it wrongly.
 
     Raises:
-        ValueError: An MP4 file is shorter than its index says.
+        ValueError: There are none, or an MP4 file is shorter than its index
+            says.
     """
     stream = container.streams.video[0]
     if 'mp4' in container.format.name:
@@ -273,6 +299,8 @@ def frame_times(container: Any) -> List[float]:
         stamps = [p.pts for p in packets if not p.is_discard]
     else:
         stamps = [frame.pts for frame in container.decode(stream)]
+    if not stamps:
+        raise ValueError('the video has no frames')
     if None in stamps:  # as in a bare H.264 stream
         rate = float(stream.average_rate or 25)
         return [number / rate for number in range(len(stamps))]
@@ -317,11 +345,12 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
 
 
 def display_matrix(frame: av.VideoFrame) -> Tuple[int, int, int, int]:
-    """(a, b, c, d) of the display matrix, 65536 for 1; the unit matrix if none.
+    """(a, b, c, d) of the display matrix, 65536 for 1; by default the unit's.
 
     The pixel at (x, y) is shown at (a x + c y, b x + d y).
     """
-    for data in frame.side_data:
+    side_data: Any = frame.side_data  # typed as a mapping, yields its values
+    for data in side_data:
         if data.type.name == 'DISPLAYMATRIX':
             a, b, _, c, d = np.frombuffer(bytes(memoryview(data)), '<i4')[:5]
             return int(a), int(b), int(c), int(d)

@@ -14,7 +14,11 @@ default_hooks = dict(
     # Switched on by `tools/test.py --show-dir`.
     visualization=dict(type='PredictionVideoHook'),
 )
-custom_hooks = [dict(type='CheckLabelsHook')]
+custom_hooks = [
+    dict(type='CheckLabelsHook'),
+    # Says what datasets with on_error='skip' could not read.
+    dict(type='ReportSkippedHook'),
+]
 
 env_cfg = dict(
     cudnn_benchmark=False,

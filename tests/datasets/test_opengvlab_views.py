@@ -94,7 +94,7 @@ def test_segment_frames_by_hand(video, clip_len, by_hand):
 
 @pytest.mark.parametrize('clip_len', [5, 8, 16, 32])
 def test_segment_frames_by_the_published_rule(clip_len):
-    """As SSVideoClsDataset takes them: both clips sorted, then every second."""
+    """As SSVideoClsDataset does: all frames sorted, then every second."""
     for video in range(1, 400):
         tick = video / float(clip_len)
         both = sorted(

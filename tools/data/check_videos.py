@@ -21,7 +21,7 @@ from mmvideomamba.datasets.annotations import (
     read_annotations,
     read_class_names,
 )
-from mmvideomamba.video import is_mirrored, open_video
+from mmvideomamba.video import describe_error, is_mirrored, open_video
 
 OKAY = ''
 
@@ -56,7 +56,6 @@ def main() -> None:
         args.list,
         args.delimiter,
         multi_class=True,
-        needs_labels=False,
         classes=read_class_names(args.classes) if args.classes else None,
     )
     faults = run_parallel(
@@ -91,10 +90,8 @@ def check_video(folder: Path, min_frames: int, name: str) -> str:
                 'ignore; re-encode it with resize_videos.py'
             )
     except Exception as error:
-        # Whatever a decoder raises, the rest is checked. decord adds its
-        # stack after the first line.
-        reason = (str(error) or repr(error)).splitlines()[0]
-        return f'unreadable: {reason.replace(f"{path}: ", "", 1)}'
+        # Whatever a decoder raises, the rest is checked.
+        return f'unreadable: {describe_error(path, error)}'
     return OKAY
 
 

@@ -44,7 +44,9 @@ def find_videos(folder: Path) -> List[Path]:
         ValueError: There is no such folder, or no video in it.
     """
     if not folder.is_dir():
-        raise ValueError(f'no folder {folder}: put the videos there, or a link')
+        raise ValueError(
+            f'no folder {folder}: put the videos there, or a link'
+        )
     videos = [
         path.relative_to(folder)
         for path in sorted(folder.rglob('*'))

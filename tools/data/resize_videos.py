@@ -27,6 +27,7 @@ from parallel import add_workers, run_parallel
 from mmvideomamba.cli import make_parser, one_line_errors
 from mmvideomamba.files import atomic_write
 from mmvideomamba.video import (
+    describe_error,
     display_matrix,
     naming_errors,
     open_container,
@@ -109,8 +110,7 @@ def resize_video(
             write_resized(str(path), scale, turn, partial_file)
     except Exception as error:
         # Whatever a decoder raises, the other videos are written.
-        reason = (str(error) or repr(error)).splitlines()[0]
-        return f'unreadable: {reason.replace(f"{path}: ", "", 1)}'
+        return f'unreadable: {describe_error(str(path), error)}'
     return OKAY
 
 

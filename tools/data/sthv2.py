@@ -36,9 +36,7 @@ def main() -> None:
     labels = read_json(find_file(annotations, '*labels.json'))
     videos = index_videos(args.root / 'videos')
     for subset, name in (('train', 'train'), ('val', 'validation')):
-        wanted = read_entries(
-            find_file(annotations, f'*{name}.json'), labels
-        )
+        wanted = read_entries(find_file(annotations, f'*{name}.json'), labels)
         write_list(
             args.root / f'sthv2_{subset}_list_videos.txt',
             *match_videos(wanted, videos),
@@ -63,7 +61,7 @@ def read_entries(path: Path, labels: Dict[str, str]) -> List[Entry]:
 
 def read_json(path: Path):
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(path.read_text(encoding='utf-8-sig'))
     except json.JSONDecodeError as error:
         raise ValueError(f'{path} is not JSON: {error}') from error
 

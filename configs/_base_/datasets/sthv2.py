@@ -1,7 +1,7 @@
 # Something-Something V2: 16 frames spread over the whole video; tested with
 # 2 clips x 3 crops, on the frames of VideoMAE's protocol, which the paper
-# follows by all we know. Never flipped: left and right are what the classes are
-# about.
+# follows by all we know. Never flipped: left and right are what the classes
+# are about.
 dataset_type = 'CheckedVideoDataset'
 data_root = 'data/sthv2'
 
