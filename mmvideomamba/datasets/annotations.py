@@ -57,8 +57,8 @@ def read_annotations(
     annotations = []
     for number, line in enumerate(lines, 1):
         video, *labels = line.strip().split(delimiter)
-        if labels and not all(map(str.isdecimal, labels)):
-            labels = _number_names(line, delimiter, numbers) or labels
+        if numbers and not all(map(str.isdecimal, labels)):
+            labels = _number_names(line, delimiter, numbers)
         if len(labels) == 1:
             number_fits = True
         else:
@@ -78,7 +78,7 @@ def read_annotations(
 def _number_names(
     line: str, delimiter: str, numbers: Dict[str, int]
 ) -> List[str]:
-    """The labels of a line whose labels are names, as digits; or none."""
+    """The labels of a line, digits in place of the names that are known."""
     _, _, rest = line.strip().partition(delimiter)
     # The name of a class may hold the delimiter.
     names = [rest] if rest in numbers else rest.split(delimiter)
