@@ -3,11 +3,13 @@
 from .checked_video_dataset import CheckedVideoDataset
 from .transforms.long_side_crops import LongSideThreeCrop
 from .transforms.reorder_frames import ReorderFrames
+from .transforms.segment_sample import SegmentSample
 from .transforms.video_rand_augment import VideoRandAugment
 
 __all__ = [
     'CheckedVideoDataset',
     'LongSideThreeCrop',
     'ReorderFrames',
+    'SegmentSample',
     'VideoRandAugment',
 ]
