@@ -133,7 +133,7 @@ setup(
     # one here would break installations of the other. Without either,
     # `import mmvideomamba` says what to run.
     install_requires=[
-        'av',
+        'av>=14.1',  # VideoFrame.rotation
         'matplotlib',
         'mmaction2==1.2.0',
         'mmengine>=0.10.7,<1.0',

@@ -1,14 +1,38 @@
-"""Reading videos, and writing files that every player opens."""
+"""Reading videos, and writing files that every player opens.
 
-from contextlib import contextmanager
+`open_video` is the one way in: data sets, `check_videos.py` and predictions
+read through it. decord decodes what it decodes well, PyAV the rest, and both
+give the same frames.
+"""
+
+import os
+from contextlib import contextmanager, suppress
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
-from typing import Iterable, Iterator, Tuple, Union
+from typing import Any, BinaryIO, Iterable, Iterator, List, Tuple, Union
 
 import av
 import numpy as np
 
 from .files import atomic_write
+
+# Names of files that are looked for where a folder is searched for videos.
+# fmt: off
+VIDEO_SUFFIXES = {
+    '.3g2', '.3gp', '.asf', '.avi', '.divx', '.dv', '.f4v', '.flv', '.m2ts',
+    '.m2v', '.m4v', '.mkv', '.mov', '.mp4', '.mpe', '.mpeg', '.mpg', '.mts',
+    '.mxf', '.ogm', '.ogv', '.qt', '.rm', '.rmvb', '.ts', '.vob', '.webm',
+    '.wmv',
+}
+# fmt: on
+
+# FFmpeg's names of the formats that PyAV may read. Left out are images, text
+# and playlists, which make FFmpeg open other files.
+_FORMATS = (
+    'asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mpeg,mpegts,mpegvideo,'
+    'mxf,nut,obu,ogg,rm,webm,yuv4mpegpipe'
+)
 
 
 @contextmanager
@@ -24,12 +48,321 @@ def naming_errors(path: str) -> Iterator[None]:
         # By name, as decord need not be installed.
         known = type(error).__name__ == 'DECORDError'
         if not known and not isinstance(
-            error, (OSError, RuntimeError, ValueError, av.FFmpegError)
+            error, (OSError, RuntimeError, ValueError, IndexError)
         ):
             raise
-        # decord's stack follows the first line.
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise ValueError(f'{path}: {reason}') from error
+        raise ValueError(f'{path}: {describe_error(path, error)}') from error
+
+
+def describe_error(path: str, error: Exception) -> str:
+    """Why a video cannot be read, in a line that does not name it."""
+    # FFmpeg's errors say more than their reason; decord's stack follows the
+    # first line.
+    reason = getattr(error, 'strerror', None) or str(error) or repr(error)
+    return reason.splitlines()[0].replace(f'{path}: ', '', 1)
+
+
+def open_video(path: str, num_threads: int = 1) -> Any:
+    """Open a video file of any kind.
+
+    Frames come in the order in which they are shown, turned as the file says
+    (see `upright`).
+
+    decord reads MP4, AVI and Matroska, as it seeks. PyAV reads what decord
+    cannot, or reads wrongly: other formats (decord 0.6 seeks to wrong frames
+    in MPEG streams), Matroska files with a rotation (it does not turn them),
+    other codecs, such as AV1, and everything where there is no decord.
+
+    Args:
+        path (str): A regular file, or a link to one.
+        num_threads (int): Threads that decode.
+
+    Returns:
+        A reader with the methods of `decord.VideoReader` that `PyAVReader`
+        has.
+
+    Raises:
+        ValueError: The video cannot be read: its path and the reason.
+    """
+    with naming_errors(path):
+        if not os.path.isfile(path):
+            raise ValueError(_why_no_file(path))
+        if not os.path.getsize(path):
+            raise ValueError('the file is empty')
+        # An absolute path names no protocol of FFmpeg.
+        return _open(os.path.abspath(path), num_threads)
+
+
+def open_video_bytes(path: str, file: BinaryIO, num_threads: int = 1) -> Any:
+    """`open_video` of a file that has been fetched to memory.
+
+    Args:
+        path (str): Where it comes from, for messages.
+        file (BinaryIO): It.
+        num_threads (int): Threads that decode.
+    """
+    with naming_errors(path):
+        return _open(file, num_threads)
+
+
+def _why_no_file(path: str) -> str:
+    if os.path.isdir(path):
+        return 'expected a video file, this is a folder'
+    if os.path.lexists(path):
+        return 'expected a video file, this is no regular file'
+    return 'there is no such file'
+
+
+def _open(source: Union[str, BinaryIO], num_threads: int) -> Any:
+    if isinstance(source, str):
+        with open(source, 'rb') as file:
+            head = file.read(1 << 14)
+    else:
+        head = source.read(1 << 14)
+        source.seek(0)
+    if _is_for_decord(head):
+        # PyAV may read what decord does not, or knows why not. There is no
+        # wheel of decord for each system.
+        with suppress(Exception):
+            return _decord_reader()(source, num_threads=num_threads)
+    return PyAVReader(source, num_threads)
+
+
+@cache
+def _decord_reader() -> Any:
+    """decord's class of readers, with PyAV for batches that it fails on.
+
+    It makes none of frames whose rows it pads: some that are narrower than
+    64 pixels.
+    """
+    import decord
+
+    class DecordReader(decord.VideoReader):
+        def __init__(
+            self, source: Union[str, BinaryIO], num_threads: int
+        ) -> None:
+            super().__init__(source, num_threads=num_threads)
+            self._source = source
+
+        def get_batch(self, indices: Iterable[int]) -> Any:
+            try:
+                return super().get_batch(indices)
+            except decord.DECORDError:
+                return PyAVReader(self._source).get_batch(indices)
+
+    return DecordReader
+
+
+def _is_for_decord(head: bytes) -> bool:
+    """Whether decord reads a file right that begins like this."""
+    if head.startswith(b'\x1aE\xdf\xa3'):  # Matroska, WebM
+        # ProjectionPoseRoll, a float of 4 or 8 bytes: the rotation.
+        return not any(
+            roll in head for roll in (b'\x76\x75\x84', b'\x76\x75\x88')
+        )
+    if head.startswith(b'RIFF'):
+        return head[8:12] == b'AVI '
+    return head[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
+
+
+class _Frames(np.ndarray):
+    """An array with the method by which decord's frames become one."""
+
+    def asnumpy(self) -> np.ndarray:
+        return np.asarray(self)
+
+
+class PyAVReader:
+    """Reads a video with PyAV, through the methods of `decord.VideoReader`.
+
+    It does not seek: a batch is decoded from the first frame on, and holds
+    none but its own frames in memory.
+
+    Args:
+        source (str | BinaryIO): The video.
+        num_threads (int): Threads that decode; 0 for as many as FFmpeg likes.
+
+    Raises:
+        ValueError: It has no video stream, or no frames.
+    """
+
+    def __init__(
+        self, source: Union[str, BinaryIO], num_threads: int = 1
+    ) -> None:
+        self._source = source
+        self._num_threads = num_threads
+        with self._opened() as container:
+            self._times = frame_times(container)
+            rate = container.streams.video[0].average_rate
+        self._fps = float(rate or 25)
+        self._next = 0
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        with open_container(self._source) as container:
+            context = container.streams.video[0].codec_context
+            context.thread_count = self._num_threads
+            yield container
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def __iter__(self) -> Iterator[_Frames]:
+        with self._opened() as container:
+            for frame in container.decode(video=0):
+                yield upright(frame).view(_Frames)
+
+    def __getitem__(self, index: int) -> _Frames:
+        return self.get_batch([index])[0]
+
+    def get_batch(self, indices: Iterable[int]) -> _Frames:
+        """(N, H, W, 3) uint8 RGB, the frames of these numbers.
+
+        Raises:
+            IndexError: There is no such frame.
+            ValueError: The video ends before it.
+        """
+        wanted = [_frame_number(index, len(self)) for index in indices]
+        with self._opened() as container:
+            return np.stack(pick_frames(container, wanted)).view(_Frames)
+
+    def get_avg_fps(self) -> float:
+        """Frames per second, on average."""
+        return self._fps
+
+    def get_frame_timestamp(self, indices: Iterable[int]) -> np.ndarray:
+        """(N, 2) float, when frames are shown and when the next are.
+
+        In seconds, as the file counts them; the last is shown for the average
+        time.
+        """
+        ends = [*self._times[1:], self._times[-1] + 1 / self._fps]
+        spans = np.stack([self._times, ends], 1)
+        return spans[[_frame_number(index, len(self)) for index in indices]]
+
+    def seek(self, index: int) -> None:
+        """Let `next` return this frame; an exact one, unlike decord's."""
+        self._next = index
+
+    def next(self) -> _Frames:
+        """The frame after the one that was returned last."""
+        self._next += 1
+        return self[self._next - 1]
+
+
+def open_container(source: Union[str, BinaryIO]) -> Any:
+    """A PyAV container of a video, at its start.
+
+    Raises:
+        ValueError: The file has no video stream or is no video.
+        OSError: It cannot be read.
+    """
+    if not isinstance(source, str):
+        source.seek(0)
+    try:
+        container = av.open(source, options=dict(format_whitelist=_FORMATS))
+    except av.ArgumentError as error:
+        raise ValueError(
+            'expected a video, this is of another format (an image, a '
+            'playlist or text)'
+        ) from error
+    if not container.streams.video:
+        container.close()
+        raise ValueError('the file has no video stream')
+    return container
+
+
+def _frame_number(index: int, count: int) -> int:
+    index = int(index)
+    if not -count <= index < count:
+        raise IndexError(f'frame {index} of a video of {count} frames')
+    return index % count
+
+
+def frame_times(container: Any) -> List[float]:
+    """When the frames of an open PyAV container are shown, in seconds.
+
+    MP4 files have an index of their frames. Others are decoded: they need not
+    say how many frames they have, or say it wrongly.
+
+    Raises:
+        ValueError: There are none, or an MP4 file is shorter than its index
+            says.
+    """
+    stream = container.streams.video[0]
+    if 'mp4' in container.format.name:
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        if len(packets) < stream.frames:
+            raise ValueError(
+                f'the file is cut: {len(packets)} of its {stream.frames} '
+                'frames are there'
+            )
+        stamps = [p.pts for p in packets if not p.is_discard]
+    else:
+        stamps = [frame.pts for frame in container.decode(stream)]
+    if not stamps:
+        raise ValueError('the video has no frames')
+    if None in stamps:  # as in a bare H.264 stream
+        rate = float(stream.average_rate or 25)
+        return [number / rate for number in range(len(stamps))]
+    return [float(stamp * stream.time_base) for stamp in sorted(stamps)]
+
+
+def pick_frames(container: Any, wanted: List[int]) -> List[np.ndarray]:
+    """The frames of these numbers of a PyAV container that is at its start.
+
+    Returns:
+        list[np.ndarray]: (H, W, 3) uint8 RGB each, as they are to be seen.
+
+    Raises:
+        ValueError: The video ends before one of them.
+    """
+    picked = {}
+    last, missing = -1, set(wanted)
+    for last, frame in enumerate(container.decode(video=0)):
+        if last in missing:
+            picked[last] = upright(frame)
+            missing.remove(last)
+            if not missing:
+                break
+    if missing:
+        raise ValueError(
+            f'frame {min(missing)} is wanted, but only {last + 1} frames can '
+            'be decoded'
+        )
+    return [picked[number] for number in wanted]
+
+
+def upright(frame: av.VideoFrame) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a frame, turned as its display matrix says.
+
+    By quarters, and never mirrored, as decord and OpenCV turn frames.
+    """
+    image = frame.to_ndarray(format='rgb24')
+    quarters = round(frame.rotation / 90)
+    if abs(frame.rotation - 90 * quarters) > 1:
+        return image
+    return np.ascontiguousarray(np.rot90(image, quarters))
+
+
+def display_matrix(frame: av.VideoFrame) -> Tuple[int, int, int, int]:
+    """(a, b, c, d) of the display matrix, 65536 for 1; by default the unit's.
+
+    The pixel at (x, y) is shown at (a x + c y, b x + d y).
+    """
+    side_data: Any = frame.side_data  # typed as a mapping, yields its values
+    for data in side_data:
+        if data.type.name == 'DISPLAYMATRIX':
+            a, b, _, c, d = np.frombuffer(bytes(memoryview(data)), '<i4')[:5]
+            return int(a), int(b), int(c), int(d)
+    return 65536, 0, 0, 65536
+
+
+def is_mirrored(path: str) -> bool:
+    """Whether players mirror a video, as cameras at the front may ask them."""
+    with open_container(path) as container:
+        a, b, c, d = display_matrix(next(container.decode(video=0)))
+    return a * d < b * c
 
 
 def read_video(path: str) -> Tuple[Iterator[np.ndarray], float]:
@@ -45,20 +378,12 @@ def read_video(path: str) -> Tuple[Iterator[np.ndarray], float]:
     Raises:
         ValueError: The video cannot be read; also in the midst of it.
     """
-    with naming_errors(path):
-        container = av.open(path)
-        if not container.streams.video:
-            container.close()
-            raise ValueError('there is no video in it')
-        stream = container.streams.video[0]
-        stream.thread_type = 'AUTO'
-        fps = float(stream.average_rate or stream.guessed_rate or 25)
+    fps = open_video(path).get_avg_fps()
 
     def read_frames() -> Iterator[np.ndarray]:
-        with naming_errors(path), container:
-            for frame in container.decode(stream):
-                turns = round(frame.rotation / 90)
-                yield np.rot90(frame.to_ndarray(format='rgb24'), turns)
+        # decord would decode far ahead of what is asked for.
+        with naming_errors(path), open_container(path) as container:
+            yield from map(upright, container.decode(video=0))
 
     return read_frames(), fps
 

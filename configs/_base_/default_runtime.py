@@ -18,6 +18,8 @@ custom_hooks = [
     dict(type='CheckLabelsHook'),
     dict(type='CheckTargetsHook'),
     dict(type='CheckEvaluationHook'),
+    # Says what datasets with on_error='skip' could not read.
+    dict(type='ReportSkippedHook'),
 ]
 
 env_cfg = dict(

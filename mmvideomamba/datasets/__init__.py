@@ -6,6 +6,7 @@ from .checked_video_dataset import (
 )
 from .transforms.long_side_crops import LongSideThreeCrop
 from .transforms.reorder_frames import ReorderFrames
+from .transforms.segment_sample import SegmentSample
 from .transforms.video_rand_augment import VideoRandAugment
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     'CheckedVideoDataset',
     'LongSideThreeCrop',
     'ReorderFrames',
+    'SegmentSample',
     'VideoRandAugment',
 ]

@@ -2,13 +2,14 @@
 
     brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi 0
 
-They are text in UTF-8, with or without a byte order mark. Labels count from 0.
-Where videos may have several, with `multi_class`, a line has any number of
-them; a list to predict has none.
+They are text in UTF-8, whatever the locale, with or without a byte order mark
+and with line ends of any system. Labels count from 0, or are names where the
+names of the classes are known. Where videos may have several, with
+`multi_class`, a line has any number of them; a list to predict has none.
 """
 
 import os
-from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..files import write_text
 
@@ -30,6 +31,7 @@ def read_annotations(
     delimiter: str = ' ',
     multi_class: bool = False,
     needs_labels: bool = True,
+    classes: Optional[Sequence[str]] = None,
 ) -> List[Annotation]:
     """Read a list file.
 
@@ -39,6 +41,8 @@ def read_annotations(
         multi_class (bool): Whether a video may have several labels, or none.
         needs_labels (bool): Whether a video without any is an error; with
             `multi_class`, a list without any.
+        classes (Sequence[str], optional): Names of the classes, which may
+            stand for their numbers.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -49,9 +53,13 @@ def read_annotations(
             f'no list file {path}. A list file names one video and its label '
             'a line; docs/data.md says how to make one'
         )
+    numbers = {name: number for number, name in enumerate(classes or ())}
+    lines = _read_lines(path)
     annotations = []
-    for number, line in enumerate(_read_lines(path), 1):
+    for number, line in enumerate(lines, 1):
         video, *labels = line.strip().split(delimiter)
+        if numbers and not all(map(str.isdecimal, labels)):
+            labels = _number_names(line, delimiter, numbers)
         number_fits = (
             multi_class
             or len(labels) == 1
@@ -60,10 +68,8 @@ def read_annotations(
         if not (video and number_fits and all(map(str.isdecimal, labels))):
             raise ValueError(
                 f'{path}, line {number}: expected '
-                f"'VIDEO{delimiter}LABEL', got {line!r}. If names hold "
-                'spaces, use another delimiter in the list and give it to '
-                'the dataset as delimiter; if videos may have several '
-                'labels, or none, set multi_class=True of dataset and head'
+                f"'VIDEO{delimiter}LABEL', got {line!r}. "
+                f'{_advise(lines, number, delimiter, numbers)}'
             )
         annotations.append(Annotation(video, tuple(map(int, labels))))
     if not annotations:
@@ -75,6 +81,59 @@ def read_annotations(
             'Is the delimiter another?'
         )
     return annotations
+
+
+def _number_names(
+    line: str, delimiter: str, numbers: Dict[str, int]
+) -> List[str]:
+    """The labels of a line, digits in place of the names that are known."""
+    _, _, rest = line.strip().partition(delimiter)
+    # The name of a class may hold the delimiter.
+    names = [rest] if rest in numbers else rest.split(delimiter)
+    labels = [numbers.get(name, name) for name in names]
+    return list(map(str, labels))
+
+
+def _advise(
+    lines: List[str], number: int, delimiter: str, numbers: Dict[str, int]
+) -> str:
+    """What to do about a line that does not parse."""
+    line = lines[number - 1].strip()
+    _, _, label = line.rpartition(delimiter)
+    if not line:
+        return 'Remove the empty line'
+    if delimiter not in line:
+        for other in (',', ';', '\t', ' '):
+            if other in line:
+                return (
+                    f'The line has no {delimiter!r}, but {other!r}: give it '
+                    f'to the dataset as delimiter={other!r}'
+                )
+        return (
+            'The video has no label; if videos may have none, set '
+            'multi_class=True of dataset and head'
+        )
+    # The first line has no number, but the second does.
+    second = lines[1].strip().rpartition(delimiter)[2] if lines[1:] else ''
+    if number == 1 and not label.isdecimal() and second.isdecimal():
+        return 'It looks like the header of a table: remove the line'
+    if label.isdecimal():
+        return (
+            'If names hold spaces, use another delimiter in the list and '
+            'give it to the dataset as delimiter; if videos may have several '
+            'labels, or none, set multi_class=True of dataset and head'
+        )
+    if label.lstrip('+-').isdecimal():
+        return 'Labels count from 0'
+    if numbers:
+        return (
+            f'{label!r} is none of the {len(numbers)} names of classes that '
+            f'the dataset knows, such as {next(iter(numbers))!r}'
+        )
+    return (
+        f'{label!r} is no number. Number the classes from 0, or give their '
+        "names to the dataset as metainfo=dict(classes=['NAME', ...])"
+    )
 
 
 def write_annotations(
@@ -134,13 +193,15 @@ def check_videos(paths: Sequence[str], ann_file: Optional[str]) -> None:
     Raises:
         FileNotFoundError: Says how many do not exist, and names the first.
     """
-    missing = [p for p in paths if '://' not in p and not os.path.exists(p)]
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of the {len(paths)} videos named in '
-            f'{ann_file} do not exist, the first is {missing[0]}. '
-            'Check data_prefix, or leave them out of the list'
-        )
+    missing = [p for p in paths if '://' not in p and not os.path.isfile(p)]
+    if not missing:
+        return
+    what = 'are no files' if os.path.exists(missing[0]) else 'do not exist'
+    raise FileNotFoundError(
+        f'{len(missing)} of the {len(paths)} videos named in {ann_file} '
+        f'{what}, the first is {missing[0]}. Check data_prefix, or leave them '
+        'out of the list'
+    )
 
 
 def read_class_names(
@@ -164,9 +225,14 @@ def read_class_names(
 
 
 def _read_lines(path: str) -> List[str]:
-    """The lines of a text file, without their ends and a byte order mark."""
+    """The lines of a text file, without their ends."""
+    # Neither the locale nor a byte order mark changes what is read.
     with open(path, encoding='utf-8-sig') as file:
         try:
             return [line.rstrip('\n') for line in file]
         except UnicodeDecodeError as error:
-            raise ValueError(f'{path}: expected UTF-8, {error}') from error
+            raise ValueError(
+                f'{path}: expected UTF-8, {error}. Save it as UTF-8, for '
+                "example with 'iconv -f ENCODING -t UTF-8', where ENCODING is "
+                'such as GBK, UTF-16 or LATIN1'
+            ) from error

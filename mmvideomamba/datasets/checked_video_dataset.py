@@ -4,13 +4,18 @@
 `RepeatAugDataset`.
 """
 
+import logging
 import os.path as osp
-from typing import List
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
+import torch
 from mmaction.datasets import RepeatAugDataset, VideoDataset
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, Compose
+from mmengine.logging import print_log
 
+from ..checks import require_choice
 from ..registry import DATASETS
+from ..video import describe_error
 from .annotations import check_labels, check_videos, read_annotations
 
 
@@ -18,17 +23,63 @@ from .annotations import check_labels, check_videos, read_annotations
 class CheckedVideoDataset(VideoDataset):
     """A `VideoDataset` whose list file is checked before training starts.
 
-    Takes the arguments of mmaction2's `VideoDataset`. Videos are looked for
-    when `data_prefix` is a local folder, about a second for 200,000 of them.
+    Takes the arguments of mmaction2's `VideoDataset`. Labels may be names
+    where `metainfo` has the `classes`. Videos are looked for when
+    `data_prefix` is a local folder, about a second for 200,000 of them.
     With `multi_class`, a line may have several labels or none, and a sample's
     label is a (num_classes,) float tensor of ones and zeros.
+
+    A video that cannot be read when its turn comes stops the run, or is
+    skipped: the next of the list that can be read takes its place.
+    `ReportSkippedHook` says in each epoch which were.
+
+    Args:
+        on_error (str): 'raise' or 'skip' what cannot be read. Tests take
+            'raise' alone, as a skipped video would have another's score.
+        max_skipped (float): Share of the videos; more of them in an epoch
+            are an error.
+
+    Attributes:
+        skipped (Tensor): (N,) bool, in memory that the processes share which
+            read: the samples that were skipped.
 
     Raises:
         FileNotFoundError: The list, or a video it names, does not exist.
         ValueError: The list is empty, a line does not parse or lacks its
             label (which `test_mode` and `multi_class` can do without), or a
-            label lies outside `num_classes`, where that is given.
+            label lies outside `num_classes`, where that is given; when read:
+            a video is unreadable, or more than `max_skipped` are.
     """
+
+    def __init__(
+        self,
+        *args: Any,
+        on_error: str = 'raise',
+        max_skipped: float = 0.01,
+        **kwargs: Any,
+    ) -> None:
+        require_choice('on_error', on_error, ('raise', 'skip'))
+        if not 0 <= max_skipped <= 1:
+            raise ValueError(
+                f'max_skipped is a share, from 0 to 1, got {max_skipped}'
+            )
+        self.on_error = on_error
+        self.max_skipped = max_skipped
+        super().__init__(*args, **kwargs)
+        if on_error == 'skip' and self.test_mode:
+            raise ValueError(
+                "on_error='skip' is for training; a test has to score every "
+                'video of its list'
+            )
+
+    def full_init(self) -> None:
+        """Read the list file; workers and this process share `skipped`."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        self.skipped = torch.zeros(len(self), dtype=torch.bool)
+        if self.on_error == 'skip':
+            self.skipped.share_memory_()
 
     def load_data_list(self) -> List[dict]:
         """Read the list file; see the class for what is checked."""
@@ -37,6 +88,7 @@ class CheckedVideoDataset(VideoDataset):
             self.delimiter,
             multi_class=self.multi_class,
             needs_labels=not self.test_mode,
+            classes=self.metainfo.get('classes'),
         )
         if self.multi_class and self.num_classes is None:
             raise ValueError('multi_class=True needs num_classes')
@@ -44,18 +96,65 @@ class CheckedVideoDataset(VideoDataset):
             check_labels(annotations, self.num_classes, self.ann_file)
         folder = self.data_prefix['video'] or ''
         data_list = []
-        for video, labels in annotations:
+        for line, (video, labels) in enumerate(annotations, 1):
             label = labels[0] if labels else -1
             data_list.append(
                 dict(
                     filename=osp.join(folder, video),
                     label=list(labels) if self.multi_class else label,
+                    line=line,
                 )
             )
         check_videos(
             [str(data['filename']) for data in data_list], self.ann_file
         )
         return data_list
+
+    def prepare_data(self, idx: int) -> Optional[dict]:
+        """Run the pipeline; a video that cannot be read is named or skipped.
+
+        Raises:
+            ValueError: It cannot be read, or too many cannot.
+        """
+        read, augment = split_at_reading(self.pipeline.transforms)
+        for number in range(idx, idx + len(self)):
+            data = self.get_data_info(number % len(self))
+            try:
+                data = read(data)
+            except (ImportError, MemoryError):
+                raise  # nothing that the video could be blamed for
+            except Exception as error:
+                self._stop_or_skip(number % len(self), error)
+            else:
+                return data if data is None else augment(data)
+        raise ValueError(f'no video of {self.ann_file} can be read')
+
+    def _stop_or_skip(self, idx: int, error: Exception) -> None:
+        where = self.name_sample(idx)
+        reason = describe_error(self.get_data_info(idx)['filename'], error)
+        if self.on_error == 'raise':
+            raise ValueError(
+                f'{where}: {reason}. Leave it out of the list '
+                "(check_videos.py finds all such), or set on_error='skip'"
+            ) from error
+        print_log(f'skipped {where}: {reason}', 'current', logging.WARNING)
+        self.skipped[idx] = True
+        self.check_skipped(int(self.skipped.sum()), reason)
+
+    def name_sample(self, idx: int) -> str:
+        """List file, line and video of a sample, for messages."""
+        data = self.get_data_info(idx)
+        return f'{self.ann_file}, line {data["line"]}: {data["filename"]}'
+
+    def check_skipped(self, count: int, reason: str = '') -> None:
+        """Raise a ValueError if `count` videos are more than `max_skipped`."""
+        if count > self.max_skipped * len(self):
+            raise ValueError(
+                f'{count} of the {len(self)} videos of {self.ann_file} cannot '
+                f'be read, more than max_skipped={self.max_skipped} allows. '
+                'check_videos.py writes a list without them'
+                + (f'. The last: {reason}' if reason else '')
+            )
 
     def get_cat_ids(self, idx: int) -> List[int]:
         """The labels of a sample, which ClassBalancedDataset asks for.
@@ -71,20 +170,29 @@ class CheckedVideoDataset(VideoDataset):
         labels = label if self.multi_class else [label]
         return [number for number in labels if number >= 0]
 
-    def prepare_data(self, idx: int) -> dict:
-        """Run the pipeline; a video without frames is named."""
-        try:
-            return super().prepare_data(idx)
-        except IndexError as error:
-            raise ValueError(
-                f'{self.get_data_info(idx)["filename"]} has no frames, or '
-                f'fewer than its header says ({error})'
-            ) from error
-
 
 @DATASETS.register_module()
 class CheckedRepeatAugDataset(CheckedVideoDataset, RepeatAugDataset):
     """A `RepeatAugDataset` that checks its list as `CheckedVideoDataset` does.
 
-    Takes the arguments of mmaction2's `RepeatAugDataset`.
+    Takes the arguments of mmaction2's `RepeatAugDataset`, and on_error='raise'
+    alone.
     """
+
+    def __init__(
+        self, *args: Any, on_error: str = 'raise', **kwargs: Any
+    ) -> None:
+        require_choice('on_error', on_error, ('raise',))
+        super().__init__(*args, **kwargs)
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline; returns a list of `num_repeats` samples."""
+        return RepeatAugDataset.prepare_data(self, idx)
+
+
+def split_at_reading(steps: Sequence[Callable]) -> Tuple[Compose, Compose]:
+    """The transforms up to the one that decodes, and those after it."""
+    names = [type(step).__name__ for step in steps]
+    decoding = [i for i, name in enumerate(names) if name.endswith('Decode')]
+    after = decoding[0] + 1 if decoding else len(names)
+    return Compose(steps[:after]), Compose(steps[after:])

@@ -9,6 +9,7 @@ from .learning_rate import repair_learning_rates
 from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
 from .prediction_video_hook import PredictionVideoHook
+from .report_skipped_hook import ReportSkippedHook
 
 __all__ = [
     'BF16OptimWrapper',
@@ -17,6 +18,7 @@ __all__ = [
     'CheckTargetsHook',
     'LayerDecayOptimWrapperConstructor',
     'PredictionVideoHook',
+    'ReportSkippedHook',
     'build_runner',
     'repair_learning_rates',
     'show_in_current_log',

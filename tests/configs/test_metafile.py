@@ -63,7 +63,7 @@ def test_mmengine_finds_weights_that_fit_a_config_by_its_path():
     first = {}
     for model in MODELS_OF_METAFILE:
         first.setdefault(model['Config'], model)
-    assert len(first) == 8
+    assert len(first) == 9
     for model in first.values():
         assert 'Config Options' not in model['Metadata']
         assert Path(model['Config']).stem == model['Name']
@@ -85,6 +85,12 @@ def test_entry_says_what_its_config_is(name):
     assert data['Resolution'] == f'{size}x{size}'
     assert cfg.test_dataloader.dataset.data_root == f'data/{dataset}'
     assert bool(mask) == ('mask' in model['Weights'])
+    sampling = cfg.test_pipeline[1]
+    like_kinetics = dataset == 'kinetics400' or (mask and size == 288)
+    assert sampling.type == (
+        'UniformSample' if like_kinetics else 'SegmentSample'
+    )
+    assert sampling.clip_len == int(frames)
 
     # Whose results these are.
     (result,) = model['Results']

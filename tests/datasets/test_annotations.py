@@ -1,9 +1,12 @@
 """List files and class names, read and written."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
+import mmvideomamba
 from mmvideomamba.datasets.annotations import (
     Annotation,
     check_labels,
@@ -75,6 +78,111 @@ def test_a_list_in_another_encoding_is_named(tmp_path):
     path.write_bytes('跑.mp4 0\n'.encode('gbk'))
     with pytest.raises(ValueError, match='list.txt: expected UTF-8'):
         read_annotations(str(path))
+
+
+@pytest.mark.parametrize('encoding', ['gbk', 'utf-16', 'latin-1'])
+def test_another_encoding_is_told_with_the_remedy(tmp_path, encoding):
+    path = tmp_path / 'list.txt'
+    path.write_bytes('caf\u00e9.mp4 0\n'.encode(encoding))
+    with pytest.raises(ValueError, match='list.txt: expected UTF-8.*iconv'):
+        read_annotations(str(path))
+
+
+@pytest.mark.parametrize('mark', ['', '\ufeff'])
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
+def test_a_mark_and_any_line_ends_are_no_part_of_names(tmp_path, mark, end):
+    path = tmp_path / 'list.txt'
+    text = f'{mark}a.mp4 0{end}\u8dd1\u2028b.mp4 1{end}c.mp4 2'
+    path.write_bytes(text.encode())
+    assert read_annotations(str(path)) == [
+        Annotation('a.mp4', (0,)),
+        Annotation('\u8dd1\u2028b.mp4', (1,)),
+        Annotation('c.mp4', (2,)),
+    ]
+
+
+READ_IN_A_BARE_PROCESS = """
+import sys, types
+for name, path in zip(sys.argv[2::2], sys.argv[3::2]):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [path]
+from mmvideomamba.datasets.annotations import read_annotations
+print(ascii(read_annotations(sys.argv[1])[0].video))
+"""
+
+
+def test_lists_are_read_alike_in_every_locale(tmp_path):
+    path = tmp_path / 'list.txt'
+    path.write_bytes('\u8dd1.mp4 0\n'.encode())
+    # The packages without what they import, which takes seconds.
+    packages = [
+        word
+        for package in (mmvideomamba, mmvideomamba.datasets)
+        for word in (package.__name__, *package.__path__)
+    ]
+    command = [sys.executable, '-c', READ_IN_A_BARE_PROCESS, str(path)]
+    plain = dict(LC_ALL='C', PYTHONUTF8='0', PYTHONCOERCECLOCALE='0')
+    run = subprocess.run(
+        [*command, *packages],
+        env={**os.environ, **plain},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "'\\u8dd1.mp4'"
+
+
+CLASSES = ['air drumming', 'yoga', '7']
+
+
+@pytest.mark.parametrize(
+    'line, labels',
+    [
+        ('a.mp4 yoga', (1,)),
+        ('a.mp4 air drumming', (0,)),
+        # Digits stay numbers, whatever the names.
+        ('a.mp4 7', (7,)),
+        ('a.mp4 0', (0,)),
+        ('a.mp4 yoga 2', (1, 2)),
+    ],
+)
+def test_names_of_known_classes_are_labels(tmp_path, line, labels):
+    path = tmp_path / 'list.txt'
+    path.write_text(line)
+    options = dict(classes=CLASSES, multi_class=len(labels) > 1)
+    assert read_annotations(str(path), **options) == [
+        Annotation('a.mp4', labels)
+    ]
+
+
+@pytest.mark.parametrize(
+    'text, options, message',
+    [
+        ('a.mp4 cat\nb.mp4 dog\n', {}, "'cat' is no number.*metainfo"),
+        ('video label\na.mp4 0\n', {}, 'header of a table'),
+        (
+            'video,label\na.mp4,0\n',
+            dict(delimiter=','),
+            'header of a table',
+        ),
+        ('a.mp4,0\n', {}, "no ' ', but ','.*delimiter=','"),
+        ('a.mp4\t0\n', {}, r"no ' ', but '\\t'"),
+        ('a.mp4 0\n\n', {}, 'Remove the empty line'),
+        ('a.mp4\n', {}, 'has no label'),
+        ('a.mp4 -1\n', {}, 'Labels count from 0'),
+        ('b c.mp4 1\n', {}, 'names hold spaces'),
+        (
+            'a.mp4 joga\n',
+            dict(classes=CLASSES),
+            "'joga' is none of the 3 names of classes.*'air drumming'",
+        ),
+    ],
+)
+def test_the_advice_fits_the_line(tmp_path, text, options, message):
+    path = tmp_path / 'list.txt'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f'list.txt, line .*{message}'):
+        read_annotations(str(path), **options)
 
 
 def test_a_label_beyond_the_classes_names_video_and_setting():

@@ -4,6 +4,8 @@ import av
 import numpy as np
 import pytest
 from mmengine.dataset import Compose
+from torch.utils.data import DataLoader
+from video_files import write_frames, write_sound
 
 from mmvideomamba.registry import DATASETS
 from mmvideomamba.video import write_video
@@ -160,5 +162,117 @@ def test_a_video_without_frames_is_named(build, tmp_path):
             dict(type='OpenCVDecode'),
         ]
     )
-    with pytest.raises(ValueError, match=r'a\.avi has no frames'):
+    with pytest.raises(
+        ValueError, match=r'line 1: .*a\.avi: the video has no frames'
+    ):
         dataset[0]
+
+
+def test_names_of_known_classes_are_labels(build):
+    classes = ['eat', 'sleep']
+    dataset = build('a.mp4 sleep\n', metainfo=dict(classes=classes))
+    assert dataset.get_data_info(0)['label'] == 1
+
+
+def test_a_folder_is_no_video(build, tmp_path):
+    (tmp_path / 'folder.mp4').mkdir()
+    with pytest.raises(FileNotFoundError, match=r'are no files.*folder\.mp4'):
+        build('a.mp4 0\nfolder.mp4 0\n')
+
+
+READ = [
+    dict(type='DecordInit'),
+    dict(type='UniformSample', clip_len=2, test_mode=True),
+    dict(type='DecordDecode'),
+]
+
+
+@pytest.fixture
+def some_bad(build, tmp_path):
+    """Builds a data set of which videos 1, 2 and 5 of 6 cannot be read."""
+    for number in range(6):
+        write_frames(tmp_path / f'{number}.mp4')
+    write_sound(tmp_path / '1.mp4')
+    whole = (tmp_path / '2.mp4').read_bytes()
+    (tmp_path / '2.mp4').write_bytes(whole[: len(whole) // 2])
+    (tmp_path / '5.mp4').write_bytes(b'')
+
+    def build_some_bad(**kwargs):
+        text = ''.join(f'{number}.mp4 {number}\n' for number in range(6))
+        dataset = build(text, **kwargs)
+        dataset.pipeline = Compose(READ)
+        return dataset
+
+    return build_some_bad
+
+
+def test_what_cannot_be_read_is_named_with_list_and_line(some_bad):
+    dataset = some_bad()
+    assert dataset[0]['label'] == 0
+    for number, reason in ((1, 'no video stream'), (5, 'file is empty')):
+        message = (
+            rf'list\.txt, line {number + 1}: .*/{number}\.mp4: .*{reason}'
+            r".*on_error='skip'"
+        )
+        with pytest.raises(ValueError, match=message) as error:
+            dataset[number]
+        assert str(error.value).count('.mp4') == 1
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_what_is_skipped_is_replaced_by_the_next(some_bad, num_workers):
+    dataset = some_bad(on_error='skip', max_skipped=0.5)
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        num_workers=num_workers,
+        collate_fn=lambda data: data['label'],
+    )
+    assert list(loader) == [0, 3, 3, 3, 4, 0]
+    # Marked in this process too, wherever they were read.
+    assert dataset.skipped.nonzero()[:, 0].tolist() == [1, 2, 5]
+    assert dataset.name_sample(5).endswith('5.mp4')
+
+
+def test_more_than_the_limit_stop_the_run(some_bad):
+    dataset = some_bad(on_error='skip', max_skipped=0.4)
+    assert dataset[1]['label'] == 3
+    message = (
+        r'3 of the 6 videos of .*list\.txt cannot be read, more than '
+        r'max_skipped=0\.4 allows.*check_videos\.py.*the file is empty'
+    )
+    with pytest.raises(ValueError, match=message):
+        dataset[5]
+
+
+def test_a_list_of_which_nothing_can_be_read(some_bad, tmp_path):
+    for number in range(6):
+        (tmp_path / f'{number}.mp4').write_bytes(b'')
+    dataset = some_bad(on_error='skip', max_skipped=1)
+    with pytest.raises(ValueError, match='no video of .*list.txt can be read'):
+        dataset[0]
+
+
+def test_faults_of_the_program_are_not_skipped(some_bad):
+    dataset = some_bad(on_error='skip')
+
+    def fault(results):
+        raise ValueError('in an augmentation')
+
+    dataset.pipeline.transforms.append(fault)
+    with pytest.raises(ValueError, match='^in an augmentation$'):
+        dataset[0]
+    assert not dataset.skipped.any()
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(on_error='ignore'), "unknown on_error 'ignore'"),
+        (dict(max_skipped=2), 'a share, from 0 to 1, got 2'),
+        (dict(on_error='skip', test_mode=True), 'is for training'),
+    ],
+)
+def test_settings_that_cannot_be(build, options, message):
+    with pytest.raises(ValueError, match=message):
+        build('a.mp4 0\n', **options)

@@ -62,6 +62,57 @@ def test_frames_by_the_published_rule(clip_len, num_clips):
         assert max(expected) < video
 
 
+def segment_frames(num_frames, **kwargs):
+    transform = TRANSFORMS.build(dict(type='SegmentSample', **kwargs))
+    return transform(dict(total_frames=num_frames, start_index=0))
+
+
+@pytest.mark.parametrize(
+    'video, clip_len, by_hand',
+    [
+        # s = 7.5, half of it 3.75.
+        (60, 8, [0, 7, 15, 22, 30, 37, 45, 52, 3, 11, 18, 26, 33, 41, 48, 56]),
+        # s = 5.125, half of it 2.5625.
+        (
+            41,
+            8,
+            [0, 5, 10, 15, 20, 25, 30, 35, 2, 7, 12, 17, 23, 28, 33, 38],
+        ),
+        # s = 2.75: beginnings 0, 2.75, 5.5, 8.25; middles 1.375, 4.125, ...
+        (11, 4, [0, 2, 5, 8, 1, 4, 6, 9]),
+        (8, 8, [*range(8), *range(8)]),
+        # Fewer frames than a clip has, s = 0.75 and 0.25: frames repeat.
+        (3, 4, [0, 0, 1, 2, 0, 1, 1, 2]),
+        (1, 4, [0] * 8),
+    ],
+)
+def test_segment_frames_by_hand(video, clip_len, by_hand):
+    results = segment_frames(video, clip_len=clip_len, num_clips=2)
+    assert results['frame_inds'].tolist() == by_hand
+    assert (results['clip_len'], results['num_clips']) == (clip_len, 2)
+
+
+@pytest.mark.parametrize('clip_len', [5, 8, 16, 32])
+def test_segment_frames_by_the_published_rule(clip_len):
+    """As SSVideoClsDataset does: all frames sorted, then every second."""
+    for video in range(1, 400):
+        tick = video / float(clip_len)
+        both = sorted(
+            [int(tick / 2.0 + tick * x) for x in range(clip_len)]
+            + [int(tick * x) for x in range(clip_len)]
+        )
+        results = segment_frames(video, clip_len=clip_len, num_clips=2)
+        assert results['frame_inds'].tolist() == both[0::2] + both[1::2]
+        assert max(both) < video
+
+
+def test_segment_frames_count_from_the_start_index():
+    transform = TRANSFORMS.build(dict(type='SegmentSample', clip_len=4))
+    results = transform(dict(total_frames=8, start_index=1))
+    assert results['frame_inds'].tolist() == [1, 3, 5, 7]
+    assert repr(transform) == 'SegmentSample(clip_len=4, num_clips=1)'
+
+
 @pytest.mark.parametrize('shape', [(30, 53), (53, 30)])
 def test_crops_by_hand(shape):
     # 20 x 35 (35.3) after resizing: crops at 0, floor(7.5), 15.

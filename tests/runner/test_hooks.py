@@ -1,6 +1,7 @@
 """Runner parts, driven by the real runner where that is quick."""
 
 import copy
+import shutil
 from types import SimpleNamespace
 
 import decord
@@ -68,6 +69,55 @@ def test_labels_beyond_the_head_stop_the_run_before_it_starts(config):
         match=r'label 3 for .*0003.mp4, but model.cls_head.num_classes=3',
     ):
         runner.test()
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_skipped_videos_are_reported_each_epoch(
+    config, data_root, tmp_path, num_workers
+):
+    ann_file = tmp_path / 'train.txt'
+    names = [f'{CLASSES[n]}/test_{n:05d}.mp4' for n in range(4)]
+    for name in names:
+        (tmp_path / name).parent.mkdir()
+        shutil.copy(data_root / 'videos' / name, tmp_path / name)
+    (tmp_path / names[2]).write_bytes(b'')
+    ann_file.write_text(''.join(f'{name} 0\n' for name in names))
+    config['test_dataloader']['dataset'].update(
+        ann_file=str(ann_file),
+        data_prefix=dict(video=str(tmp_path)),
+        test_mode=False,
+        on_error='skip',
+        max_skipped=0.3,
+    )
+    loader = config.pop('test_dataloader')
+    # One clip a sample, as in training.
+    loader['dataset']['pipeline'][1]['num_clips'] = 1
+    loader.update(
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        dataset=dict(type='RepeatDataset', dataset=loader['dataset'], times=2),
+    )
+    del config['test_evaluator'], config['test_cfg']
+    config.update(
+        train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=2),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        custom_hooks=[dict(type='ReportSkippedHook')],
+    )
+    runner = Runner.from_cfg(config)
+    runner.train()
+    (log,) = (tmp_path / 'work').glob('*/*.log')
+    said = log.read_text().splitlines()
+    for epoch in (1, 2):
+        (place,) = (
+            number
+            for number, line in enumerate(said)
+            if f'epoch {epoch}: skipped 1 of 4 videos' in line
+        )
+        line = f'{ann_file}, line 3: {tmp_path / names[2]}'
+        assert said[place + 1].strip() == line
+    # Where it was met, with the reason; the log leaves out repeats.
+    assert any('the file is empty' in line for line in said)
 
 
 @pytest.mark.parametrize('loop', ['train', 'val'])

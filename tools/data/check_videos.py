@@ -1,25 +1,30 @@
 """Find the videos of a list that a training could not read.
 
-Opens every video as training does (decord) and reads its first, middle and
-last frame. Prints what is unreadable, empty or too short and writes the list
-without it. Labels are kept as they are; where videos may have several, a line
-may have any number of them.
+Opens every video as training does and reads its first, middle and last frame,
+as one batch. Prints what is unreadable, empty, mirrored or too short and
+writes the list without it. Labels are kept as they are; where videos may have
+several, a line may have any number of them. The exit status is 1 if anything
+is left out.
 
 Example:
     python tools/data/check_videos.py \\
         data/hmdb51/hmdb51_train_split_1_videos.txt data/hmdb51/videos
 """
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Optional
 
-import decord
 from list_files import add_delimiter, write_list
 from parallel import add_workers, find_good
 
 from mmvideomamba.cli import existing_folder, make_parser, one_line_errors
-from mmvideomamba.datasets.annotations import read_annotations
+from mmvideomamba.datasets.annotations import (
+    read_annotations,
+    read_class_names,
+)
+from mmvideomamba.video import describe_error, is_mirrored, open_video
 
 
 @one_line_errors()
@@ -38,12 +43,20 @@ def main() -> None:
         default=2,
         help='shorter videos are left out (default: %(default)s)',
     )
+    parser.add_argument(
+        '--classes',
+        help='text file with one class name a line, for lists with names as '
+        'labels; the list that is written has numbers',
+    )
     add_delimiter(parser)
     add_workers(parser)
     args = parser.parse_args()
     # How many labels a video may have, the data set decides.
     annotations = read_annotations(
-        args.list, args.delimiter, multi_class=True
+        args.list,
+        args.delimiter,
+        multi_class=True,
+        classes=read_class_names(args.classes) if args.classes else None,
     )
     videos = find_good(
         partial(check_video, args.videos, args.min_frames),
@@ -60,25 +73,27 @@ def main() -> None:
         )
     out = args.out or args.list.with_name(f'{args.list.stem}_clean.txt')
     write_list(out, good, args.delimiter)
+    if len(good) < len(annotations):
+        sys.exit(1)
 
 
 def check_video(folder: Path, min_frames: int, name: str) -> Optional[str]:
     """What is wrong with a video, or None."""
-    path = folder / name
-    if not path.is_file():
-        return 'not there'
-    if path.stat().st_size == 0:
-        return 'empty file'
+    path = str(folder / name)
     try:
-        reader = decord.VideoReader(str(path), num_threads=1)
+        reader = open_video(path)
         count = len(reader)
         if count < min_frames:
             return f'{count} frames, fewer than {min_frames}'
-        for number in (0, count // 2, count - 1):
-            reader[number].asnumpy()
-    except (RuntimeError, ValueError, IndexError) as error:
-        # decord adds its stack after the first line.
-        return f'unreadable: {str(error).splitlines()[0]}'
+        reader.get_batch([0, count // 2, count - 1]).asnumpy()
+        if is_mirrored(path):
+            return (
+                'its display matrix mirrors it, which readers of videos '
+                'ignore; re-encode it with resize_videos.py'
+            )
+    except Exception as error:
+        # Whatever a decoder raises, the rest is checked.
+        return f'unreadable: {describe_error(path, error)}'
     return None
 
 

@@ -49,7 +49,9 @@ def read_split(folder: Path, split: int) -> Dict[str, List[Entry]]:
     subsets: Dict[str, List[Entry]] = {name: [] for name in SUBSETS.values()}
     for label, file in enumerate(files):
         folder_name = file.name[: -len(ending)]
-        for number, line in enumerate(file.read_text().splitlines(), 1):
+        for number, line in enumerate(
+            file.read_text('utf-8-sig').splitlines(), 1
+        ):
             if not line.strip():
                 continue
             name, _, flag = line.strip().rpartition(' ')

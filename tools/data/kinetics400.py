@@ -49,7 +49,7 @@ def main() -> None:
 
 def read_csv(path: Path) -> List[Tuple[str, str]]:
     """Read (file name without suffix, class name) of every video."""
-    with open(path, newline='') as file:
+    with open(path, encoding='utf-8-sig', newline='') as file:
         reader = csv.DictReader(file)
         missing = set(COLUMNS) - set(reader.fieldnames or ())
         if missing:

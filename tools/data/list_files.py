@@ -6,8 +6,7 @@ from typing import Dict, Iterable, List, Tuple
 
 from mmvideomamba.cli import make_parser
 from mmvideomamba.datasets.annotations import Annotation, write_annotations
-
-VIDEO_SUFFIXES = {'.avi', '.flv', '.mkv', '.mov', '.mp4', '.mpg', '.webm'}
+from mmvideomamba.video import VIDEO_SUFFIXES
 
 Entry = Tuple[str, int]
 
@@ -39,15 +38,19 @@ def add_delimiter(parser: argparse.ArgumentParser) -> None:
 def find_videos(folder: Path) -> List[Path]:
     """The videos in a folder and below, as sorted paths within the folder.
 
+    What has the suffix of a video is one, except for folders.
+
     Raises:
         ValueError: There is no such folder, or no video in it.
     """
     if not folder.is_dir():
-        raise ValueError(f'no folder {folder}: put the videos there, or a link')
+        raise ValueError(
+            f'no folder {folder}: put the videos there, or a link'
+        )
     videos = [
         path.relative_to(folder)
         for path in sorted(folder.rglob('*'))
-        if path.suffix.lower() in VIDEO_SUFFIXES
+        if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
     ]
     if not videos:
         raise ValueError(

@@ -1,9 +1,12 @@
 """Re-encode videos to a short side of 256 pixels: less disk, faster training.
 
 Every video below SOURCE appears in TARGET under the same name as H.264 in
-.mp4, without sound; smaller ones are copied as they are. Two that differ in
-nothing but the suffix are refused. Videos that are in TARGET are skipped, so
-the same call resumes one that was interrupted. Make the list files afterwards.
+.mp4, without sound. It keeps all its frames, each at its time, and is turned
+as players show it, so that no reader need turn it. Smaller ones that need no
+turning are copied as they are. Two that differ in nothing but the suffix are
+refused. Videos that are in TARGET are skipped, so the same call resumes one
+that was interrupted. What cannot be written is listed, and the exit status is
+then 1. Make the list files afterwards.
 
 Example:
     python tools/data/resize_videos.py downloads/k400/train \\
@@ -11,16 +14,25 @@ Example:
 """
 
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 import av
+import numpy as np
 from list_files import find_videos
 from parallel import add_workers, find_good
 
 from mmvideomamba.cli import make_parser, one_line_errors
 from mmvideomamba.files import atomic_write
+from mmvideomamba.video import (
+    describe_error,
+    display_matrix,
+    naming_errors,
+    open_container,
+    open_video,
+)
 
 
 @one_line_errors()
@@ -44,6 +56,8 @@ def main() -> None:
     resize = partial(resize_video, args.source, args.target, args.short_side)
     good = find_good(resize, names, args.workers)
     print(f'{len(good)} of {len(names)} videos in {args.target}')
+    if len(good) < len(names):
+        sys.exit(1)
 
 
 def name_videos(source: Path) -> List[str]:
@@ -73,41 +87,128 @@ def resize_video(
     if resized.exists() or copied.exists():
         return None
     try:
-        with av.open(str(path)) as container:
-            video = container.streams.video[0]
-            if min(video.width, video.height) <= short_side:
+        # It names what is no file, and what cannot be read at all.
+        open_video(str(path))
+        with naming_errors(str(path)), open_container(str(path)) as container:
+            first = next(container.decode(video=0))
+            turn = Turn.of(first)
+            scale = min(1, short_side / min(first.width, first.height))
+            if scale == 1 and turn == Turn():
                 with atomic_write(copied) as partial_file:
                     shutil.copyfile(path, partial_file)
-            else:
-                with atomic_write(resized) as partial_file:
-                    write_resized(container, video, short_side, partial_file)
-    except (av.FFmpegError, IndexError, ValueError) as error:
-        return f'unreadable: {error}'
+                return None
+        with atomic_write(resized) as partial_file:
+            write_resized(str(path), scale, turn, partial_file)
+    except Exception as error:
+        # Whatever a decoder raises, the other videos are written.
+        return f'unreadable: {describe_error(str(path), error)}'
     return None
 
 
-def write_resized(container, video, short_side: int, path: str) -> None:
-    scale = short_side / min(video.width, video.height)
-    # H.264 needs even sides.
-    width, height = (
-        2 * round(side * scale / 2) for side in (video.width, video.height)
-    )
-    with av.open(path, 'w', format='mp4') as target:
-        stream = target.add_stream('libx264', rate=video.average_rate or 25)
-        stream.width, stream.height = width, height
-        stream.pix_fmt = 'yuv420p'
-        # A keyframe in every 32: readers jump to a clip without decoding
-        # what lies before it. One thread, as the videos run in parallel.
-        stream.options = {
-            'crf': '20',
-            'preset': 'fast',
-            'g': '32',
-            'threads': '1',
-        }
-        for frame in container.decode(video):
-            frame = frame.reformat(width, height, 'yuv420p')
-            target.mux(stream.encode(frame))
-        target.mux(stream.encode())
+class Turn(NamedTuple):
+    """How players show the pixels of a video: transposed, then flipped."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> 'Turn':
+        """The turn of a display matrix.
+
+        Raises:
+            ValueError: It is no quarter.
+        """
+        a, b, c, d = display_matrix(frame)
+        if max(abs(b), abs(c)) <= 0.02 * min(abs(a), abs(d)):
+            return cls(False, a < 0, d < 0)
+        if max(abs(a), abs(d)) <= 0.02 * min(abs(b), abs(c)):
+            return cls(True, c < 0, b < 0)
+        raise ValueError(
+            f'its display matrix turns it by {frame.rotation} degrees; '
+            'expected a multiple of 90'
+        )
+
+    def apply(self, plane: np.ndarray) -> np.ndarray:
+        """Turn an (H, W) plane."""
+        if self.transpose:
+            plane = plane.T
+        return plane[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
+
+def write_resized(path: str, scale: float, turn: Turn, target: str) -> None:
+    """Write a video with all its frames at their times.
+
+    Raises:
+        ValueError: Frames were lost.
+    """
+    with naming_errors(path), open_container(path) as source:
+        video = source.streams.video[0]
+        # H.264 needs even sides.
+        width, height = (
+            max(2, 2 * round(side * scale / 2))
+            for side in (video.width, video.height)
+        )
+        with av.open(target, 'w', format='mp4') as container:
+            stream = container.add_stream(
+                'libx264', rate=video.average_rate or 25
+            )
+            # Every frame at its time, which need be no multiple of a rate.
+            stream.codec_context.time_base = video.time_base
+            stream.width, stream.height = width, height
+            if turn.transpose:
+                stream.width, stream.height = height, width
+            stream.pix_fmt = 'yuv420p'
+            # A keyframe in every 32: readers jump to a clip without decoding
+            # what lies before it. One thread, as the videos run in parallel.
+            stream.options = {
+                'crf': '20',
+                'preset': 'fast',
+                'g': '32',
+                'threads': '1',
+            }
+            last, read, written = None, 0, 0
+            for read, frame in enumerate(source.decode(video), 1):
+                last = next_time(frame.pts, last, video)
+                frame = frame.reformat(width, height, 'yuv420p')
+                frame = turned(frame, turn)
+                frame.pts, frame.time_base = last, video.time_base
+                written += mux(container, stream.encode(frame))
+            written += mux(container, stream.encode())
+        if written != read:
+            raise ValueError(f'{read - written} of {read} frames were lost')
+
+
+def next_time(pts, last, video) -> int:
+    """When a frame is shown, in the time base of its stream.
+
+    Some formats give no times, and broken files give one twice; H.264 needs
+    times that grow.
+    """
+    if pts is None:
+        step = 1 / ((video.average_rate or 25) * video.time_base)
+        pts = 0 if last is None else last + max(1, round(step))
+    return pts if last is None else max(pts, last + 1)
+
+
+def turned(frame: av.VideoFrame, turn: Turn) -> av.VideoFrame:
+    """A frame in yuv420p, plane by plane: no colour changes."""
+    if turn == Turn():
+        return frame
+    planes = frame.to_ndarray()  # (1.5 H, W): Y, then U and V in half rows
+    height, width = frame.height, frame.width
+    luma, chroma = planes[:height], planes[height:].reshape(2, -1)
+    parts = [luma, *chroma.reshape(2, height // 2, width // 2)]
+    flat = np.concatenate([turn.apply(part).ravel() for part in parts])
+    columns = height if turn.transpose else width
+    return av.VideoFrame.from_ndarray(flat.reshape(-1, columns), 'yuv420p')
+
+
+def mux(container: Any, packets: List[av.Packet]) -> int:
+    """Write packets, one a frame; returns their number."""
+    for packet in packets:
+        container.mux(packet)
+    return len(packets)
 
 
 if __name__ == '__main__':

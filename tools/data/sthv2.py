@@ -60,7 +60,7 @@ def read_entries(path: Path, labels: Dict[str, str]) -> List[Entry]:
 
 def read_json(path: Path):
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(path.read_text(encoding='utf-8-sig'))
     except json.JSONDecodeError as error:
         raise ValueError(f'{path} is not JSON: {error}') from error
 

@@ -1,6 +1,7 @@
 # Something-Something V2: 16 frames spread over the whole video; tested with
-# 2 clips x 3 crops. Never flipped: left and right are what the classes are
-# about.
+# 2 clips x 3 crops, on the frames of VideoMAE's protocol, which the paper
+# follows by all we know. Never flipped: left and right are what the classes
+# are about.
 dataset_type = 'CheckedVideoDataset'
 data_root = 'data/sthv2'
 
@@ -29,7 +30,7 @@ val_pipeline = [
 ]
 test_pipeline = [
     dict(type='DecordInit'),
-    dict(type='UniformSample', clip_len=16, num_clips=2, test_mode=True),
+    dict(type='SegmentSample', clip_len=16, num_clips=2),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),

@@ -75,7 +75,7 @@ val_pipeline = [
 ]
 test_pipeline = [
     dict(type='DecordInit'),
-    dict(type='UniformSample', clip_len=32, num_clips=2, test_mode=True),
+    dict(type='SegmentSample', clip_len=32, num_clips=2),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),

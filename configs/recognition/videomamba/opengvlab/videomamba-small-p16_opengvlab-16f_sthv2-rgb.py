@@ -23,7 +23,7 @@ model = dict(
 
 test_pipeline = [
     dict(type='DecordInit'),
-    dict(type='UniformSample', clip_len=16, num_clips=2, test_mode=True),
+    dict(type='SegmentSample', clip_len=16, num_clips=2),
     dict(type='DecordDecode'),
     dict(type='LongSideThreeCrop', size=224),
     dict(type='FormatShape', input_format='NCTHW'),
