@@ -4,6 +4,7 @@
 `RepeatAugDataset`.
 """
 
+import itertools
 import logging
 import os.path as osp
 from typing import Any, Callable, List, Optional, Sequence, Tuple
@@ -117,14 +118,15 @@ class CheckedVideoDataset(VideoDataset):
             ValueError: It cannot be read, or too many cannot.
         """
         read, augment = split_at_reading(self.pipeline.transforms)
-        for number in range(idx, idx + len(self)):
-            data = self.get_data_info(number % len(self))
+        others = ((idx + step) % len(self) for step in range(1, len(self)))
+        for number in itertools.chain([idx], others):
+            data = self.get_data_info(number)
             try:
                 data = read(data)
             except (ImportError, MemoryError):
                 raise  # nothing that the video could be blamed for
             except Exception as error:
-                self._stop_or_skip(number % len(self), error)
+                self._stop_or_skip(number, error)
             else:
                 return data if data is None else augment(data)
         raise ValueError(f'no video of {self.ann_file} can be read')

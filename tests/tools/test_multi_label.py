@@ -149,7 +149,8 @@ def test_check_videos_keeps_labels_as_they_are(folder, capsys):
     written = folder / 'list.txt'
     written.write_text(f'{lines[0]}\n{bare}\ngone.mp4 0 3\n{bare} 4\n')
     arguments = written, root / 'videos', '--out', out, '--workers', 1
-    run_tool('data/check_videos.py', *arguments)
+    with pytest.raises(SystemExit, match='^1$'):  # one was left out
+        run_tool('data/check_videos.py', *arguments)
     assert out.read_text().splitlines() == [lines[0], bare, f'{bare} 4']
     said = capsys.readouterr().out
     assert '1 of 4 left out' in said and '2 with several labels' in said
