@@ -19,10 +19,12 @@ try:
     from mmengine.registry import init_default_scope
 except ImportError:
     # tools/gpu_check.py tests the operators where there is nothing else.
-    pass
-else:
-    # What a config's `default_scope` does for the runner.
-    init_default_scope('mmaction')
+    def init_default_scope(scope):
+        pass
+
+
+# For the fixtures that live longer than a test.
+init_default_scope('mmaction')
 
 # Largest error allowed against the float64 reference, relative to the largest
 # magnitude of the compared tensor: (outputs, gradients). Inputs and parameters
@@ -36,6 +38,12 @@ TOLERANCES = {
 # The same on a GPU, whose exponential may be off by two units in the last
 # place: docs/scan_backends.md estimates what that makes of decays near one.
 GPU_TOLERANCES = {**TOLERANCES, torch.float32: (4e-6, 5e-5)}
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    """What a config's `default_scope` does, whatever the last test left."""
+    init_default_scope('mmaction')
 
 
 @pytest.fixture(params=list(BACKENDS))
