@@ -3,9 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import av
 import numpy as np
@@ -22,12 +19,6 @@ from video_files import (
 )
 
 from mmvideomamba.video import VIDEO_SUFFIXES, open_video, write_video
-
-# Python 3.12 warns where the workers are forked from a process with threads;
-# pytest's has some, the scripts' have none.
-pytestmark = pytest.mark.filterwarnings(
-    'ignore:.*use of fork.*:DeprecationWarning'
-)
 
 
 def touch(root, *names):
@@ -287,7 +278,7 @@ FORMATS = [
 ]
 
 
-def test_resize_videos_keeps_every_frame_at_its_time(tmp_path):
+def test_resize_videos_keeps_every_frame_at_its_time(tmp_path, capsys):
     source, target = tmp_path / 'videos', tmp_path / 'small'
     source.mkdir()
     sets = list(TIMES.items())
@@ -296,17 +287,9 @@ def test_resize_videos_keeps_every_frame_at_its_time(tmp_path):
         write_frames(source / f'{name}_{suffix}.{suffix}', times, codec)
     for name, times in sets:
         write_frames(source / f'{name}.mp4', times)
-    # A process of its own: forks of one that has decoded in threads may hang.
-    tool = Path(__file__).parents[2] / 'tools/data/resize_videos.py'
-    arguments = [source, target, '--short-side', '32']
-    done = subprocess.run(
-        [sys.executable, tool, *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    run_tool('data/resize_videos.py', source, target, '--short-side', 32)
     count = len(FORMATS) + len(sets)
-    assert f'{count} of {count} videos in' in done.stdout
+    assert f'{count} of {count} videos in' in capsys.readouterr().out
     for path in source.iterdir():
         before, frames = read_times(path)
         after, resized = read_times(target / f'{path.stem}.mp4')

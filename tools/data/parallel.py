@@ -1,9 +1,11 @@
 """Work on many videos at once, and survive the file that kills a decoder."""
 
 import argparse
+import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from typing import (
     Callable,
     Dict,
@@ -82,7 +84,8 @@ def _results(
 ) -> Iterator[Tuple[Item, Result]]:
     """Yield the items as they are finished, each with its result."""
     left = dict.fromkeys(items)
-    with ProcessPoolExecutor(workers) as pool:
+    context = _clean_context()
+    with ProcessPoolExecutor(workers, context) as pool:
         futures = {pool.submit(function, item): item for item in items}
         for future in as_completed(futures):
             try:
@@ -93,9 +96,21 @@ def _results(
             del left[futures[future]]
             yield futures[future], result
     for item in left:
-        with ProcessPoolExecutor(1) as pool:
+        with ProcessPoolExecutor(1, context) as pool:
             try:
                 result = pool.submit(function, item).result()
             except BrokenProcessPool:
                 result = on_crash
         yield item, result
+
+
+def _clean_context() -> BaseContext:
+    """Start processes that share no lock with a thread of this one.
+
+    A fork of a process whose FFmpeg has decoded in threads may wait for ever.
+    """
+    if 'forkserver' not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context('spawn')  # Windows
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['mmvideomamba.video'])
+    return context
