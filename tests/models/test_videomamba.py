@@ -316,6 +316,6 @@ def test_rms_norm_takes_the_backend_of_the_scan(monkeypatch):
     monkeypatch.setattr(
         binding, 'run', lambda *args: ran.append(args[0]) or run(*args)
     )
-    if binding.library.why_not() is None:
+    if binding.kernel_library.why_not() is None:
         build(scan_backend='cpu')(clip())
         assert ran.count('rms_norm') == 3

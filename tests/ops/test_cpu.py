@@ -168,9 +168,9 @@ def test_a_library_whose_fields_lie_elsewhere_is_refused(monkeypatch, names):
     swapped = type('ScanArgs', (binding._Args,), {'_fields_': fields})
     assert ctypes.sizeof(swapped) == ctypes.sizeof(binding.ScanArgs)
     monkeypatch.setattr(binding, 'ScanArgs', swapped)
-    binding.library.forget()
-    reason = binding.library.why_not()
-    binding.library.forget()
+    binding.kernel_library.forget()
+    reason = binding.kernel_library.why_not()
+    binding.kernel_library.forget()
     assert 'built from other sources' in reason
     assert f'ScanArgs.{names[0]} differs' in reason
 
@@ -181,11 +181,11 @@ def no_kernels(monkeypatch, tmp_path):
     monkeypatch.setattr(
         binding, '__file__', str(tmp_path / 'cpu' / 'binding.py')
     )
-    binding.library.forget()
+    binding.kernel_library.forget()
     api._first_runnable.cache_clear()
     yield
     monkeypatch.undo()
-    binding.library.forget()
+    binding.kernel_library.forget()
     api._first_runnable.cache_clear()
 
 
@@ -218,9 +218,9 @@ def test_a_copy_that_has_kernels_is_named(monkeypatch, tmp_path, entry):
     )
     monkeypatch.chdir(checkout)
     monkeypatch.setattr(sys, 'path', ['', str(tmp_path / entry)])
-    binding.library.forget()
-    reason = binding.library.why_not()
-    binding.library.forget()
+    binding.kernel_library.forget()
+    reason = binding.kernel_library.why_not()
+    binding.kernel_library.forget()
     assert f'imports mmvideomamba from {checkout}, and a copy' in reason
     assert f'with kernels is in {tmp_path / "site"}' in reason
     assert 'compiler' not in reason

@@ -16,4 +16,4 @@ def why_not(device_type: str) -> Optional[str]:
     """Return what keeps this backend from running, None where it runs."""
     if device_type != 'cpu':
         return f'it runs on cpu tensors, not on {device_type}'
-    return binding.library.why_not()
+    return binding.kernel_library.why_not()

@@ -139,7 +139,7 @@ class NormArgs(_Args):
 
 
 @load_once
-def library() -> ctypes.CDLL:
+def kernel_library() -> ctypes.CDLL:
     """The kernels."""
     path = Path(__file__).parent.with_name('_kernels.so')
     build = 'run `python setup.py build_ext --inplace` in its folder'
@@ -217,12 +217,16 @@ def _expected_abi() -> Dict[str, int]:
 def instruction_set() -> str:
     """The widest instruction set that both PyTorch and the kernels use."""
     name = torch.backends.cpu.get_cpu_capability().lower()
-    return name if hasattr(library(), f'describe_abi_{name}') else 'baseline'
+    return (
+        name
+        if hasattr(kernel_library(), f'describe_abi_{name}')
+        else 'baseline'
+    )
 
 
 def run(kernel: str, args: ctypes.Structure) -> None:
     """Call a kernel by name; its errors become Python's."""
-    function = getattr(library(), f'{kernel}_{instruction_set()}')
+    function = getattr(kernel_library(), f'{kernel}_{instruction_set()}')
     status = function(ctypes.byref(args))
     if status:
         error, message = _STATUSES[status]
