@@ -26,43 +26,44 @@ from mmengine.registry import STRATEGIES, DefaultScope
 from mmengine.runner import FlexibleRunner, Runner
 from torch.nn.parallel import DistributedDataParallel
 
-from mmvideomamba import compat
+import mmvideomamba
+from mmvideomamba.compat import configs, distributed, imports
 from mmvideomamba.registry import MODELS
 
 DRN = 'mmaction.models.localizers.drn.drn'
 
 
 def test_a_supported_mmcv_passes():
-    compat.require_supported_mmcv()
+    imports.require_supported_mmcv()
 
 
 @pytest.mark.parametrize('version', ['1.7.1', '2.2.0'])
 def test_another_mmcv_names_the_command(monkeypatch, version):
     monkeypatch.setattr(mmcv, '__version__', version)
     with pytest.raises(ImportError, match=f'found {version}. Run: pip uninst'):
-        compat.require_supported_mmcv()
+        imports.require_supported_mmcv()
 
 
 def test_no_mmcv_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmcv', None)
     with pytest.raises(ImportError, match='Run: pip install "mmcv-lite>=2.0'):
-        compat.require_supported_mmcv()
+        imports.require_supported_mmcv()
 
 
 def test_importlib_metadata_is_aliased_only_if_missing(monkeypatch):
     real = importlib.import_module('importlib_metadata')
-    compat.alias_importlib_metadata()
+    imports.alias_importlib_metadata()
     assert sys.modules['importlib_metadata'] is real
 
     monkeypatch.setitem(sys.modules, 'importlib_metadata', None)
-    compat.alias_importlib_metadata()
+    imports.alias_importlib_metadata()
     assert sys.modules['importlib_metadata'] is importlib.metadata
 
 
 def test_drn_is_stubbed_where_the_wheel_lacks_it(monkeypatch):
     for name in (DRN, DRN.rpartition('.')[0]):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    compat.stub_drn_localizer()
+    imports.stub_drn_localizer()
     drn = importlib.import_module(DRN)
     with pytest.raises(ImportError, match='from source and torchvision'):
         drn.DRN()
@@ -81,11 +82,11 @@ def test_drn_of_a_sound_mmaction_stays(monkeypatch, tmp_path):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
     monkeypatch.setitem(sys.modules, 'torchvision', sys)
-    compat.stub_drn_localizer()
+    imports.stub_drn_localizer()
     assert DRN not in sys.modules
 
     monkeypatch.setitem(sys.modules, 'torchvision', None)
-    compat.stub_drn_localizer()
+    imports.stub_drn_localizer()
     assert DRN in sys.modules
 
 
@@ -93,7 +94,7 @@ def test_without_mmaction_the_command_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, DRN, raising=False)
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ImportError, match='pip install mmaction2==1.2.0'):
-        compat.stub_drn_localizer()
+        imports.stub_drn_localizer()
 
 
 @pytest.mark.parametrize('has_timm', [True, False])
@@ -117,7 +118,7 @@ def test_multimodal_models_are_off_where_they_cannot_be(monkeypatch, has_timm):
         monkeypatch.setitem(sys.modules, 'timm.models.layers', None)
 
     monkeypatch.setattr(dependency, 'WITH_MULTIMODAL', True)
-    compat.switch_off_unusable_multimodal()
+    imports.switch_off_unusable_multimodal()
     assert dependency.WITH_MULTIMODAL is has_timm
 
 
@@ -168,7 +169,7 @@ def test_mmengine_finds_packages_without_pkg_resources():
         ('mmcv', folder),
         ('mmaction2', mmaction),  # the package's name, and the module's
         ('mmaction', mmaction),
-        ('mmvideomamba', os.path.dirname(compat.__file__)),
+        ('mmvideomamba', os.path.dirname(mmvideomamba.__file__)),
     ):
         assert mmengine.utils.is_installed(name)
         assert mmengine.utils.get_installed_path(name) == path
@@ -178,9 +179,9 @@ def test_mmengine_finds_packages_without_pkg_resources():
 
 
 def test_pkg_resources_stays_where_it_is(monkeypatch):
-    monkeypatch.setattr(compat, 'find_spec', lambda name: object())
+    monkeypatch.setattr(configs, 'find_spec', lambda name: object())
     monkeypatch.setattr(mmengine.utils, 'is_installed', None)
-    compat.find_packages_without_pkg_resources()
+    configs.find_packages_without_pkg_resources()
     assert mmengine.utils.is_installed is None
 
 
@@ -385,9 +386,9 @@ def test_nodes_that_gloo_cannot_join_are_told_the_variable(
 
     monkeypatch.setattr(socket, 'gethostname', lambda: 'no such machine')
     with pytest.raises(RuntimeError, match='set GLOO_SOCKET_IFNAME to the'):
-        compat.require_gloo_meets_other_nodes(launcher)
+        distributed.require_gloo_meets_other_nodes(launcher)
     monkeypatch.setenv('GLOO_SOCKET_IFNAME', 'eth0')
-    compat.require_gloo_meets_other_nodes(launcher)
+    distributed.require_gloo_meets_other_nodes(launcher)
 
 
 def test_ddp_is_repaired_only_without_cuda(monkeypatch):
@@ -395,14 +396,14 @@ def test_ddp_is_repaired_only_without_cuda(monkeypatch):
     repaired = DistributedDataParallel.__init__
     assert torch.cuda.is_available() or hasattr(repaired, 'without_cuda')
 
-    compat.let_ddp_run_without_cuda()
+    distributed.let_ddp_run_without_cuda()
     assert DistributedDataParallel.__init__ is repaired
 
     init = object()
     monkeypatch.setattr(dist_utils, '_init_dist_pytorch', init)
     monkeypatch.setattr(DistributedDataParallel, '__init__', init)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    compat.let_ddp_run_without_cuda()
+    distributed.let_ddp_run_without_cuda()
     assert dist_utils._init_dist_pytorch is init
     assert DistributedDataParallel.__init__ is init
 

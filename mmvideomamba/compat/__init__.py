@@ -1,0 +1,69 @@
+"""Repairs of the host: mmaction2 1.2.0 and mmengine 0.10.7 as they are today.
+
+Each repair is one function in the files here. It does nothing on a sound
+installation, and its docstring links the upstream issue, or the code where no
+issue is known. `repair_host` runs them all when `mmvideomamba` is imported,
+before anything imports mmaction: first what lets it import, then its warnings,
+reading checkpoints, distributed runs, resuming, labels, and reading videos.
+"""
+
+from .checkpoints import (
+    allow_runner_checkpoints,
+    read_checkpoints_safely,
+)
+from .configs import (
+    find_packages_without_pkg_resources,
+    let_configs_inherit_from_ours,
+)
+from .data import (
+    balance_wrapped_datasets,
+    open_videos_through_one_reader,
+    read_with_opencv_as_with_decord,
+    read_with_pyav_as_with_decord,
+)
+from .distributed import (
+    let_ddp_run_without_cuda,
+)
+from .imports import (
+    alias_importlib_metadata,
+    require_supported_mmcv,
+    silence_file_client,
+    silence_import_warnings,
+    stub_drn_localizer,
+    switch_off_unusable_multimodal,
+)
+from .scores import (
+    average_several_labels_by_sigmoid,
+    leave_unlabelled_out_of_average_precision,
+    score_in_float32,
+)
+from .training import (
+    compile_the_model_alone,
+    explain_layer_decay,
+    explain_other_parameter_groups,
+)
+
+
+def repair_host() -> None:
+    """Make `import mmaction` and its runner work here."""
+    require_supported_mmcv()
+    alias_importlib_metadata()
+    stub_drn_localizer()
+    switch_off_unusable_multimodal()
+    silence_import_warnings()
+    silence_file_client()
+    allow_runner_checkpoints()
+    read_checkpoints_safely()
+    find_packages_without_pkg_resources()
+    let_configs_inherit_from_ours()
+    let_ddp_run_without_cuda()
+    average_several_labels_by_sigmoid()
+    leave_unlabelled_out_of_average_precision()
+    balance_wrapped_datasets()
+    explain_other_parameter_groups()
+    compile_the_model_alone()
+    score_in_float32()
+    explain_layer_decay()
+    open_videos_through_one_reader()
+    read_with_pyav_as_with_decord()
+    read_with_opencv_as_with_decord()

@@ -1,0 +1,85 @@
+"""Configs that inherit from those of an installed package."""
+
+import importlib.metadata
+import os
+import sys
+from importlib.util import find_spec
+from typing import Optional, Tuple
+
+
+def find_packages_without_pkg_resources() -> None:
+    """Let mmengine find `mmaction::...` configs without `pkg_resources`.
+
+    setuptools 82 has it no more; the standard library tells the same:
+    https://github.com/open-mmlab/mmengine/pull/1676
+    """
+    if find_spec('pkg_resources') is not None:
+        return
+    from mmengine.config import config
+    from mmengine.hub import hub
+    from mmengine.utils import package_utils
+
+    for module in (package_utils, sys.modules['mmengine.utils'], config, hub):
+        for function in (is_installed, package2module, get_installed_path):
+            if hasattr(module, function.__name__):
+                setattr(module, function.__name__, function)
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is a package or a module of this name."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        spec = find_spec(package)
+        return spec is not None and spec.origin is not None
+    return True
+
+
+def package2module(package: str) -> str:
+    """The name that an installed package is imported by."""
+    modules = importlib.metadata.distribution(package).read_text(
+        'top_level.txt'
+    )
+    if not modules:
+        raise ValueError(f'can not infer the module name of {package}')
+    return modules.split()[0]
+
+
+def get_installed_path(package: str) -> str:
+    """The folder that a package, or a module, is imported from.
+
+    Raises:
+        PackageNotFoundError: There is none.
+        RuntimeError: It is a namespace package, which has several.
+    """
+    spec = find_spec(package) or find_spec(package2module(package))
+    if spec is None or spec.origin is None:
+        raise RuntimeError(
+            f'{package} is a namespace package, which is invalid for '
+            '`get_installed_path`'
+        )
+    return os.path.dirname(spec.origin)
+
+
+def let_configs_inherit_from_ours() -> None:
+    """Let a config have `_base_ = 'mmvideomamba::recognition/...'`.
+
+    mmengine knows OpenMMLab's own packages only, and looks up what such a
+    config builds in the registries of the package; ours are mmaction2's:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/config.py
+    """
+    from mmengine.config import Config
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    if 'mmvideomamba' in MODULE2PACKAGE:
+        return
+    MODULE2PACKAGE['mmvideomamba'] = 'mmvideomamba'
+    get_cfg_path = Config._get_cfg_path
+
+    def get_cfg_path_and_scope(
+        cfg_path: str, filename: str
+    ) -> Tuple[str, Optional[str]]:
+        path, scope = get_cfg_path(cfg_path, filename)
+        return path, 'mmaction' if scope == 'mmvideomamba' else scope
+
+    Config._get_cfg_path = staticmethod(get_cfg_path_and_scope)

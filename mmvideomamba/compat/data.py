@@ -1,0 +1,139 @@
+"""Data sets, and reading videos through `mmvideomamba.video`."""
+
+import io
+import os
+from typing import Any, List
+
+from .. import video
+
+
+def balance_wrapped_datasets() -> None:
+    """Let ClassBalancedDataset balance concatenated and repeated data sets.
+
+    It asks for `get_cat_ids`, which these two wrappers do not pass on:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/dataset/dataset_wrapper.py
+    """
+    from mmengine.dataset import ConcatDataset, RepeatDataset
+
+    def of_concatenated(self: ConcatDataset, idx: int) -> List[int]:
+        number, idx = self._get_ori_dataset_idx(idx)
+        return self.datasets[number].get_cat_ids(idx)
+
+    def of_repeated(self: RepeatDataset, idx: int) -> List[int]:
+        return self.dataset.get_cat_ids(self._get_ori_dataset_idx(idx))
+
+    for wrapper, get_cat_ids in (
+        (ConcatDataset, of_concatenated),
+        (RepeatDataset, of_repeated),
+    ):
+        if not hasattr(wrapper, 'get_cat_ids'):
+            wrapper.get_cat_ids = get_cat_ids
+
+
+def open_videos_through_one_reader() -> None:
+    """Let `DecordInit` open videos through `mmvideomamba.video.open_video`.
+
+    Its errors name the file, and it reads what decord cannot, or reads
+    wrongly: https://github.com/dmlc/decord/issues/91
+    """
+    from mmaction.datasets.transforms.loading import DecordInit
+
+    def open_with(self: DecordInit, filename: str) -> Any:
+        # mmaction2 takes names without suffix for those of .mp4 files.
+        if not os.path.splitext(filename)[1] and not os.path.exists(filename):
+            filename += '.mp4'
+        if self.io_backend == 'disk':
+            return video.open_video(filename, self.num_threads)
+        file = _fetch(self, filename)
+        return video.open_video_bytes(filename, file, self.num_threads)
+
+    DecordInit._get_video_reader = open_with
+
+
+def read_with_pyav_as_with_decord() -> None:
+    """Let `PyAVInit` and `PyAVDecode` give the frames that decord gives.
+
+    They take the number of frames from the header, 0 in many a format, ignore
+    the display matrix of phone videos, and repeat frames for those that are
+    missing: https://github.com/open-mmlab/mmcv/issues/1672
+    """
+    from mmaction.datasets.transforms.loading import PyAVDecode, PyAVInit
+
+    def init(self: PyAVInit, results: dict) -> dict:
+        file = _fetch(self, results['filename'])
+        with video.open_container(file) as container:
+            results['total_frames'] = len(video.frame_times(container))
+        results['video_reader'] = video.open_container(file)
+        return results
+
+    decode_efficiently = PyAVDecode.transform
+
+    def decode(self: PyAVDecode, results: dict) -> dict:
+        if self.mode == 'efficient':
+            return decode_efficiently(self, results)
+        container = results['video_reader']
+        if self.multi_thread:
+            container.streams.video[0].thread_type = 'AUTO'
+        results['frame_inds'] = results['frame_inds'].reshape(-1)
+        images = video.pick_frames(container, results['frame_inds'].tolist())
+        results['imgs'], results['video_reader'] = images, None
+        results['original_shape'] = results['img_shape'] = images[0].shape[:2]
+        return results
+
+    def first_frame(container: Any, stream: Any) -> Any:
+        return next(map(video.upright, container.decode(stream)), None)
+
+    PyAVInit.transform = init
+    PyAVDecode.transform = decode
+    PyAVDecode.frame_generator = staticmethod(first_frame)
+
+
+def read_with_opencv_as_with_decord() -> None:
+    """Let `OpenCVInit` count and find frames where their rate varies.
+
+    OpenCV computes the number of frames, and the place of one, from the
+    average rate: https://github.com/opencv/opencv/issues/9053
+    """
+    import mmcv
+    from mmaction.datasets.transforms.loading import OpenCVInit
+
+    init = OpenCVInit.transform
+
+    class ForwardReader(mmcv.VideoReader):
+        """Finds a frame by reading all that come before it."""
+
+        def __init__(self, path: str) -> None:
+            super().__init__(path)
+            self._position = 0
+            with video.open_container(path) as container:
+                self._frame_cnt = len(video.frame_times(container))
+            self._path = path
+
+        def _set_real_position(self, frame_id: int) -> None:
+            if frame_id < self._position:
+                self._vcap.open(self._path)
+                self._position = 0
+            while self._position < frame_id and self._vcap.grab():
+                self._position += 1
+
+        def _get_real_position(self) -> int:
+            return self._position
+
+    def init_forward(self: OpenCVInit, results: dict) -> dict:
+        results = init(self, results)
+        reader = ForwardReader(results['new_path'])
+        results.update(video_reader=reader, total_frames=len(reader))
+        return results
+
+    OpenCVInit.transform = init_forward
+
+
+def _fetch(transform: Any, filename: str) -> io.BytesIO:
+    """Read a file as mmaction2's transforms that open videos do."""
+    from mmengine.fileio import FileClient
+
+    if transform.file_client is None:
+        transform.file_client = FileClient(
+            transform.io_backend, **transform.kwargs
+        )
+    return io.BytesIO(transform.file_client.get(filename))

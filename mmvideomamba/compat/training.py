@@ -1,0 +1,110 @@
+"""The runner and its optimizers."""
+
+from functools import wraps
+from typing import Any, Callable
+
+from torch import nn
+
+
+def compile_the_model_alone() -> None:
+    """Let `compile=True` train.
+
+    mmengine compiles `train_step`, and with it the optimizer, the learning
+    rates that change in each iteration, and the log; it is the backbone that
+    takes the time: https://github.com/open-mmlab/mmengine/issues/1110
+    """
+    from mmengine._strategy import BaseStrategy
+    from mmengine.runner import Runner
+
+    def compile_backbone(model: nn.Module, options: Any) -> None:
+        if options or isinstance(options, dict):
+            model = getattr(model, 'module', model)
+            options = options if isinstance(options, dict) else {}
+            options = {k: v for k, v in options.items() if k != 'target'}
+            getattr(model, 'backbone', model).compile(**options)
+
+    def maybe_compile(self: Runner, target: str) -> None:
+        compile_backbone(self.model, self.cfg.get('compile'))
+
+    def compile_model(
+        self: BaseStrategy, model: nn.Module, compile: Any = False
+    ) -> nn.Module:
+        compile_backbone(model, compile)
+        return model
+
+    Runner._maybe_compile = maybe_compile
+    BaseStrategy.compile_model = compile_model
+
+
+def explain_other_parameter_groups() -> None:
+    """Say what to do where a resumed optimizer has other parameters.
+
+    torch names neither them nor `frozen_stages`, which leaves frozen
+    parameters without a group where `paramwise_cfg` is set, see `add_params`
+    in mmengine:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/optim/optimizer/default_constructor.py
+    """
+    from mmengine.optim import AmpOptimWrapper, OptimWrapper
+
+    for cls in (OptimWrapper, AmpOptimWrapper):
+        load = cls.load_state_dict
+        if not hasattr(load, 'explains'):
+            cls.load_state_dict = _explaining(load)
+
+
+def _explaining(load: Callable) -> Callable:
+    @wraps(load)
+    def load_or_explain(self: Any, state_dict: dict) -> None:
+        theirs, ours = (
+            [len(group['params']) for group in groups]
+            for groups in (
+                state_dict.get('param_groups', []),
+                self.optimizer.param_groups,
+            )
+        )
+        if theirs != ours:
+            raise ValueError(
+                'the optimizer of the checkpoint has '
+                f'{sum(theirs)} parameters in {len(theirs)} groups, that of '
+                f'the config {sum(ours)} in {len(ours)}. Was '
+                'backbone.frozen_stages or optim_wrapper.paramwise_cfg '
+                'changed? Resume with the values of the run; to go on with '
+                'others, start a new run from the weights alone: load_from '
+                'with resume=False'
+            )
+        load(self, state_dict)
+
+    vars(load_or_explain)['explains'] = True
+    return load_or_explain
+
+
+def explain_layer_decay() -> None:
+    """Say what to do where mmaction2's layer decay knows a model's name not.
+
+    It raises a NotImplementedError without a word:
+    https://github.com/OpenGVLab/VideoMamba/issues/109
+    """
+    from mmaction.engine.optimizers import (
+        LearningRateDecayOptimizerConstructor as Constructor,
+    )
+
+    add_params = Constructor.add_params
+    if hasattr(add_params, '__wrapped__'):
+        return
+
+    @wraps(add_params)
+    def explain(self: Any, params: list, module: nn.Module, **kw: Any) -> None:
+        try:
+            add_params(self, params, module, **kw)
+        except NotImplementedError as error:
+            if error.args:
+                raise
+            raise NotImplementedError(
+                'LearningRateDecayOptimizerConstructor knows MViT and '
+                'VisionTransformer, got '
+                f'{type(getattr(module, "backbone", module)).__name__}. For '
+                "VideoMamba: constructor='LayerDecayOptimWrapperConstructor', "
+                'paramwise_cfg=dict(layer_decay=0.75)'
+            ) from None
+
+    Constructor.add_params = explain
