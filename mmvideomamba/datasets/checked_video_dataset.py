@@ -7,7 +7,7 @@
 import itertools
 import logging
 import os.path as osp
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional
 
 import torch
 from mmaction.datasets import RepeatAugDataset, VideoDataset
@@ -18,6 +18,7 @@ from ..checks import require_choice
 from ..registry import DATASETS
 from ..video import describe_error
 from .annotations import check_labels, check_videos, read_annotations
+from .pipelines import find_decoding
 
 
 @DATASETS.register_module()
@@ -117,7 +118,10 @@ class CheckedVideoDataset(VideoDataset):
         Raises:
             ValueError: It cannot be read, or too many cannot.
         """
-        read, augment = split_at_reading(self.pipeline.transforms)
+        steps = self.pipeline.transforms
+        decoding = find_decoding(steps)
+        end = len(steps) if decoding is None else decoding + 1
+        read, augment = Compose(steps[:end]), Compose(steps[end:])
         others = ((idx + step) % len(self) for step in range(1, len(self)))
         for number in itertools.chain([idx], others):
             data = self.get_data_info(number)
@@ -190,11 +194,3 @@ class CheckedRepeatAugDataset(CheckedVideoDataset, RepeatAugDataset):
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline; returns a list of `num_repeats` samples."""
         return RepeatAugDataset.prepare_data(self, idx)
-
-
-def split_at_reading(steps: Sequence[Callable]) -> Tuple[Compose, Compose]:
-    """The transforms up to the one that decodes, and those after it."""
-    names = [type(step).__name__ for step in steps]
-    decoding = [i for i, name in enumerate(names) if name.endswith('Decode')]
-    after = decoding[0] + 1 if decoding else len(names)
-    return Compose(steps[:after]), Compose(steps[after:])

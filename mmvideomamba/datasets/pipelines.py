@@ -100,10 +100,17 @@ def find_class_names(dataset: Any) -> Optional[List[str]]:
     return None
 
 
-def step_type(step: Step) -> str:
-    """The name of a step's type, which may be given as a class."""
-    kind = step['type']
+def step_type(step: Any) -> str:
+    """The name of the type of a step, which may be built already."""
+    kind = step['type'] if isinstance(step, dict) else type(step)
     return kind if isinstance(kind, str) else kind.__name__
+
+
+def find_decoding(pipeline: Sequence[Any]) -> Optional[int]:
+    """The number of the step that decodes the frames, None without one."""
+    kinds = map(step_type, pipeline)
+    numbers = (i for i, kind in enumerate(kinds) if kind.endswith('Decode'))
+    return next(numbers, None)
 
 
 def split_at_decoding(
@@ -123,15 +130,14 @@ def split_at_decoding(
     Raises:
         ValueError: No type in the pipeline ends with `Decode`.
     """
-    kinds = [step_type(step) for step in pipeline]
-    for place, kind in enumerate(kinds):
-        if kind.endswith('Decode'):
-            before, after = pipeline[:place], pipeline[place + 1 :]
-            return list(before), pipeline[place], list(after)
-    raise ValueError(
-        f'the pipeline decodes no video: expected a step such as '
-        f'DecordDecode, got {kinds}'
-    )
+    place = find_decoding(pipeline)
+    if place is None:
+        raise ValueError(
+            f'the pipeline decodes no video: expected a step such as '
+            f'DecordDecode, got {[step_type(step) for step in pipeline]}'
+        )
+    before, after = pipeline[:place], pipeline[place + 1 :]
+    return list(before), pipeline[place], list(after)
 
 
 def _get(dataset: Any, name: str) -> Any:
