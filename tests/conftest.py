@@ -40,6 +40,21 @@ TOLERANCES = {
 GPU_TOLERANCES = {**TOLERANCES, torch.float32: (4e-6, 5e-5)}
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup('robustness', 'tests/robustness')
+    group.addoption(
+        '--robustness',
+        action='store_true',
+        help='play all cases of the campaigns, for minutes',
+    )
+    group.addoption(
+        '--campaign-seed',
+        type=int,
+        metavar='SEED',
+        help='play one case of each campaign, which a failure named',
+    )
+
+
 @pytest.fixture(autouse=True)
 def default_scope():
     """What a config's `default_scope` does, whatever the last test left."""

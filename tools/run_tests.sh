@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Check the style and run the tests; sets up its own environment.
 # Arguments go to pytest: bash tools/run_tests.sh tests/ops -k scan
+# All cases of the campaigns: bash tools/run_tests.sh --robustness
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/setup_env.sh
@@ -14,6 +15,9 @@ then
     step 'CPU kernels under AddressSanitizer'
     bash tools/sanitize_kernels.sh
 fi
+
+# The campaigns alone, unless tests are named.
+[ "$*" != --robustness ] || set -- tests/robustness --robustness -s
 
 step 'Tests'
 python -m pytest "$@"
