@@ -33,7 +33,11 @@ _base_ = [
     '{configs}/_base_/default_runtime.py',
 ]
 custom_imports = dict(imports=['mmvideomamba', 'keep_weights'])
-custom_hooks = [dict(type='CheckLabelsHook'), dict(type='KeepWeightsHook')]
+custom_hooks = [
+    dict(type='CheckLabelsHook'),
+    dict(type='ReportSkippedHook'),
+    dict(type='KeepWeightsHook'),
+]
 
 model = dict(
     type='Recognizer3D',
@@ -91,6 +95,8 @@ train_dataloader = dict(
         ann_file='{root}/train_list.txt',
         data_prefix=dict(video='{root}/videos'),
         pipeline=train_pipeline,
+        on_error='skip',
+        max_skipped=0.2,
     ),
 )
 test_dataloader = dict(
@@ -111,6 +117,9 @@ train_cfg = dict(max_epochs=2)
 default_hooks = dict(logger=dict(interval=1))
 """
 
+# A training video that is skipped.
+UNREADABLE = 'orbit_clockwise/train_00004.mp4'
+
 # A module beside the config: every process keeps the weights it ends with.
 KEEP_WEIGHTS = """
 import torch
@@ -130,6 +139,7 @@ class KeepWeightsHook(Hook):
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp('project')
     write_motion_shapes(str(folder / 'data'), 8, 8, num_frames=8, size=64)
+    (folder / 'data' / 'videos' / UNREADABLE).write_bytes(b'')
     (folder / 'keep_weights.py').write_text(KEEP_WEIGHTS)
     path = folder / 'tiny.py'
     configs = TOOLS.parent / 'configs'
@@ -190,6 +200,19 @@ def test_two_cpu_processes_train_in_step(config, trained):
         assert torch.equal(weight, second[name]), name
         if weight.is_floating_point():
             assert not torch.equal(weight, started[name]), name
+
+
+def test_two_processes_report_a_skipped_video_once(trained):
+    _, output = trained
+    lines = output.splitlines()
+    for epoch in (1, 2):
+        (place,) = (
+            number
+            for number, line in enumerate(lines)
+            if f'epoch {epoch}: skipped ' in line
+        )
+        assert 'skipped 1 of 8 videos' in lines[place]
+        assert lines[place + 1].endswith(UNREADABLE)
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(config, trained):
