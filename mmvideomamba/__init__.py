@@ -5,11 +5,16 @@ Importing the package repairs the host and registers everything:
     custom_imports = dict(imports=['mmvideomamba'])
     model = dict(type='Recognizer3D', backbone=dict(type='VideoMamba'), ...)
 
+Models have names, and `mmvideomamba.apis` has what to do with them:
+
+    from mmvideomamba import get_model, list_models
+
 Where there is no host at all, `mmvideomamba.ops` is what there is; it needs
 torch alone.
 """
 
 from importlib.util import find_spec
+from typing import Any
 
 from .version import __version__
 
@@ -25,4 +30,17 @@ if find_spec('mmengine') is not None:
     runner.show_in_current_log()
     runner.repair_learning_rates()
 
-    __all__ += ['datasets', 'runner', 'models']
+    __all__ += ['datasets', 'runner', 'models', 'get_model', 'list_models']
+
+
+def __getattr__(name: str) -> Any:
+    """Import what loads mmaction2's tools when it is asked for."""
+    if name == 'get_model':
+        from .apis import get_model
+
+        return get_model
+    if name == 'list_models':
+        from .model_zoo import list_models
+
+        return list_models
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

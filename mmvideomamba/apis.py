@@ -1,5 +1,6 @@
 """What tools, notebooks and web pages share: a model, a clip, an answer.
 
+model = get_model('videomamba-small-p16_opengvlab-8f_kinetics400-rgb')
 model = init_model('CONFIG.py', 'CHECKPOINT.pth')
 name, score = recognize(model, 'clip.mp4')[0]
 
@@ -28,6 +29,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
+from .checkpoints import load_backbone
 from .datasets.pipelines import (
     find_class_names,
     find_dataset,
@@ -35,6 +37,7 @@ from .datasets.pipelines import (
     step_type,
 )
 from .datasets.video_inputs import VideoInput, make_sample, name_of
+from .model_zoo import find_model
 from .models import VideoMamba
 from .registry import MODELS
 from .video import naming_errors
@@ -105,6 +108,56 @@ def init_model(
     except KeyError as error:
         # The registry's message; str() of a KeyError puts it in quotes.
         raise ValueError(error.args[0]) from error
+
+
+def get_model(
+    name: str,
+    pretrained: Union[bool, str] = True,
+    num_classes: Optional[int] = None,
+    out_type: Optional[str] = None,
+    device: Optional[str] = None,
+) -> Union[BaseModel, VideoMamba]:
+    """Build a model that has a name.
+
+    Args:
+        name (str): A name of `list_models`, that of a config of ours, or the
+            folder of a training, see `model_zoo.find_model`.
+        pretrained (bool | str): Whether to load its own weights, or the file
+            or URL of others.
+        num_classes (int, optional): Classes of the head. With another number
+            than that of the weights, the head starts anew.
+        out_type (str, optional): Of the backbone, which is then all that is
+            returned; it takes clips as `read_clip` makes them.
+        device (str, optional): As in `init_model`.
+
+    Returns:
+        BaseModel | VideoMamba: The recognizer, or its backbone, in evaluation
+        mode.
+
+    Raises:
+        OSError, ValueError: As `find_model`, `init_model` and
+            `load_backbone` do, or there are no weights.
+    """
+    config, checkpoint = find_model(name)
+    if not isinstance(pretrained, bool):
+        checkpoint = pretrained
+    elif not pretrained:
+        checkpoint = None
+    elif checkpoint is None:
+        raise ValueError(
+            f'{name} comes without weights: name a file of some, or set '
+            'pretrained=False'
+        )
+    if out_type is not None:
+        config.model.backbone.out_type = out_type
+    head = config.model.cls_head
+    new_head = num_classes not in (None, head.num_classes)
+    if new_head:
+        head.num_classes = num_classes
+    model = init_model(config, None if new_head else checkpoint, device)
+    if new_head and checkpoint is not None:
+        load_backbone(find_backbone(model), checkpoint)
+    return model if out_type is None else find_backbone(model)
 
 
 def find_backbone(model: nn.Module) -> VideoMamba:

@@ -22,6 +22,7 @@ ORDER = (
     'ops',
     'positions',
     'checkpoints',
+    'model_zoo',
     'compat',
     'registry',
     'models',

@@ -14,6 +14,8 @@ from .checkpoints import (
 from .configs import (
     find_packages_without_pkg_resources,
     let_configs_inherit_from_ours,
+    let_inferencers_find_our_models,
+    let_the_hub_build_our_models,
 )
 from .data import (
     balance_wrapped_datasets,
@@ -56,6 +58,8 @@ def repair_host() -> None:
     read_checkpoints_safely()
     find_packages_without_pkg_resources()
     let_configs_inherit_from_ours()
+    let_the_hub_build_our_models()
+    let_inferencers_find_our_models()
     let_ddp_run_without_cuda()
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()

@@ -1,10 +1,13 @@
-"""Configs that inherit from those of an installed package."""
+"""Configs and models that are named by an installed package."""
 
 import importlib.metadata
 import os
 import sys
+from functools import wraps
 from importlib.util import find_spec
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
+
+from ..model_zoo import find_model, list_models
 
 
 def find_packages_without_pkg_resources() -> None:
@@ -83,3 +86,56 @@ def let_configs_inherit_from_ours() -> None:
         return path, 'mmaction' if scope == 'mmvideomamba' else scope
 
     Config._get_cfg_path = staticmethod(get_cfg_path_and_scope)
+
+
+def let_the_hub_build_our_models() -> None:
+    """Let `mmengine.hub.get_model` build 'mmvideomamba::recognition/...'.
+
+    It asks a package for its own registries, and for a module that fills them:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/hub/hub.py
+    """
+    from mmengine import hub
+    from mmengine.registry import MODELS, DefaultScope
+    from mmengine.runner import load_checkpoint
+
+    get_model = hub.get_model
+    if hasattr(get_model, '__wrapped__'):
+        return
+
+    @wraps(get_model)
+    def get_ours(
+        cfg_path: str, pretrained: bool = False, **kwargs: Any
+    ) -> Any:
+        if not cfg_path.startswith('mmvideomamba::'):
+            return get_model(cfg_path, pretrained, **kwargs)
+        with DefaultScope.overwrite_default_scope('mmaction'):
+            config = hub.get_config(cfg_path, pretrained)
+            model = MODELS.build(config.model, default_args=kwargs)
+        if pretrained:
+            load_checkpoint(model, config.model_path)
+            # As mmengine's: a runner must not initialise it again.
+            model._is_init = True
+        return model
+
+    hub.get_model = get_ours
+
+
+def let_inferencers_find_our_models() -> None:
+    """Let `MMAction2Inferencer(rec=NAME)` take the names of `list_models`.
+
+    mmengine's inferencers read the metafiles of mmaction2 alone:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/infer/infer.py
+    """
+    from mmengine.infer import BaseInferencer
+
+    load_model = BaseInferencer._load_model_from_metafile
+    if hasattr(load_model, '__wrapped__'):
+        return
+
+    @wraps(load_model)
+    def load_ours(self: BaseInferencer, model: str) -> Any:
+        if any(ours.name == model for ours in list_models()):
+            return find_model(model)
+        return load_model(self, model)
+
+    BaseInferencer._load_model_from_metafile = load_ours

@@ -8,13 +8,17 @@ Hardware: 2 CPU cores, minutes.
 Result: none yet. A model that has learnt nothing has an mAP of 25 %, the
     share of the videos that a class is in.
 From the paper: the architecture, smaller; see the config below.
-Ours: everything else. Each class has a probability of its own (sigmoid); the
-    best checkpoint is the one of the best mAP.
+Ours: everything else. No class token: at the head of the sequence, it tells
+    the forward direction nothing. Each class has a probability of its own
+    (sigmoid); the best checkpoint is the one of the best mAP.
 """
 
 _base_ = 'videomamba-nano-p16_1xb32-8x4x1-30e_motionshapes-rgb.py'
 
-model = dict(cls_head=dict(multi_class=True, label_smooth_eps=0.0))
+model = dict(
+    backbone=dict(cls_token_position=None, out_type='avg_featmap'),
+    cls_head=dict(multi_class=True, label_smooth_eps=0.0),
+)
 
 dataset = dict(
     data_root='data/motion_shapes_multilabel', multi_class=True, num_classes=8

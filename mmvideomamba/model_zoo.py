@@ -1,0 +1,137 @@
+"""Models by name: the public weights, and the recipes of `configs/`."""
+
+import fnmatch
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+
+from mmengine.config import Config
+from mmengine.fileio import load
+from mmengine.runner import find_latest_checkpoint
+
+PACKAGE = Path(__file__).parent
+
+
+class ModelInfo(NamedTuple):
+    """Public weights, and what is said of them.
+
+    Attributes:
+        name (str): What `get_model` takes.
+        dataset (str): What they were trained on.
+        frames (int): Frames of a clip.
+        size (str): Height and width of its pictures, in pixels.
+        params (float): Parameters, in millions.
+        gflops (float): 10^9 multiply-accumulates for one view.
+        top1 (float): Published accuracy, in %.
+        results_from (str): Who published it, and who has reproduced it.
+        weights (str): URL.
+        config (str): Path of the config.
+        cfg_options (dict): Settings that replace those of the config.
+    """
+
+    name: str
+    dataset: str
+    frames: int
+    size: str
+    params: float
+    gflops: float
+    top1: float
+    results_from: str
+    weights: str
+    config: str
+    cfg_options: Dict[str, Any]
+
+
+class Source(NamedTuple):
+    """Where a model comes from.
+
+    Attributes:
+        config (Config): With the settings of the model that was named.
+        checkpoint (str, optional): Its weights, a file or URL.
+    """
+
+    config: Config
+    checkpoint: Optional[str]
+
+
+def list_models(pattern: str = '*') -> List[ModelInfo]:
+    """List the public weights.
+
+    Args:
+        pattern (str): Names with shell wildcards, such as '*8f_kinetics*'.
+
+    Returns:
+        list[ModelInfo]: In the order of the metafile; empty if no name
+        matches.
+    """
+    return [
+        model for model in _models() if fnmatch.fnmatch(model.name, pattern)
+    ]
+
+
+def find_model(name: str) -> Source:
+    """Find a model by its name, or the one that a work folder holds.
+
+    Args:
+        name (str): A name of `list_models`, that of a config in `configs/`
+            without `.py`, or the folder of a training: its config, and its
+            best checkpoint or else its last.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if Path(name).is_dir():
+        return _from_work_dir(Path(name))
+    for model in _models():
+        if model.name == name:
+            config = Config.fromfile(model.config)
+            config.merge_from_dict(model.cfg_options)
+            return Source(config, model.weights)
+    recipes = {path.stem: path for path in _root().glob('configs/r*/**/*.py')}
+    if name in recipes:
+        return Source(Config.fromfile(str(recipes[name])), None)
+    known = {*recipes, *(model.name for model in _models())}
+    close = get_close_matches(name, known, cutoff=0.3)
+    raise ValueError(
+        f'no model and no folder is called {name!r}. list_models() tells the '
+        f'names; the closest: {", ".join(close)}'
+    )
+
+
+def _from_work_dir(folder: Path) -> Source:
+    configs = sorted(folder.glob('*.py'))
+    if len(configs) != 1:
+        raise ValueError(
+            f'expected the config of one training in {folder}, got '
+            f'{[path.name for path in configs]}'
+        )
+    best = sorted(map(str, folder.glob('best_*.pth')), key=os.path.getmtime)
+    last = find_latest_checkpoint(str(folder))
+    return Source(Config.fromfile(str(configs[0])), [last, *best][-1])
+
+
+def _models() -> Iterator[ModelInfo]:
+    root = _root()
+    for path in load(str(root / 'model-index.yml'))['Import']:
+        for model in load(str(root / path))['Models']:
+            about, (result,) = model['Metadata'], model['Results']
+            yield ModelInfo(
+                name=model['Name'],
+                dataset=about['Training Data'],
+                frames=about['Frames'],
+                size=about['Resolution'],
+                params=float(about['Parameters'].rstrip('M')),
+                gflops=float(about['FLOPs'].rstrip('G')),
+                top1=result['Metrics']['Top 1 Accuracy'],
+                results_from=about['Results From'],
+                weights=model['Weights'],
+                config=str(root / model['Config']),
+                cfg_options=about.get('Config Options', {}),
+            )
+
+
+def _root() -> Path:
+    """The folder of `configs/`: in the installed package, or the checkout."""
+    mim = PACKAGE / '.mim'
+    return mim if (mim / 'model-index.yml').is_file() else PACKAGE.parent
