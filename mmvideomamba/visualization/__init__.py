@@ -4,13 +4,14 @@ figure1_costs           time, memory and parameters of models
 figure2b_scan_orders    scan orders over the token grid
 figure4_token_maps      maps of delta, or of another quantity, over frames
 growth                  time and memory over the number of frames
-accuracy_bars, block_curves, clips, predictions, training_curve
+accuracy_bars, block_curves, clips, confusion, predictions, training_curve
 style                   how they all look, and how they are written
 """
 
 from .accuracy_bars import draw_accuracies
 from .block_curves import draw_block_curves
 from .clips import draw_clips
+from .confusion import draw_confusion
 from .figure1_costs import draw_costs
 from .figure2b_scan_orders import draw_scan_orders
 from .figure4_token_maps import save_token_maps
@@ -22,6 +23,7 @@ __all__ = [
     'draw_accuracies',
     'draw_block_curves',
     'draw_clips',
+    'draw_confusion',
     'draw_costs',
     'draw_growth',
     'draw_scan_orders',

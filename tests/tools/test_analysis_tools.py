@@ -185,12 +185,12 @@ def test_temporal_consistency_without_videos(clip_arguments, capsys):
     assert_refused(capsys, 'list.txt', script, *clip_arguments[1:3])
 
 
-def test_report_takes_results_from_logs_alone(tmp_path, capsys):
+def test_paper_tables_takes_results_from_logs_alone(tmp_path, capsys):
     name = 'videomamba-small-p16_in1k-pre_8xb8-u16-35e_sthv2-rgb'
     log = tmp_path / name / '1' / '1.json'
     log.parent.mkdir(parents=True)
     log.write_text('{"acc/top1": 0.6312, "acc/top5": 0.871}')
-    run_tool('analysis_tools/report.py', tmp_path, '--tables', 8)
+    run_tool('analysis_tools/paper_tables.py', tmp_path, '--tables', 8)
     out = capsys.readouterr().out
     rows = [line.split('|')[1:-1] for line in out.splitlines() if '|' in line]
     ours = [[c.strip() for c in row] for row in rows if 'VideoMamba' in row[0]]
@@ -199,7 +199,7 @@ def test_report_takes_results_from_logs_alone(tmp_path, capsys):
     assert '1 of 2 configs tested here' in out
 
 
-def test_report_takes_the_mean_over_splits_of_hmdb51(tmp_path, capsys):
+def test_paper_tables_takes_the_mean_over_splits_of_hmdb51(tmp_path, capsys):
     name = 'videomamba-small-p16_k400-pre_8xb8-16x2x1-50e_hmdb51-rgb'
     for split, accuracy in ((1, 0.68), (3, 0.70)):
         log = tmp_path / name / f'split{split}' / '1' / '1.json'
@@ -209,7 +209,9 @@ def test_report_takes_the_mean_over_splits_of_hmdb51(tmp_path, capsys):
     log = tmp_path / changed / 'split1' / '1' / '1.json'
     log.parent.mkdir(parents=True)
     log.write_text('{"acc/top1": 0.5}')
-    run_tool('analysis_tools/report.py', tmp_path, '--tables', 4, '--commands')
+    run_tool(
+        'analysis_tools/paper_tables.py', tmp_path, '--tables', 4, '--commands'
+    )
     out = capsys.readouterr().out
     assert '| + random aug.     |           67.6 |     50.0 |' in out
     assert '| + label smoothing |           68.6 |     69.0 |' in out
@@ -226,8 +228,10 @@ def test_report_takes_the_mean_over_splits_of_hmdb51(tmp_path, capsys):
         assert f'{train}{recipe}_regularization-neither.py 8' in lines
 
 
-def test_report_without_a_folder(capsys):
-    assert_refused(capsys, 'no folder', 'analysis_tools/report.py', 'none')
+def test_paper_tables_without_a_folder(capsys):
+    assert_refused(
+        capsys, 'no folder', 'analysis_tools/paper_tables.py', 'none'
+    )
 
 
 class FakeTraining:
@@ -310,7 +314,7 @@ def test_ablation_writes_configs_for_distributed_training(tmp_path, capsys):
     name = f'{stem}_positions-learned-interpolate-s'
     row = Config.fromfile(tmp_path / 'rows' / f'{name}.py')
     assert row.model.backbone.pos_embed_init == 'interpolate_spatial'
-    # tools/train.py takes the folder where report.py looks for it.
+    # tools/train.py takes the folder where paper_tables.py looks for it.
     assert row.work_dir == f'work_dirs/{name}/split1'
     base = Config.fromfile(root / config)
     base.model.backbone.pos_embed_init = 'interpolate_spatial'

@@ -104,7 +104,7 @@ def test_a_test_scores_each_class_alone(folder, arguments, capsys):
     assert names == ['000000.mp4', '000005.mp4']
 
     capsys.readouterr()
-    run_tool('analysis_tools/report.py', folder / 'tests', '--tables', 2)
+    run_tool('analysis_tools/paper_tables.py', folder / 'tests', '--tables', 2)
     row = f'| {NAME} | {100 * expected:.1f} |'
     assert row in capsys.readouterr().out
 

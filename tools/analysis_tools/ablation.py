@@ -7,7 +7,7 @@ others from their last checkpoint. Runs of another config need another
 --work-dir. Rows that do not fit the config are left out, with the reason.
 
 With --dump it trains nothing but writes a config for each row, for
-tools/dist_train.sh; tools/analysis_tools/report.py finds their results.
+tools/dist_train.sh; tools/analysis_tools/paper_tables.py finds their results.
 
 Example:
     python tools/data/motion_shapes.py data/motion_shapes

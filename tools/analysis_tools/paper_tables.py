@@ -8,7 +8,7 @@ split1, split2 and split3 of a config; which these are is printed below. What
 else was tested there, say with several labels a video, is a table of its own.
 
 Example:
-    python tools/analysis_tools/report.py work_dirs --tables 2 7
+    python tools/analysis_tools/paper_tables.py work_dirs --tables 2 7
 """
 
 import statistics
