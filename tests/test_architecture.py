@@ -30,6 +30,7 @@ ORDER = (
     'datasets',
     'runner',
     'apis',
+    'finetuning',
     'analysis',
     'benchmark',
     '__init__',

@@ -144,6 +144,13 @@ def write_annotations(
     Raises:
         ValueError: The name of a video holds the delimiter.
     """
+    write_text(path, format_annotations(annotations, delimiter))
+
+
+def format_annotations(
+    annotations: Iterable[Annotation], delimiter: str = ' '
+) -> str:
+    """The text of a list file, see `write_annotations`."""
     lines = []
     for video, labels in annotations:
         if delimiter in video:
@@ -153,7 +160,7 @@ def write_annotations(
                 'delimiter of the datasets in the config to the same'
             )
         lines.append(delimiter.join([video, *map(str, labels)]) + '\n')
-    write_text(path, ''.join(lines))
+    return ''.join(lines)
 
 
 def check_labels(

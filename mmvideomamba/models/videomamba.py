@@ -33,6 +33,7 @@ from .scan_orders import build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 
 ARCHS = {
+    'nano': dict(embed_dims=96, num_layers=4),
     'tiny': dict(embed_dims=192, num_layers=24),
     'small': dict(embed_dims=384, num_layers=24),
     'middle': dict(embed_dims=576, num_layers=32),
@@ -76,10 +77,10 @@ class VideoMamba(BaseModule):
     """Backbone: a video becomes tokens, scanned in several orders.
 
     Args:
-        arch (str | dict): 'tiny' (192 channels x 24 blocks), 'small'
-            (384 x 24, the paper's), 'middle' (576 x 32), 'base' (768 x 24),
-            or a dict with `embed_dims` and `num_layers` and, optionally,
-            `d_state`, `d_conv` and `expand`.
+        arch (str | dict): 'nano' (96 channels x 4 blocks, for small clips),
+            'tiny' (192 x 24), 'small' (384 x 24, the paper's), 'middle'
+            (576 x 32), 'base' (768 x 24), or a dict with `embed_dims` and
+            `num_layers` and, optionally, `d_state`, `d_conv` and `expand`.
         img_size (int | tuple[int, int]): Height and width of the clips that
             the position embedding is made for; for others it is resized.
         patch_size (int): Height and width of a tubelet, s_h = s_w, in

@@ -4,6 +4,7 @@ from .build import build_runner
 from .check_evaluation_hook import CheckEvaluationHook
 from .check_labels_hook import CheckLabelsHook
 from .check_targets_hook import CheckTargetsHook
+from .epoch_lines import EpochLinesHook, quiet_terminal
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .learning_rate import repair_learning_rates
 from .log import show_in_current_log
@@ -16,10 +17,12 @@ __all__ = [
     'CheckEvaluationHook',
     'CheckLabelsHook',
     'CheckTargetsHook',
+    'EpochLinesHook',
     'LayerDecayOptimWrapperConstructor',
     'PredictionVideoHook',
     'ReportSkippedHook',
     'build_runner',
+    'quiet_terminal',
     'repair_learning_rates',
     'show_in_current_log',
 ]

@@ -20,7 +20,7 @@ _base_ = [
 
 model = dict(
     backbone=dict(
-        arch=dict(_delete_=True, embed_dims=96, num_layers=4),
+        arch='nano',
         img_size=64,
         num_frames=8,
         drop_path_rate=0.0,

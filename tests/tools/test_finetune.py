@@ -1,0 +1,137 @@
+"""From a folder of videos to a model and a report, in one command."""
+
+import shutil
+
+import pytest
+import torch
+from mmengine.config import Config
+from small_checkpoints import make_state, save_wrapped
+from tool_runner import assert_refused, run_tool
+
+from mmvideomamba import get_model
+from mmvideomamba.datasets.class_folders import OwnVideos
+from mmvideomamba.datasets.motion_shapes import write_motion_shapes
+from mmvideomamba.finetuning import ClipSize, make_config, make_start
+
+SMALL = ('--frames', 4, '--size', 32, '--epochs', 1)
+
+
+@pytest.fixture(scope='module')
+def clips(tmp_path_factory):
+    """Three videos of each of two classes, names with spaces, one broken."""
+    folder = tmp_path_factory.mktemp('clips')
+    write_motion_shapes(str(folder / 'made'), 24, 0, num_frames=8, size=64)
+    for name in ('move_left', 'move_right'):
+        target = folder / 'root' / name.replace('_', ' ')
+        shutil.copytree(folder / 'made' / 'videos' / name, target)
+    (folder / 'root' / 'move left' / 'broken.mp4').write_bytes(b'no video')
+    return folder / 'root'
+
+
+@pytest.fixture(scope='module')
+def trained(clips, tmp_path_factory):
+    """The work folder of a training."""
+    work = tmp_path_factory.mktemp('work')
+    run_tool('finetune.py', clips, '--work-dir', work, *SMALL)
+    return work
+
+
+def test_a_folder_becomes_lists_a_model_and_a_report(trained):
+    assert (trained / 'classes.txt').read_text() == 'move left\nmove right\n'
+    train, val = (
+        (trained / f'{split}_list.txt').read_text().splitlines()
+        for split in ('train', 'val')
+    )
+    assert len(train) == 4 and len(val) == 2
+    assert all(line.endswith((';0', ';1')) for line in train + val)
+    assert not any('broken' in line for line in train + val)
+
+    model = get_model(str(trained / 'run'))
+    assert model.backbone.embed_dims == 96
+    assert model.backbone.num_layers == 4
+    assert model.backbone.grid == (2, 2, 2)
+    report = (trained / 'report.md').read_text()
+    assert report.startswith('top-1 ')
+    assert '| move left ' in report and '| move right ' in report
+    assert (trained / 'report.png').stat().st_size > 1000
+
+
+def test_the_same_command_goes_on_and_another_is_refused(
+    clips, trained, capsys
+):
+    before = (trained / 'run' / 'epoch_1.pth').stat().st_mtime_ns
+    run_tool('finetune.py', clips, '--work-dir', trained, *SMALL)
+    out = capsys.readouterr().out
+    assert 'left aside move left/broken.mp4' in out
+    assert 'top-1 ' in out and 'tools/demo.py VIDEO' in out
+    assert (trained / 'run' / 'epoch_1.pth').stat().st_mtime_ns == before
+    arguments = (clips, '--work-dir', trained, *SMALL[:-1], 2)
+    assert_refused(capsys, 'other settings', 'finetune.py', *arguments)
+
+
+def test_nothing_is_written_where_something_is_wrong(clips, tmp_path, capsys):
+    script, work = 'finetune.py', ('--work-dir', tmp_path / 'work')
+    (tmp_path / 'empty').mkdir()
+    assert_refused(capsys, 'got no video', script, tmp_path / 'empty', *work)
+    wrong = save_wrapped(tmp_path / 'wrong.pth', make_state(32, times=4))
+    weights = ('--arch', 'nano', '--weights', wrong)
+    assert_refused(capsys, 'wrong.pth', script, clips, *work, *weights)
+    assert_refused(
+        capsys, 'divisible by 16', script, clips, *work, '--size', 50
+    )
+    assert not (tmp_path / 'work').exists()
+
+
+def test_clips_follow_the_videos():
+    for frames, side, expected in (
+        (32, 96, (8, 64)),
+        (300, 720, (16, 224)),
+        (10, 40, (4, 32)),
+    ):
+        start = make_start(None, None, (None, None), ClipSize(frames, side))
+        backbone = start.backbone
+        assert (backbone['num_frames'], backbone['img_size']) == expected
+        assert backbone['arch'] == 'nano' and start.weights is None
+
+
+def test_weights_bring_their_model_and_freeze_half_for_few_videos(tmp_path):
+    name = 'videomamba-tiny-p16_opengvlab-8f_kinetics400-rgb'
+    start = make_start(None, name, (None, 256), ClipSize(100, 480))
+    assert start.weights.endswith('videomamba_t16_k400_f8_res224.pth')
+    assert start.backbone['num_frames'] == 8
+    assert start.backbone['img_size'] == 256
+    with pytest.raises(ValueError, match="not that of .*'tiny'"):
+        make_start('small', name, (None, None), ClipSize(100, 480))
+
+    def config_of(count):
+        annotations = [(f'{number}.mp4', (0,)) for number in range(count)]
+        videos = OwnVideos(
+            ['a', 'b'], dict(train=annotations, val=annotations), '.'
+        )
+        path = tmp_path / f'{count}.py'
+        path.write_text(make_config(videos, start, '/work'))
+        return Config.fromfile(str(path))
+
+    few, many = config_of(20), config_of(200)
+    assert few.model.backbone.frozen_stages == 12
+    assert 'frozen_stages' not in many.model.backbone
+    assert few.optim_wrapper.optimizer.lr == pytest.approx(
+        3e-4 * 5 / 64, rel=1e-3
+    )
+    assert many.train_cfg.max_epochs == 25
+    assert any(hook.type == 'EMAHook' for hook in many.custom_hooks)
+
+
+def test_weights_of_a_file_are_loaded(clips, tmp_path):
+    # As OpenGVLab's files, of the nano model.
+    state = make_state(96, layers=4, times=2, num_patches=4)
+    path = save_wrapped(tmp_path / 'weights.pth', state)
+    work = tmp_path / 'work'
+    weights = ('--arch', 'nano', '--weights', path)
+    run_tool('finetune.py', clips, '--work-dir', work, *weights, *SMALL)
+    backbone = get_model(str(work / 'run')).backbone
+    # The frozen half is as it came.
+    expected = state['layers.0.mixer.in_proj.weight']
+    assert torch.equal(backbone.layers[0].mixer.in_proj.weight, expected)
+    moved = backbone.layers[3].mixer.in_proj.weight
+    assert not torch.equal(moved, state['layers.3.mixer.in_proj.weight'])
