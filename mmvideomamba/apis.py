@@ -241,7 +241,21 @@ def recognize(
             reads, the names are not as many as the classes, the head does not
             average the views of a video, or the config has no test set.
     """
-    data = _read_views(model.cfg, video)
+    return score_views(model, _read_views(model.cfg, video), classes)
+
+
+def score_views(
+    model: BaseModel,
+    data: Dict[str, Any],
+    classes: Optional[Sequence[str]] = None,
+) -> List[ClassScore]:
+    """Recognise what a test pipeline has made of a video, see `recognize`.
+
+    Args:
+        model (BaseModel): A model of `init_model`.
+        data (dict): Of the pipeline, `inputs` and `data_samples`.
+        classes (Sequence[str], optional): Names of the classes.
+    """
     with torch.no_grad():
         sample = model.test_step(pseudo_collate([data]))[0]
     if sample.pred_score.ndim != 1:

@@ -30,6 +30,7 @@ ORDER = (
     'datasets',
     'runner',
     'apis',
+    'prediction',
     'finetuning',
     'analysis',
     'benchmark',

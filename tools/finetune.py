@@ -129,8 +129,8 @@ def main() -> None:
     out = str(work_dir / 'report')
     print(write_report(classify_test_set(model, model.cfg), out))
     print(f'Report: {out}.md, confusion matrix: {out}.png')
-    print('Recognise another video:')
-    print(f'    python tools/demo.py VIDEO {config} {checkpoint}')
+    print('Recognise other videos:')
+    print(f'    python tools/predict.py {config} {checkpoint} VIDEO ...')
 
 
 def leave_unreadable_aside(videos: OwnVideos) -> Tuple[OwnVideos, ClipSize]:

@@ -4,7 +4,8 @@ figure1_costs           time, memory and parameters of models
 figure2b_scan_orders    scan orders over the token grid
 figure4_token_maps      maps of delta, or of another quantity, over frames
 growth                  time and memory over the number of frames
-accuracy_bars, block_curves, clips, confusion, predictions, training_curve
+accuracy_bars, block_curves, clips, confusion, predictions,
+time_line, training_curve
 style                   how they all look, and how they are written
 """
 
@@ -17,6 +18,7 @@ from .figure2b_scan_orders import draw_scan_orders
 from .figure4_token_maps import save_token_maps
 from .growth import draw_growth
 from .style import save_figure
+from .time_line import draw_time_line
 from .training_curve import draw_training_curve
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     'draw_costs',
     'draw_growth',
     'draw_scan_orders',
+    'draw_time_line',
     'draw_training_curve',
     'save_figure',
     'save_token_maps',

@@ -63,7 +63,7 @@ def test_the_same_command_goes_on_and_another_is_refused(
     run_tool('finetune.py', clips, '--work-dir', trained, *SMALL)
     out = capsys.readouterr().out
     assert 'left aside move left/broken.mp4' in out
-    assert 'top-1 ' in out and 'tools/demo.py VIDEO' in out
+    assert 'top-1 ' in out and 'tools/predict.py' in out
     assert (trained / 'run' / 'epoch_1.pth').stat().st_mtime_ns == before
     arguments = (clips, '--work-dir', trained, *SMALL[:-1], 2)
     assert_refused(capsys, 'other settings', 'finetune.py', *arguments)
