@@ -163,7 +163,7 @@ def recognize_segments(
 def _starts(
     end: float, window: float, stride: float, frame: float
 ) -> List[float]:
-    """Where the windows begin; the last ends with the video, within a frame."""
+    """Where the windows begin; the last ends with the video, or nearly."""
     last = max(0.0, end - window)
     count = int(last // stride) + 1
     starts = [number * stride for number in range(count)]
