@@ -39,6 +39,7 @@ from .scores import (
 )
 from .training import (
     compile_the_model_alone,
+    count_epochs_of_flexible_checkpoints,
     explain_layer_decay,
     explain_other_parameter_groups,
 )
@@ -62,6 +63,7 @@ def repair_host() -> None:
     balance_wrapped_datasets()
     explain_other_parameter_groups()
     compile_the_model_alone()
+    count_epochs_of_flexible_checkpoints()
     score_in_float32()
     explain_layer_decay()
     open_videos_through_one_reader()

@@ -5,7 +5,7 @@ from .check_evaluation_hook import CheckEvaluationHook
 from .check_labels_hook import CheckLabelsHook
 from .check_targets_hook import CheckTargetsHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
-from .learning_rate import repair_learning_rates
+from .learning_rate import repair_learning_rates, require_base_batch_size
 from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
 from .prediction_video_hook import PredictionVideoHook
@@ -21,5 +21,6 @@ __all__ = [
     'ReportSkippedHook',
     'build_runner',
     'repair_learning_rates',
+    'require_base_batch_size',
     'show_in_current_log',
 ]

@@ -20,6 +20,11 @@ from mmengine.runner.utils import _get_batch_size
 from torch.utils.data import DataLoader
 
 from ..datasets.pipelines import leaf_datasets
+from .resumed_settings import (
+    settings_of,
+    warn_of_finished_run,
+    warn_of_kept_settings,
+)
 
 
 def repair_learning_rates() -> None:
@@ -31,6 +36,23 @@ def repair_learning_rates() -> None:
     flexible._get_batch_size = _batch_size
     for runner_type in (Runner, FlexibleRunner):
         runner_type.resume = _resume_by_epochs(runner_type.resume)
+
+
+def require_base_batch_size(auto_scale_lr: Optional[dict]) -> None:
+    """Require what the learning rate is scaled by.
+
+    Args:
+        auto_scale_lr (dict, optional): This setting of a config.
+
+    Raises:
+        ValueError: Its `base_batch_size` is missing or no number above 0.
+    """
+    base = (auto_scale_lr or {}).get('base_batch_size')
+    if not isinstance(base, (int, float)) or base <= 0:
+        raise ValueError(
+            'expected auto_scale_lr.base_batch_size, the batch that the '
+            f'learning rate is for, above 0, got {base!r}'
+        )
 
 
 def _scale_by_effective_batch(scale_lr: Any) -> Any:
@@ -46,6 +68,7 @@ def _scale_by_effective_batch(scale_lr: Any) -> Any:
         auto_scale_lr: Optional[dict] = None,
     ) -> None:
         if (auto_scale_lr or {}).get('enable'):
+            require_base_batch_size(auto_scale_lr)
             batch = _batch_size(self.train_dataloader)
             accumulated = _accumulative_counts(optim_wrapper)
             _log_effective_batch(self.world_size, batch, accumulated)
@@ -69,6 +92,7 @@ def _scale_by_accumulation(scale_lr: Any) -> Any:
         settings, key = self.dispatch_kwargs, 'train_micro_batch_size_per_gpu'
         if not (self._auto_scale_lr or {}).get('enable'):
             return
+        require_base_batch_size(self._auto_scale_lr)
         accumulated = _accumulative_counts(self.optim_wrapper)
         _log_effective_batch(self.world_size, settings[key], accumulated)
         with mock.patch.dict(settings, {key: settings[key] * accumulated}):
@@ -138,33 +162,44 @@ def _resume_by_epochs(resume: Any) -> Any:
                     self.param_schedulers
                 )
         loop = self.train_loop
-        if not isinstance(loop, EpochBasedTrainLoop):
+        config = settings_of(self.optim_wrapper, self.param_schedulers)
+        if isinstance(loop, EpochBasedTrainLoop):
+            fresh = _Schedules(self.optim_wrapper, self.param_schedulers)
             resume(self, *args, **kwargs)
-            return
-        fresh = _Schedules(self.optim_wrapper, self.param_schedulers)
-        resume(self, *args, **kwargs)
-
-        epoch_length = loop.max_iters // loop.max_epochs
-        counted, expected = loop.iter, loop.epoch * epoch_length
-        if counted == expected:
-            return
-        fresh.restore_at(loop.epoch, epoch_length, counted)
-        loop._iter = expected
-        self.optim_wrapper.initialize_count_status(
-            self.model, expected, loop.max_iters
+            _count_anew(self, loop, fresh)
+        else:
+            resume(self, *args, **kwargs)
+        warn_of_kept_settings(
+            config, settings_of(self.optim_wrapper, self.param_schedulers)
         )
-        rates = self.optim_wrapper.get_lr().get('lr', [])
-        print_log(
-            f'The checkpoint counted {counted} iterations in {loop.epoch} '
-            f'epochs; an epoch now has {epoch_length} (batch size, processes '
-            f'or videos changed). Going on at iteration {expected} of '
-            f'{loop.max_iters}, where the schedule of the config gives the '
-            f'learning rate {max(rates, default=0):.4g}.',
-            'current',
-            level=logging.WARNING,
-        )
+        warn_of_finished_run(loop)
 
     return resume_by_epochs
+
+
+def _count_anew(
+    runner: Any, loop: EpochBasedTrainLoop, fresh: '_Schedules'
+) -> None:
+    """Go on at the start of an epoch, if epochs have other iterations now."""
+    epoch_length = loop.max_iters // loop.max_epochs
+    counted, expected = loop.iter, loop.epoch * epoch_length
+    if counted == expected:
+        return
+    fresh.restore_at(loop.epoch, epoch_length, counted)
+    loop._iter = expected
+    runner.optim_wrapper.initialize_count_status(
+        runner.model, expected, loop.max_iters
+    )
+    rates = runner.optim_wrapper.get_lr().get('lr', [])
+    print_log(
+        f'The checkpoint counted {counted} iterations in {loop.epoch} '
+        f'epochs; an epoch now has {epoch_length} (batch size, processes '
+        f'or videos changed). Going on at iteration {expected} of '
+        f'{loop.max_iters}, where the schedule of the config gives the '
+        f'learning rate {max(rates, default=0):.4g}.',
+        'current',
+        level=logging.WARNING,
+    )
 
 
 class _Schedules:
