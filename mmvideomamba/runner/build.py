@@ -50,7 +50,7 @@ def build_runner(cfg: Config) -> Union[Runner, FlexibleRunner]:
         distributed = issubclass(strategy, DDPStrategy)
         if distributed and cfg.get('launcher', 'none') == 'none':
             raise ValueError(
-                f'strategy.type={cfg.strategy.type!r} is for several '
+                f'strategy.type={cfg.strategy["type"]!r} is for several '
                 'processes: start them with tools/dist_train.sh, which sets '
                 '--launcher, or remove strategy'
             )
