@@ -16,7 +16,7 @@ from .configs import (
     let_configs_inherit_from_ours,
 )
 from .data import (
-    balance_wrapped_datasets,
+    balance_action_datasets,
     open_videos_through_one_reader,
     read_with_opencv_as_with_decord,
     read_with_pyav_as_with_decord,
@@ -60,7 +60,7 @@ def repair_host() -> None:
     let_ddp_run_without_cuda()
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()
-    balance_wrapped_datasets()
+    balance_action_datasets()
     explain_other_parameter_groups()
     compile_the_model_alone()
     count_epochs_of_flexible_checkpoints()
