@@ -35,6 +35,7 @@ from .imports import (
 from .scores import (
     average_several_labels_by_sigmoid,
     leave_unlabelled_out_of_average_precision,
+    name_unknown_metrics,
     score_in_float32,
 )
 from .training import (
@@ -60,6 +61,7 @@ def repair_host() -> None:
     let_ddp_run_without_cuda()
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()
+    name_unknown_metrics()
     balance_action_datasets()
     explain_other_parameter_groups()
     compile_the_model_alone()

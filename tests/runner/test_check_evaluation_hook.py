@@ -235,6 +235,13 @@ def test_a_test_ends_before_it_begins(run, message, changes):
         run(test=True, **changes)
 
 
+def test_a_metric_that_does_not_exist_is_named(run):
+    typo = dict(ACCURACY, metric_list=('top_k_acuracy',))
+    message = r"of top_k_accuracy, .*, got \('top_k_acuracy',\)"
+    with pytest.raises(ValueError, match=message):
+        run(evaluator=typo, takes_steps=False)
+
+
 @pytest.mark.parametrize('test', [False, True])
 @pytest.mark.parametrize(
     'text, message, changes',
