@@ -35,7 +35,7 @@ def settings_of(
     moving = {scheduler.param_name for scheduler in schedulers}
     # What momentum is called in Adam and its relatives.
     moving |= {'betas'} if 'momentum' in moving else set()
-    for group in optim_wrapper.param_groups:
+    for group in optim_wrapper.optimizer.param_groups:
         for name in set(group) - moving - {'params'}:
             values = settings.setdefault(name.replace('initial_', ''), [])
             values.append(group[name])
