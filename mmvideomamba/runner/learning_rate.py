@@ -38,8 +38,8 @@ def repair_learning_rates() -> None:
         runner_type.resume = _resume_by_epochs(runner_type.resume)
 
 
-def require_base_batch_size(auto_scale_lr: Optional[dict]) -> None:
-    """Require what the learning rate is scaled by.
+def require_base_batch_size(auto_scale_lr: Optional[dict]) -> float:
+    """The batch that the learning rate is for.
 
     Args:
         auto_scale_lr (dict, optional): This setting of a config.
@@ -53,6 +53,7 @@ def require_base_batch_size(auto_scale_lr: Optional[dict]) -> None:
             'expected auto_scale_lr.base_batch_size, the batch that the '
             f'learning rate is for, above 0, got {base!r}'
         )
+    return base
 
 
 def _scale_by_effective_batch(scale_lr: Any) -> Any:
@@ -68,10 +69,12 @@ def _scale_by_effective_batch(scale_lr: Any) -> Any:
         auto_scale_lr: Optional[dict] = None,
     ) -> None:
         if (auto_scale_lr or {}).get('enable'):
-            require_base_batch_size(auto_scale_lr)
+            base = require_base_batch_size(auto_scale_lr)
             batch = _batch_size(self.train_dataloader)
             accumulated = _accumulative_counts(optim_wrapper)
             _log_effective_batch(self.world_size, batch, accumulated)
+            clips = self.world_size * batch * accumulated
+            _scale_base_rate(optim_wrapper, clips / base)
             # All that mmengine reads of a runner.
             self = SimpleNamespace(
                 world_size=self.world_size,
@@ -92,9 +95,11 @@ def _scale_by_accumulation(scale_lr: Any) -> Any:
         settings, key = self.dispatch_kwargs, 'train_micro_batch_size_per_gpu'
         if not (self._auto_scale_lr or {}).get('enable'):
             return
-        require_base_batch_size(self._auto_scale_lr)
+        base = require_base_batch_size(self._auto_scale_lr)
         accumulated = _accumulative_counts(self.optim_wrapper)
         _log_effective_batch(self.world_size, settings[key], accumulated)
+        clips = self.world_size * settings[key] * accumulated
+        _scale_base_rate(self.optim_wrapper, clips / base)
         with mock.patch.dict(settings, {key: settings[key] * accumulated}):
             scale_lr(self)
 
@@ -121,16 +126,30 @@ def _batch_size(dataloader: Union[DataLoader, dict]) -> int:
 
 def _accumulative_counts(optim_wrapper: OptimWrapper) -> int:
     """Iterations between two steps of the optimizer."""
-    wrappers = [optim_wrapper]
-    if isinstance(optim_wrapper, OptimWrapperDict):
-        wrappers = list(optim_wrapper.values())
-    counts = {getattr(w, '_accumulative_counts', 1) for w in wrappers}
+    counts = {
+        getattr(wrapper, '_accumulative_counts', 1)
+        for wrapper in _wrappers(optim_wrapper)
+    }
     if len(counts) > 1:
         raise ValueError(
             'expected one accumulative_counts for all optimizers, got '
             f'{sorted(counts)}: scale their learning rates by hand'
         )
     return counts.pop()
+
+
+def _scale_base_rate(optim_wrapper: OptimWrapper, ratio: float) -> None:
+    """Scale `base_lr` of the log, which is of no group: mmengine does not."""
+    for wrapper in _wrappers(optim_wrapper):
+        settings = getattr(wrapper, 'base_param_settings', None)
+        if settings is not None:
+            settings['lr'] *= ratio
+
+
+def _wrappers(optim_wrapper: OptimWrapper) -> List[OptimWrapper]:
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        return list(optim_wrapper.values())
+    return [optim_wrapper]
 
 
 def _log_effective_batch(processes: int, batch: int, accumulated: int) -> None:

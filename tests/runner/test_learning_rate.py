@@ -240,6 +240,13 @@ def test_settings_that_a_resumed_run_does_not_take_are_told(
         assert f'has changed: {said}. To train' in line
 
 
+def test_the_base_rate_of_the_log_is_scaled_too(train):
+    scaled = train(2, auto_scale_lr=dict(enable=True, base_batch_size=8))
+    rates = scaled.runner.optim_wrapper.get_lr()
+    assert rates['base_lr'] == rates['lr'][:1]
+    assert max(scaled.rates) == pytest.approx(LR * 2 / 8)
+
+
 @pytest.mark.parametrize('max_epochs', [4, 2])
 def test_a_finished_run_says_that_nothing_is_left(train, tmp_path, max_epochs):
     train(4)
