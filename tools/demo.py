@@ -52,6 +52,12 @@ def main() -> None:
         'that the config names',
     )
     args = parser.parse_args()
+    stem = osp.splitext(osp.basename(osp.abspath(args.video)))[0]
+    out = args.out or f'{stem}_pred.mp4'
+    if not args.no_video and osp.realpath(out) == osp.realpath(args.video):
+        raise ValueError(
+            f'--out is the video itself, {out}: give another name'
+        )
     model = init_model(
         args.config, args.checkpoint, args.device, args.cfg_options
     )
@@ -70,8 +76,6 @@ def main() -> None:
         print(f'{score_text(score, probabilities)}  {name}')
     if args.no_video:
         return
-    stem = osp.splitext(osp.basename(osp.abspath(args.video)))[0]
-    out = args.out or f'{stem}_pred.mp4'
     drawn = annotate_frames(frames, scores, probabilities=probabilities)
     write_video(out, drawn, fps)
     print(f'annotated video: {out}')

@@ -18,7 +18,7 @@ from mmvideomamba.cli import (
     one_line_errors,
     read_run_config,
 )
-from mmvideomamba.runner import build_runner
+from mmvideomamba.runner import build_runner, require_base_batch_size
 
 
 def parse_args(arguments=None) -> argparse.Namespace:
@@ -84,11 +84,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.auto_scale_lr:
-        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-            raise ValueError(
-                '--auto-scale-lr needs auto_scale_lr.base_batch_size in '
-                f'{args.config}'
-            )
+        require_base_batch_size(cfg.get('auto_scale_lr'))
         cfg.auto_scale_lr.enable = True
 
     randomness = dict(cfg.get('randomness') or dict(seed=None))

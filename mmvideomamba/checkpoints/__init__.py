@@ -24,11 +24,12 @@ from .resuming import (
     load_from_checked_file,
     require_head_fits,
 )
-from .settings import record_settings, settings_of, with_settings
+from .settings import Settings, record_settings, settings_of, with_settings
 from .writing import encode_weights, require_new, write_new
 
 __all__ = [
     'CHECKPOINT_FAMILIES',
+    'Settings',
     'Weights',
     'encode_weights',
     'fit_backbone',

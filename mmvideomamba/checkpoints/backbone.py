@@ -21,3 +21,11 @@ class Backbone(Protocol):
     settings: Dict[str, Optional[str]]
 
     def state_dict(self) -> Dict[str, Tensor]: ...
+
+
+class Head(Protocol):
+    """A `VideoMambaHead`, likewise."""
+
+    settings: Dict[str, Optional[str]]
+
+    def state_dict(self) -> Dict[str, Tensor]: ...

@@ -9,9 +9,8 @@ from collections import OrderedDict
 from typing import Any
 
 from mmengine.logging import print_log
-from torch import nn
 
-from .backbone import Backbone
+from .backbone import Backbone, Head
 from .backbone_fitting import fit_backbone
 from .checkpoint_family import below, find_state_dict, identify
 from .reading import MapLocation, read_checkpoint
@@ -74,11 +73,19 @@ def fit_loaded_backbone(
     state_dict.update({prefix + k: v for k, v in fitted.items()})
 
 
-def require_head_fits(head: nn.Module, state_dict: dict, prefix: str) -> None:
+def require_head_fits(
+    head: Head, state_dict: dict, prefix: str, metadata: dict
+) -> None:
     """Require that a state dict that is being loaded has this head.
 
+    Args:
+        head (VideoMambaHead): What it is loaded into.
+        state_dict (dict): Has the head's tensors under `prefix`.
+        prefix (str): Such as 'cls_head.'.
+        metadata (dict): Holds the settings that the checkpoint records.
+
     Raises:
-        ValueError: Keys or shapes differ.
+        ValueError: Keys, shapes or recorded settings differ.
     """
     theirs = shapes_of(below(state_dict, prefix))
     ours = shapes_of(head.state_dict())
@@ -90,6 +97,16 @@ def require_head_fits(head: nn.Module, state_dict: dict, prefix: str) -> None:
             "classes, use init_cfg=dict(type='Pretrained', checkpoint=...) "
             'in the backbone instead of load_from: the head starts anew.'
         )
+    recorded = check_settings(metadata.get('settings'), 'the checkpoint')
+    for name, value in head.settings.items():
+        if recorded.get(name, value) != value:
+            raise ValueError(
+                f'the checkpoint was trained with {name}={recorded[name]}, '
+                f'and model.cls_head.{name}={value} would give other scores. '
+                'Use the config that it was trained with; to start another '
+                "model from it, init_cfg=dict(type='Pretrained', "
+                'checkpoint=...) in the backbone'
+            )
 
 
 def load_from_checked_file(

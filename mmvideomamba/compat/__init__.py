@@ -18,7 +18,7 @@ from .configs import (
     let_the_hub_build_our_models,
 )
 from .data import (
-    balance_wrapped_datasets,
+    balance_action_datasets,
     open_videos_through_one_reader,
     read_with_opencv_as_with_decord,
     read_with_pyav_as_with_decord,
@@ -37,10 +37,12 @@ from .imports import (
 from .scores import (
     average_several_labels_by_sigmoid,
     leave_unlabelled_out_of_average_precision,
+    name_unknown_metrics,
     score_in_float32,
 )
 from .training import (
     compile_the_model_alone,
+    count_epochs_of_flexible_checkpoints,
     explain_layer_decay,
     explain_other_parameter_groups,
 )
@@ -63,9 +65,11 @@ def repair_host() -> None:
     let_ddp_run_without_cuda()
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()
-    balance_wrapped_datasets()
+    name_unknown_metrics()
+    balance_action_datasets()
     explain_other_parameter_groups()
     compile_the_model_alone()
+    count_epochs_of_flexible_checkpoints()
     score_in_float32()
     explain_layer_decay()
     open_videos_through_one_reader()

@@ -7,13 +7,21 @@ from typing import Any, List
 from .. import video
 
 
-def balance_wrapped_datasets() -> None:
-    """Let ClassBalancedDataset balance concatenated and repeated data sets.
+def balance_action_datasets() -> None:
+    """Let ClassBalancedDataset balance mmaction2's data sets, wrapped or not.
 
-    It asks for `get_cat_ids`, which these two wrappers do not pass on:
+    It asks for `get_cat_ids`, the labels of a sample, which none of them has
+    and which two wrappers do not pass on:
     https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/dataset/dataset_wrapper.py
     """
-    from mmengine.dataset import ConcatDataset, RepeatDataset
+    from mmaction.datasets import BaseActionDataset
+    from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+
+    def of_videos(self: BaseActionDataset, idx: int) -> List[int]:
+        # Its own `get_data_info` makes a vector of several labels.
+        label = BaseDataset.get_data_info(self, idx).get('label', -1)
+        labels = label if isinstance(label, (list, tuple)) else [label]
+        return [number for number in labels if number >= 0]
 
     def of_concatenated(self: ConcatDataset, idx: int) -> List[int]:
         number, idx = self._get_ori_dataset_idx(idx)
@@ -22,12 +30,15 @@ def balance_wrapped_datasets() -> None:
     def of_repeated(self: RepeatDataset, idx: int) -> List[int]:
         return self.dataset.get_cat_ids(self._get_ori_dataset_idx(idx))
 
-    for wrapper, get_cat_ids in (
+    for kind, get_cat_ids in (
+        (BaseActionDataset, of_videos),
         (ConcatDataset, of_concatenated),
         (RepeatDataset, of_repeated),
     ):
-        if not hasattr(wrapper, 'get_cat_ids'):
-            wrapper.get_cat_ids = get_cat_ids
+        # mmengine's `BaseDataset` has one that raises.
+        own = getattr(kind, 'get_cat_ids', None)
+        if own in (None, BaseDataset.get_cat_ids):
+            kind.get_cat_ids = get_cat_ids
 
 
 def open_videos_through_one_reader() -> None:

@@ -1,5 +1,6 @@
 """Scores of heads, and what is measured of them."""
 
+import inspect
 import types
 from functools import wraps
 from typing import Any, Callable
@@ -65,6 +66,36 @@ def leave_unlabelled_out_of_average_precision() -> None:
         function = getattr(acc_metric, name)
         if not hasattr(function, 'among_labelled'):
             setattr(acc_metric, name, among_labelled(function, axis))
+
+
+def name_unknown_metrics() -> None:
+    """Let `AccMetric` say which metrics there are.
+
+    Another name is an AssertionError without a word:
+    https://github.com/open-mmlab/mmaction2/blob/v1.2.0/mmaction/evaluation/metrics/acc_metric.py
+    """
+    from mmaction.evaluation import AccMetric
+
+    init = AccMetric.__init__
+    if hasattr(init, '__wrapped__'):
+        return
+
+    @wraps(init)
+    def init_or_name(self: AccMetric, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except AssertionError as error:
+            if error.args:
+                raise
+            names = inspect.signature(init).bind(self, *args, **kwargs)
+            raise ValueError(
+                'expected metric_list of AccMetric of top_k_accuracy, '
+                'mean_class_accuracy, mean_average_precision and '
+                'mmit_mean_average_precision, got '
+                f'{names.arguments.get("metric_list")}'
+            ) from None
+
+    AccMetric.__init__ = init_or_name
 
 
 def score_in_float32() -> None:

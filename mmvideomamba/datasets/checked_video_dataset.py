@@ -11,7 +11,7 @@ from typing import Any, List, Optional
 
 import torch
 from mmaction.datasets import RepeatAugDataset, VideoDataset
-from mmengine.dataset import BaseDataset, Compose
+from mmengine.dataset import Compose
 from mmengine.logging import print_log
 
 from ..checks import require_choice
@@ -161,20 +161,6 @@ class CheckedVideoDataset(VideoDataset):
                 'check_videos.py writes a list without them'
                 + (f'. The last: {reason}' if reason else '')
             )
-
-    def get_cat_ids(self, idx: int) -> List[int]:
-        """The labels of a sample, which ClassBalancedDataset asks for.
-
-        Args:
-            idx (int): Index of the sample.
-
-        Returns:
-            list[int]: Empty where the sample has no label.
-        """
-        # Above it, mmaction2 makes a vector of several labels.
-        label = BaseDataset.get_data_info(self, idx)['label']
-        labels = label if self.multi_class else [label]
-        return [number for number in labels if number >= 0]
 
 
 @DATASETS.register_module()

@@ -6,8 +6,10 @@ with the second a score depends on the other clips of the batch.
 """
 
 import functools
+import inspect
 from typing import Any, Dict, Tuple
 
+from mmaction.models import Recognizer3D
 from mmaction.models.recognizers.base import BaseRecognizer
 from torch import nn
 
@@ -47,6 +49,8 @@ def check_recognizers() -> None:
         if isinstance(self.backbone, VideoMamba):
             if self.with_cls_head and not self.with_neck:
                 require_head_takes(self.cls_head, self.backbone)
+                if isinstance(self, Recognizer3D):
+                    require_head_takes_clips(self.cls_head)
             self.data_preprocessor.register_forward_pre_hook(require_one_size)
 
     BaseRecognizer.__init__ = build_and_check
@@ -59,9 +63,11 @@ def require_head_takes(head: nn.Module, backbone: VideoMamba) -> None:
         ValueError: It is a head of `OUT_TYPES_OF_HEADS` that does not.
     """
     name = type(head).__name__
-    host = type(head).__module__.startswith('mmaction.models.heads.')
-    if not host or name not in OUT_TYPES_OF_HEADS:
-        return  # ours, which takes everything, or one of the user's
+    known = type(head).__module__.startswith(
+        ('mmaction.models.heads.', 'mmvideomamba.models.')
+    )
+    if not known or name not in OUT_TYPES_OF_HEADS:
+        return  # one of the user's
     if name == 'I3DHead' and head.avg_pool is None:
         return  # C3D's: as many channels as there are numbers
     fitting = OUT_TYPES_OF_HEADS[name]
@@ -85,15 +91,31 @@ def require_head_takes(head: nn.Module, backbone: VideoMamba) -> None:
         )
 
 
+def require_head_takes_clips(head: nn.Module) -> None:
+    """Require that a head takes the features of clips, not of frames.
+
+    Raises:
+        ValueError: It asks for the number of frames, as TSNHead does.
+    """
+    frames = inspect.signature(head.forward).parameters.get('num_segs')
+    if frames is not None and frames.default is frames.empty:
+        raise ValueError(
+            f'cls_head.type={type(head).__name__!r} takes features of single '
+            "frames, which Recognizer3D does not make. Use 'VideoMambaHead' "
+            'or another head of docs/heads.md'
+        )
+
+
 def require_one_size(preprocessor: nn.Module, args: tuple) -> None:
     """Require clips of one size in a batch, before they are padded.
 
     Args:
-        preprocessor (nn.Module): The data preprocessor, not used.
+        preprocessor (nn.Module): The data preprocessor.
         args (tuple): Its arguments; the first is the batch of a data loader.
 
     Raises:
-        ValueError: Clips of different sizes.
+        ValueError: Clips of different sizes, or frames where the data
+            preprocessor takes clips.
     """
     data = args[0]
     for batch in data if isinstance(data, (tuple, list)) else [data]:
@@ -101,6 +123,15 @@ def require_one_size(preprocessor: nn.Module, args: tuple) -> None:
         if not isinstance(clips, (list, tuple)):
             continue  # stacked already, or of several modalities
         sizes = sorted({tuple(clip.shape) for clip in clips})
+        takes_clips = getattr(preprocessor, 'format_shape', '') == 'NCTHW'
+        if takes_clips and any(len(size) != 5 for size in sizes):
+            raise ValueError(
+                'expected clips of shape (views, C, T, H, W), as '
+                "data_preprocessor.format_shape='NCTHW' says, got "
+                f'{" and ".join(map(str, sizes))}. In a config this takes '
+                "FormatShape(input_format='NCTHW') in the pipelines and "
+                "model.type='Recognizer3D'"
+            )
         if len(sizes) > 1:
             raise ValueError(
                 'expected clips of one size in a batch, got '

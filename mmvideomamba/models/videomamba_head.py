@@ -5,7 +5,13 @@ from typing import Any, Optional, Sequence, Union
 from mmaction.models.heads import BaseHead
 from torch import Tensor, nn
 
-from ..checkpoints import intercept_pretrained, load_head, require_head_fits
+from ..checkpoints import (
+    Settings,
+    intercept_pretrained,
+    load_head,
+    record_settings,
+    require_head_fits,
+)
 from ..checks import require_choice
 from ..registry import MODELS
 
@@ -70,6 +76,8 @@ class VideoMambaHead(BaseHead):
         self.fc_cls = nn.Linear(in_channels, num_classes)
         nn.init.trunc_normal_(self.fc_cls.weight, std=init_std)
         nn.init.zeros_(self.fc_cls.bias)
+        # What no weight shows, for the checkpoints.
+        self.settings: Settings = dict(multi_class=str(multi_class))
 
     def forward(self, x: Tensor, **kwargs: Any) -> Tensor:
         """Compute the classification scores.
@@ -99,8 +107,14 @@ class VideoMambaHead(BaseHead):
         with intercept_pretrained(self, load_head):
             super().init_weights()
 
-    def _load_from_state_dict(
-        self, state_dict: dict, prefix: str, *args: Any
+    def _save_to_state_dict(
+        self, destination: dict, prefix: str, keep_vars: bool
     ) -> None:
-        require_head_fits(self, state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        record_settings(destination, prefix, self.settings)
+
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, metadata: dict, *args: Any
+    ) -> None:
+        require_head_fits(self, state_dict, prefix, metadata)
+        super()._load_from_state_dict(state_dict, prefix, metadata, *args)

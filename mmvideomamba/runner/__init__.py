@@ -6,7 +6,7 @@ from .check_labels_hook import CheckLabelsHook
 from .check_targets_hook import CheckTargetsHook
 from .epoch_lines import EpochLinesHook, quiet_terminal
 from .layer_decay import LayerDecayOptimWrapperConstructor
-from .learning_rate import repair_learning_rates
+from .learning_rate import repair_learning_rates, require_base_batch_size
 from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
 from .prediction_video_hook import PredictionVideoHook
@@ -24,5 +24,6 @@ __all__ = [
     'build_runner',
     'quiet_terminal',
     'repair_learning_rates',
+    'require_base_batch_size',
     'show_in_current_log',
 ]

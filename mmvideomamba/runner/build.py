@@ -2,6 +2,7 @@
 
 from typing import Any, Union
 
+from mmengine._strategy import DDPStrategy
 from mmengine.config import Config
 from mmengine.registry import STRATEGIES, Registry
 from mmengine.runner import FlexibleRunner, Runner
@@ -35,12 +36,23 @@ def build_runner(cfg: Config) -> Union[Runner, FlexibleRunner]:
     """
     runner = _find('runner_type', cfg.get('runner_type', 'Runner'), RUNNERS)
     if cfg.get('strategy') is not None:
-        _find('strategy.type', cfg.strategy.get('type'), STRATEGIES)
+        if not isinstance(cfg.strategy, dict):
+            raise ValueError(
+                f"expected strategy=dict(type='NAME'), got {cfg.strategy!r}"
+            )
+        strategy = _find('strategy.type', cfg.strategy.get('type'), STRATEGIES)
         if runner is Runner:
             raise ValueError(
                 'strategy is a setting of FlexibleRunner, which this config '
                 "does not use: add runner_type='FlexibleRunner', or remove "
                 'strategy'
+            )
+        distributed = issubclass(strategy, DDPStrategy)
+        if distributed and cfg.get('launcher', 'none') == 'none':
+            raise ValueError(
+                f'strategy.type={cfg.strategy["type"]!r} is for several '
+                'processes: start them with tools/dist_train.sh, which sets '
+                '--launcher, or remove strategy'
             )
     for key, instead in NOT_OF_FLEXIBLE_RUNNER.items():
         if runner is FlexibleRunner and cfg.get(key):

@@ -2,6 +2,7 @@
 
 from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
+from mmaction.datasets import BaseActionDataset
 from mmaction.evaluation import AccMetric, ConfusionMatrix
 from mmaction.models import Recognizer3D
 from mmaction.models.heads import BaseHead
@@ -29,7 +30,8 @@ class CheckEvaluationHook(Hook):
     Raises:
         ValueError: The head does not average the views of a video, batches
             are larger than `max_testing_views` allows, a metric does not fit
-            the labels, or a hook waits for a metric that no one measures.
+            the labels, videos have none, or a hook waits for a metric that no
+            one measures.
     """
 
     def before_run(self, runner: Runner) -> None:
@@ -58,6 +60,8 @@ class CheckEvaluationHook(Hook):
                 _check_batch_size(views, name, loop.dataloader)
             for dataset in listed_datasets(loop):
                 _check_metrics(metrics, name, has_several_labels(dataset))
+                if metrics and isinstance(dataset, BaseActionDataset):
+                    _check_labelled(name, dataset)
             if name == 'val':
                 _check_monitored(runner, loop.evaluator.metrics)
 
@@ -80,6 +84,11 @@ def _check_batch_size(
 ) -> None:
     batch_size = getattr(loader.batch_sampler, 'batch_size', 1)
     sampler: Any = loader.sampler  # of this process
+    if views is not None and (not isinstance(views, int) or views < 1):
+        raise ValueError(
+            'expected model.test_cfg.max_testing_views of at least 1, or '
+            f'None, got {views!r}'
+        )
     if views and min(batch_size, len(sampler)) > 1:
         raise ValueError(
             f'model.test_cfg.max_testing_views={views} takes batches of one '
@@ -104,6 +113,22 @@ def _check_metrics(
                 f'{"several labels" if several else "one label"}. Use '
                 f"dict(type='AccMetric', metric_list='{other}')"
             )
+
+
+def _check_labelled(name: str, dataset: BaseActionDataset) -> None:
+    labelled = (bool(dataset.get_cat_ids(i)) for i in range(len(dataset)))
+    # Of several labels a video may have none, but not all of them.
+    if has_several_labels(dataset):
+        unlabelled = 0 if any(labelled) else len(dataset)
+    else:
+        unlabelled = len(dataset) - sum(labelled)
+    if unlabelled:
+        raise ValueError(
+            f'{unlabelled} of the {len(dataset)} videos of {dataset.ann_file} '
+            f'have no label that {name}_evaluator could compare with. Leave '
+            'them out of the list; to predict without measuring, use test.py '
+            '--dump SCORES.pkl --cfg-options test_evaluator=[]'
+        )
 
 
 def _check_monitored(runner: Runner, metrics: Sequence[BaseMetric]) -> None:

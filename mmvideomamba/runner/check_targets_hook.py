@@ -26,8 +26,9 @@ class CheckTargetsHook(Hook):
 
     Raises:
         ValueError: The loss takes class numbers where smoothing or blending
-            makes fractions, or fractions where there are class numbers; or
-            one of them has another number of classes than the head.
+            makes fractions, or fractions where there are class numbers; one
+            of them has another number of classes than the head; or targets
+            are smoothed beyond 0 and 1.
     """
 
     def before_run(self, runner: Runner) -> None:
@@ -44,6 +45,11 @@ class CheckTargetsHook(Hook):
             return
         preprocessor = getattr(model, 'data_preprocessor', None)
         blending = getattr(preprocessor, 'blending', None)
+        if not 0 <= head.label_smooth_eps < 1:
+            raise ValueError(
+                'expected model.cls_head.label_smooth_eps from 0 to below 1, '
+                f'got {head.label_smooth_eps}'
+            )
         _check_loss(head, loss, blending)
         # Several labels need no number of classes to be blended.
         if not head.multi_class:

@@ -20,6 +20,11 @@ from mmengine.runner.utils import _get_batch_size
 from torch.utils.data import DataLoader
 
 from ..datasets.pipelines import leaf_datasets
+from .resumed_settings import (
+    settings_of,
+    warn_of_finished_run,
+    warn_of_kept_settings,
+)
 
 
 def repair_learning_rates() -> None:
@@ -31,6 +36,24 @@ def repair_learning_rates() -> None:
     flexible._get_batch_size = _batch_size
     for runner_type in (Runner, FlexibleRunner):
         runner_type.resume = _resume_by_epochs(runner_type.resume)
+
+
+def require_base_batch_size(auto_scale_lr: Optional[dict]) -> float:
+    """The batch that the learning rate is for.
+
+    Args:
+        auto_scale_lr (dict, optional): This setting of a config.
+
+    Raises:
+        ValueError: Its `base_batch_size` is missing or no number above 0.
+    """
+    base = (auto_scale_lr or {}).get('base_batch_size')
+    if not isinstance(base, (int, float)) or base <= 0:
+        raise ValueError(
+            'expected auto_scale_lr.base_batch_size, the batch that the '
+            f'learning rate is for, above 0, got {base!r}'
+        )
+    return base
 
 
 def _scale_by_effective_batch(scale_lr: Any) -> Any:
@@ -46,9 +69,12 @@ def _scale_by_effective_batch(scale_lr: Any) -> Any:
         auto_scale_lr: Optional[dict] = None,
     ) -> None:
         if (auto_scale_lr or {}).get('enable'):
+            base = require_base_batch_size(auto_scale_lr)
             batch = _batch_size(self.train_dataloader)
             accumulated = _accumulative_counts(optim_wrapper)
             _log_effective_batch(self.world_size, batch, accumulated)
+            clips = self.world_size * batch * accumulated
+            _scale_base_rate(optim_wrapper, clips / base)
             # All that mmengine reads of a runner.
             self = SimpleNamespace(
                 world_size=self.world_size,
@@ -69,8 +95,11 @@ def _scale_by_accumulation(scale_lr: Any) -> Any:
         settings, key = self.dispatch_kwargs, 'train_micro_batch_size_per_gpu'
         if not (self._auto_scale_lr or {}).get('enable'):
             return
+        base = require_base_batch_size(self._auto_scale_lr)
         accumulated = _accumulative_counts(self.optim_wrapper)
         _log_effective_batch(self.world_size, settings[key], accumulated)
+        clips = self.world_size * settings[key] * accumulated
+        _scale_base_rate(self.optim_wrapper, clips / base)
         with mock.patch.dict(settings, {key: settings[key] * accumulated}):
             scale_lr(self)
 
@@ -97,16 +126,30 @@ def _batch_size(dataloader: Union[DataLoader, dict]) -> int:
 
 def _accumulative_counts(optim_wrapper: OptimWrapper) -> int:
     """Iterations between two steps of the optimizer."""
-    wrappers = [optim_wrapper]
-    if isinstance(optim_wrapper, OptimWrapperDict):
-        wrappers = list(optim_wrapper.values())
-    counts = {getattr(w, '_accumulative_counts', 1) for w in wrappers}
+    counts = {
+        getattr(wrapper, '_accumulative_counts', 1)
+        for wrapper in _wrappers(optim_wrapper)
+    }
     if len(counts) > 1:
         raise ValueError(
             'expected one accumulative_counts for all optimizers, got '
             f'{sorted(counts)}: scale their learning rates by hand'
         )
     return counts.pop()
+
+
+def _scale_base_rate(optim_wrapper: OptimWrapper, ratio: float) -> None:
+    """Scale `base_lr` of the log, which is of no group: mmengine does not."""
+    for wrapper in _wrappers(optim_wrapper):
+        settings = getattr(wrapper, 'base_param_settings', None)
+        if settings is not None:
+            settings['lr'] *= ratio
+
+
+def _wrappers(optim_wrapper: OptimWrapper) -> List[OptimWrapper]:
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        return list(optim_wrapper.values())
+    return [optim_wrapper]
 
 
 def _log_effective_batch(processes: int, batch: int, accumulated: int) -> None:
@@ -138,33 +181,44 @@ def _resume_by_epochs(resume: Any) -> Any:
                     self.param_schedulers
                 )
         loop = self.train_loop
-        if not isinstance(loop, EpochBasedTrainLoop):
+        config = settings_of(self.optim_wrapper, self.param_schedulers)
+        if isinstance(loop, EpochBasedTrainLoop):
+            fresh = _Schedules(self.optim_wrapper, self.param_schedulers)
             resume(self, *args, **kwargs)
-            return
-        fresh = _Schedules(self.optim_wrapper, self.param_schedulers)
-        resume(self, *args, **kwargs)
-
-        epoch_length = loop.max_iters // loop.max_epochs
-        counted, expected = loop.iter, loop.epoch * epoch_length
-        if counted == expected:
-            return
-        fresh.restore_at(loop.epoch, epoch_length, counted)
-        loop._iter = expected
-        self.optim_wrapper.initialize_count_status(
-            self.model, expected, loop.max_iters
+            _count_anew(self, loop, fresh)
+        else:
+            resume(self, *args, **kwargs)
+        warn_of_kept_settings(
+            config, settings_of(self.optim_wrapper, self.param_schedulers)
         )
-        rates = self.optim_wrapper.get_lr().get('lr', [])
-        print_log(
-            f'The checkpoint counted {counted} iterations in {loop.epoch} '
-            f'epochs; an epoch now has {epoch_length} (batch size, processes '
-            f'or videos changed). Going on at iteration {expected} of '
-            f'{loop.max_iters}, where the schedule of the config gives the '
-            f'learning rate {max(rates, default=0):.4g}.',
-            'current',
-            level=logging.WARNING,
-        )
+        warn_of_finished_run(loop)
 
     return resume_by_epochs
+
+
+def _count_anew(
+    runner: Any, loop: EpochBasedTrainLoop, fresh: '_Schedules'
+) -> None:
+    """Go on at the start of an epoch, if epochs have other iterations now."""
+    epoch_length = loop.max_iters // loop.max_epochs
+    counted, expected = loop.iter, loop.epoch * epoch_length
+    if counted == expected:
+        return
+    fresh.restore_at(loop.epoch, epoch_length, counted)
+    loop._iter = expected
+    runner.optim_wrapper.initialize_count_status(
+        runner.model, expected, loop.max_iters
+    )
+    rates = runner.optim_wrapper.get_lr().get('lr', [])
+    print_log(
+        f'The checkpoint counted {counted} iterations in {loop.epoch} '
+        f'epochs; an epoch now has {epoch_length} (batch size, processes '
+        f'or videos changed). Going on at iteration {expected} of '
+        f'{loop.max_iters}, where the schedule of the config gives the '
+        f'learning rate {max(rates, default=0):.4g}.',
+        'current',
+        level=logging.WARNING,
+    )
 
 
 class _Schedules:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.runner import Runner, load_checkpoint
+from small_models import small_recognizer
 from test_loading import (
     assert_untouched,
     backbone,
@@ -13,8 +14,9 @@ from test_loading import (
 )
 from test_runner import make_config, root, same
 
-from mmvideomamba.checkpoints import load_backbone
+from mmvideomamba.checkpoints import encode_weights, load_backbone
 from mmvideomamba.models import ScanOrder, VideoMamba
+from mmvideomamba.registry import MODELS
 
 __all__ = ['log', 'root']  # fixtures
 
@@ -190,6 +192,24 @@ def test_wrapped_and_bare_files_keep_the_record(tmp_path, container):
     torch.save({container: state} if container else state, tmp_path / 'a.pth')
     with pytest.raises(ValueError, match='mean -> sum'):
         load_checkpoint(recognizer(), str(tmp_path / 'a.pth'))
+
+
+@pytest.mark.parametrize('suffix', ['pth', 'safetensors'])
+def test_a_head_of_several_labels_is_another(tmp_path, suffix):
+    def build(multi_class):
+        config = small_recognizer()
+        config['cls_head']['multi_class'] = multi_class
+        return MODELS.build(config)
+
+    path = tmp_path / f'a.{suffix}'
+    trained = build(True).state_dict()
+    path.write_bytes(encode_weights(trained, {}, str(path)))
+    load_checkpoint(build(True), str(path))
+    with pytest.raises(ValueError, match='multi_class=True, .*multi_class=Fa'):
+        load_checkpoint(build(False), str(path))
+    # Tensors without the record.
+    torch.save(dict(trained), tmp_path / 'bare.pth')
+    load_checkpoint(build(False), str(tmp_path / 'bare.pth'))
 
 
 @pytest.mark.parametrize('settings', [3, ['merge'], {'merge': 1}, {1: 'a'}])

@@ -115,10 +115,11 @@ def test_a_video_has_any_number_of_several_labels(build):
         build(text, num_classes=4)
 
 
+@pytest.mark.parametrize('kind', ['CheckedVideoDataset', 'VideoDataset'])
 @pytest.mark.parametrize('wrapper', [None, 'ConcatDataset', 'RepeatDataset'])
-def test_rare_classes_are_repeated(build, wrapper):
+def test_rare_classes_are_repeated(build, wrapper, kind):
     def repeats(text, **kwargs):
-        dataset = build(text, num_classes=4, **kwargs)
+        dataset = build(text, kind, num_classes=4, **kwargs)
         if wrapper == 'ConcatDataset':
             dataset = dict(type=wrapper, datasets=[dataset])
         elif wrapper == 'RepeatDataset':

@@ -113,6 +113,14 @@ def test_segment_frames_count_from_the_start_index():
     assert repr(transform) == 'SegmentSample(clip_len=4, num_clips=1)'
 
 
+@pytest.mark.parametrize('counts', [(0, 1), (4, 0)])
+def test_segment_frames_are_at_least_one(counts):
+    settings = dict(zip(('clip_len', 'num_clips'), counts))
+    message = f'at least 1, got {counts[0]} and {counts[1]}'
+    with pytest.raises(ValueError, match=message):
+        TRANSFORMS.build(dict(type='SegmentSample', **settings))
+
+
 @pytest.mark.parametrize('shape', [(30, 53), (53, 30)])
 def test_crops_by_hand(shape):
     # 20 x 35 (35.3) after resizing: crops at 0, floor(7.5), 15.

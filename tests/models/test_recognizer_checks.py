@@ -110,9 +110,15 @@ def test_c3ds_head_views_the_map():
     assert len(step(model, [sample()])[0].pred_score) == 5
 
 
-def test_another_number_of_channels_is_refused():
+@pytest.mark.parametrize('head', ['I3DHead', 'VideoMambaHead'])
+def test_another_number_of_channels_is_refused(head):
     with pytest.raises(ValueError, match=r'in_channels is 384.*has 16 chann'):
-        recognizer('I3DHead', 'featmap', num_classes=5, in_channels=384)
+        recognizer(head, 'featmap', num_classes=5, in_channels=384)
+
+
+def test_a_head_for_frames_is_refused():
+    with pytest.raises(ValueError, match="'TSNHead' takes features of single"):
+        recognizer('TSNHead', 'cls_token', num_classes=5, in_channels=16)
 
 
 def test_a_head_of_the_users_is_not_judged():
@@ -122,8 +128,9 @@ def test_a_head_of_the_users_is_not_judged():
     recognizer(MViTHead, 'raw', num_classes=5, in_channels=7)
 
 
-def test_single_frames_get_the_remedy():
-    model = recognizer('VideoMambaHead', 'cls_token', kind='Recognizer2D')
+@pytest.mark.parametrize('kind', ['Recognizer2D', 'Recognizer3D'])
+def test_single_frames_get_the_remedy(kind):
+    model = recognizer('VideoMambaHead', 'cls_token', kind=kind)
     frames = dict(sample(), inputs=torch.randn(4, 3, 32, 32))
     with pytest.raises(ValueError, match=r'\(4, 3, 32, 32\).*Recognizer3D'):
         step(model, [frames])

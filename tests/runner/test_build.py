@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 import torch
+from mmaction.registry import METRICS
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.runner import FlexibleRunner, Runner
 
@@ -21,7 +23,18 @@ class OneWeight(BaseModel):
         self.weight = torch.nn.Parameter(torch.ones(1))
 
     def forward(self, inputs, mode):
+        if mode == 'predict':
+            return [None]
         return dict(loss=self.weight.square().sum())
+
+
+@METRICS.register_module()
+class Constant(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results.append(1)
+
+    def compute_metrics(self, results):
+        return dict(a=1)
 
 
 @RUNNERS.register_module()
@@ -98,6 +111,17 @@ def test_the_named_runner_trains(config, settings, runner_type):
             'unknown strategy.type None',
         ),
         (
+            dict(runner_type='FlexibleRunner', strategy='DDPStrategy'),
+            r"expected strategy=dict\(type='NAME'\), got 'DDPStrategy'",
+        ),
+        (
+            dict(
+                runner_type='FlexibleRunner',
+                strategy=dict(type='FSDPStrategy'),
+            ),
+            "strategy.type='FSDPStrategy' is for several processes: start",
+        ),
+        (
             dict(strategy=dict(type='DDPStrategy')),
             "add runner_type='FlexibleRunner', or remove strategy",
         ),
@@ -114,3 +138,26 @@ def test_the_named_runner_trains(config, settings, runner_type):
 def test_what_would_be_ignored_is_refused(config, settings, message):
     with pytest.raises(ValueError, match=message):
         build_runner(Config({**config, **settings}))
+
+
+@pytest.mark.parametrize('runner_type', ['Runner', 'FlexibleRunner'])
+def test_checkpoints_count_the_epochs_that_are_over(
+    config, runner_type, tmp_path
+):
+    # A new best has mmengine write epoch_1.pth anew, after the validation.
+    config.update(
+        runner_type=runner_type,
+        default_hooks=dict(
+            logger=None,
+            checkpoint=dict(
+                type='CheckpointHook', save_best='a', rule='greater'
+            ),
+        ),
+        val_dataloader=config['train_dataloader'],
+        val_evaluator=dict(type='Constant'),
+        val_cfg=dict(),
+    )
+    build_runner(config).train()
+    for name in ('epoch_1', 'best_a_epoch_1'):
+        meta = torch.load(tmp_path / f'{name}.pth')['meta']
+        assert (meta['epoch'], meta['iter']) == (1, 1), name

@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -50,6 +51,7 @@ def run(data_root, tmp_path):
         save_best='auto',
         hooks=(),
         takes_steps=True,
+        options=None,
         **others,
     ):
         loader = dict(
@@ -58,10 +60,12 @@ def run(data_root, tmp_path):
             sampler=dict(type='DefaultSampler', shuffle=False),
             dataset=dict(
                 type='CheckedVideoDataset',
-                ann_file=str(data_root / 'train_list.txt'),
                 data_prefix=dict(video=str(data_root / 'videos')),
                 pipeline=pipeline,
-                **(dataset or {}),
+                **{
+                    'ann_file': str(data_root / 'train_list.txt'),
+                    **(dataset or {}),
+                },
             ),
         )
         name = 'test' if test else 'val'
@@ -107,6 +111,8 @@ def run(data_root, tmp_path):
                 train_cfg=dict(by_epoch=True, max_epochs=1),
                 optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
             )
+        config = Config(config)
+        config.merge_from_dict(options or {})
         runner = Runner.from_cfg(config)
         if not takes_steps:
             runner.register_hook(NoStep())
@@ -227,6 +233,64 @@ def test_the_run_ends_before_its_first_step(run, message, changes):
 def test_a_test_ends_before_it_begins(run, message, changes):
     with pytest.raises(ValueError, match=message):
         run(test=True, **changes)
+
+
+def test_a_metric_that_does_not_exist_is_named(run):
+    typo = dict(ACCURACY, metric_list=('top_k_acuracy',))
+    message = r"of top_k_accuracy, .*, got \('top_k_acuracy',\)"
+    with pytest.raises(ValueError, match=message):
+        run(evaluator=typo, takes_steps=False)
+
+
+@pytest.mark.parametrize('test', [False, True])
+@pytest.mark.parametrize(
+    'text, message, changes',
+    [
+        ('{0} 1\n{0}\n', '1 of the 2 videos .*list.txt have no label', {}),
+        ('{0}\n{0}\n', '2 of the 2 videos', dict(evaluator=MATRIX)),
+        (
+            '{0}\n{0}\n',
+            '2 of the 2 videos',
+            dict(
+                head=dict(multi_class=True),
+                dataset=SEVERAL,
+                evaluator=AVERAGE_PRECISION,
+            ),
+        ),
+    ],
+)
+def test_what_is_measured_has_labels(
+    run, data_root, tmp_path, test, text, message, changes
+):
+    video = (data_root / 'train_list.txt').read_text().split()[0]
+    (tmp_path / 'list.txt').write_text(text.format(video))
+    dataset = dict(
+        changes.get('dataset', {}),
+        ann_file=str(tmp_path / 'list.txt'),
+        test_mode=True,
+    )
+    if not test:
+        loader = 'val_dataloader.dataset'
+        options = {f'{loader}.{k}': v for k, v in dataset.items()}
+        dataset = changes.get('dataset', {})
+        changes = dict(changes, options=options, save_best=None)
+    with pytest.raises(ValueError, match=message):
+        run(**{**changes, 'dataset': dataset}, test=test, takes_steps=False)
+
+
+def test_videos_without_labels_are_predicted(run, data_root, tmp_path):
+    video = (data_root / 'train_list.txt').read_text().split()[0]
+    (tmp_path / 'list.txt').write_text(video)
+    unlabelled = dict(ann_file=str(tmp_path / 'list.txt'), test_mode=True)
+    dump = dict(type='DumpResults', out_file_path=str(tmp_path / 'all.pkl'))
+    run(test=True, dataset=unlabelled, evaluator=dump)
+    assert (tmp_path / 'all.pkl').exists()
+
+
+@pytest.mark.parametrize('views', [0, -1, 1.5])
+def test_the_views_at_a_time_are_a_number(run, views):
+    with pytest.raises(ValueError, match=f'at least 1, or None, got {views}'):
+        run(test=True, batch_size=1, test_cfg=dict(max_testing_views=views))
 
 
 def test_what_works_is_let_through(run, tmp_path):

@@ -122,6 +122,11 @@ def test_what_fits_trains(tmp_path, head, blending):
             None,
             'length of .*class_weight: expected 3, as .*, got 4',
         ),
+        (
+            dict(label_smooth_eps=1.5),
+            None,
+            'label_smooth_eps from 0 to below 1, got 1.5',
+        ),
         (dict(loss_cls=BCE), None, 'multi_class=True if videos have several'),
         (
             None,

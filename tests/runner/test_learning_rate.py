@@ -201,6 +201,74 @@ def test_a_schedule_by_validation_stops_before_the_first_step(train, tmp_path):
         train(2, [plateau], load_from=f'{tmp_path}/epoch_2.pth', resume=True)
 
 
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (dict(), None),
+        (dict(lr=0.2), 'lr 0.08/0.04 (config: 0.2/0.1)'),
+        (dict(weight_decay=0.1), 'weight_decay 0 (config: 0.1)'),
+        (
+            dict(schedulers=(WARMUP, dict(COSINE, eta_min=0.02))),
+            'param_scheduler[1] CosineAnnealingLR.eta_min 0.01 (config: 0.02)',
+        ),
+        (dict(lr=0.2, schedulers=()), 'lr 0.08/0.04 (config: 0.2/0.1)'),
+    ],
+)
+def test_settings_that_a_resumed_run_does_not_take_are_told(
+    train, tmp_path, changes, said
+):
+    changes = dict(changes)
+    schedulers = changes.pop('schedulers', (WARMUP, COSINE))
+    train(4, schedulers and (WARMUP, COSINE))
+    optimizer = dict(type='SGD', lr=LR, momentum=0.9)
+    optimizer.update(changes)
+    resumed = train(
+        4,
+        schedulers,
+        load_from=str(tmp_path / 'epoch_2.pth'),
+        resume=True,
+        optim_wrapper=dict(
+            optimizer=optimizer,
+            paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=0.5))),
+        ),
+    )
+    told = [line for line in resumed.logged if 'Going on with' in line]
+    if said is None:
+        assert not told
+    else:
+        (line,) = told
+        assert f'has changed: {said}. To train' in line
+
+
+def test_the_base_rate_of_the_log_is_scaled_too(train):
+    scaled = train(2, auto_scale_lr=dict(enable=True, base_batch_size=8))
+    rates = scaled.runner.optim_wrapper.get_lr()
+    assert rates['base_lr'] == rates['lr'][:1]
+    assert max(scaled.rates) == pytest.approx(LR * 2 / 8)
+
+
+@pytest.mark.parametrize('max_epochs', [4, 2])
+def test_a_finished_run_says_that_nothing_is_left(train, tmp_path, max_epochs):
+    train(4)
+    resumed = train(
+        4,
+        load_from=str(tmp_path / 'epoch_4.pth'),
+        resume=True,
+        train_cfg=dict(by_epoch=True, max_epochs=max_epochs),
+    )
+    assert resumed.rates == []
+    assert (
+        'Nothing is left to train: the checkpoint is of epoch 4, and '
+        f'train_cfg.max_epochs={max_epochs}'
+    ) in resumed.logged
+
+
+@pytest.mark.parametrize('base', [None, 0, -8, '64'])
+def test_a_learning_rate_is_for_a_batch_of_some_size(train, base):
+    with pytest.raises(ValueError, match='base_batch_size, .*, got '):
+        train(2, auto_scale_lr=dict(enable=True, base_batch_size=base))
+
+
 def test_accumulated_batches_count(train):
     scaled = train(
         2,

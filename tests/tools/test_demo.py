@@ -125,6 +125,15 @@ def test_frames_score_as_their_video(
     assert_refused(capsys, message, 'demo.py', *arguments)
 
 
+def test_the_video_is_not_overwritten(arguments, capsys):
+    before = Path(arguments[0]).read_bytes()
+    message = '--out is the video itself'
+    assert_refused(
+        capsys, message, 'demo.py', *arguments, '--out', arguments[0]
+    )
+    assert Path(arguments[0]).read_bytes() == before
+
+
 def test_a_folder_for_a_config_that_reads_files(arguments, capsys):
     arguments[0] = 'videos'
     message = 'reads a video file (DecordDecode), got the folder videos'

@@ -378,7 +378,7 @@ def test_what_is_missing_is_said_in_one_line(config, tmp_path, capsys):
             'strategy.type=DDPStrategy',
         ),
         (
-            '--auto-scale-lr needs auto_scale_lr.base_batch_size',
+            'expected auto_scale_lr.base_batch_size',
             *('train.py', config, '--auto-scale-lr', '--cfg-options'),
             'auto_scale_lr=None',
         ),

@@ -26,9 +26,17 @@ class SegmentSample(BaseTransform):
     Args:
         clip_len (int): Frames of a clip.
         num_clips (int): Clips of a video, one after the other.
+
+    Raises:
+        ValueError: One of them is less than 1.
     """
 
     def __init__(self, clip_len: int, num_clips: int = 1) -> None:
+        if clip_len < 1 or num_clips < 1:
+            raise ValueError(
+                'clip_len and num_clips must be at least 1, got '
+                f'{clip_len} and {num_clips}'
+            )
         self.clip_len = clip_len
         self.num_clips = num_clips
 
