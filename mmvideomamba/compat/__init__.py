@@ -32,6 +32,10 @@ from .imports import (
     stub_drn_localizer,
     switch_off_unusable_multimodal,
 )
+from .resuming import (
+    order_samples_by_the_seed_of_the_run,
+    start_reading_with_the_training,
+)
 from .scores import (
     average_several_labels_by_sigmoid,
     leave_unlabelled_out_of_average_precision,
@@ -60,6 +64,8 @@ def repair_host() -> None:
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()
     balance_wrapped_datasets()
+    start_reading_with_the_training()
+    order_samples_by_the_seed_of_the_run()
     explain_other_parameter_groups()
     compile_the_model_alone()
     score_in_float32()

@@ -6,6 +6,7 @@ from .mixer import SpatioTemporalSSM
 from .norm import RMSNorm
 from .recognizer_checks import check_recognizers
 from .recognizer_head import find_head, predicts_probabilities
+from .sample_draws import sample_draws
 from .scan_orders import ScanOrder, build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 from .videomamba import VideoMamba, VideoMambaBlock
@@ -27,5 +28,6 @@ __all__ = [
     'build_scan_order',
     'find_head',
     'predicts_probabilities',
+    'sample_draws',
     'sequence_orders',
 ]
