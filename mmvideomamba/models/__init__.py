@@ -2,11 +2,11 @@
 
 from mmengine.registry import MODELS
 
+from .draws import sample_draws
 from .mixer import SpatioTemporalSSM
 from .norm import RMSNorm
 from .recognizer_checks import check_recognizers
 from .recognizer_head import find_head, predicts_probabilities
-from .sample_draws import sample_draws
 from .scan_orders import ScanOrder, build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 from .videomamba import VideoMamba, VideoMambaBlock

@@ -26,10 +26,10 @@ from ..checks import require_choice
 from ..ops import SCAN_BACKENDS
 from ..positions import POS_EMBED_INITS, Grid
 from ..registry import MODELS
+from .draws import SampleDropout, draw_paths, sample_draws
 from .mixer import SpatioTemporalSSM
 from .norm import RMSNorm
 from .position_embedding import build_position_embedding
-from .sample_draws import SampleDropout, draw_paths, sample_draws
 from .scan_orders import build_scan_order, sequence_orders
 from .tokenizer import VideoTokenizer
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..checkpoints import intercept_pretrained, load_head, require_head_fits
 from ..checks import require_choice
 from ..registry import MODELS
-from .sample_draws import SampleDropout
+from .draws import SampleDropout
 
 # How mmaction2 can average the scores of a video's clips.
 AVERAGES = ('prob', 'score', None)

