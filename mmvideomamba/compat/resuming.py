@@ -48,9 +48,9 @@ def _ordering(load_or_resume: Callable) -> Callable:
         # A loop that does not train stays a config.
         if not hasattr(loop, 'dataloader') or not isinstance(config, dict):
             return
-        sampler = getattr(loop.dataloader.batch_sampler, 'sampler', None)
-        named = config.get('sampler') or {}
-        if hasattr(sampler, 'seed') and 'seed' not in named:
+        sampler: Any = getattr(loop.dataloader.batch_sampler, 'sampler', None)
+        own = (config.get('sampler') or {}).get('seed')
+        if hasattr(sampler, 'seed') and own is None:
             sampler.seed = seed_of_run(self)
 
     return load_or_resume_in_order

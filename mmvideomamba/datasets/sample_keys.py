@@ -123,22 +123,18 @@ def key_samples(loader: DataLoader, seed: int) -> KeyedSampler:
     Raises:
         TypeError: The loader has no indices that keys could go with.
     """
-    batches = loader.batch_sampler
-    if isinstance(loader.dataset, IterableDataset) or not hasattr(
-        batches, 'sampler'
-    ):
+    batches: Any = loader.batch_sampler
+    dataset: Any = loader.dataset
+    if isinstance(dataset, IterableDataset) or not hasattr(batches, 'sampler'):
         raise TypeError(
             'expected a data set that is read by index and a batch sampler '
-            'with the attribute `sampler`, got '
-            f'{type(loader.dataset).__name__} and {type(batches).__name__}: '
-            'random draws cannot be made to depend on the sample alone. To '
-            'train without that, remove SampleRandomnessHook (sample_'
-            'randomness=None in default_hooks)'
+            f'with a `sampler`, got {type(dataset).__name__} and '
+            f'{type(batches).__name__}: random draws cannot be made to depend '
+            'on the sample alone. To train without that, set '
+            'default_hooks.sample_randomness=None'
         )
     if not isinstance(batches.sampler, KeyedSampler):
-        batches.sampler = KeyedSampler(
-            batches.sampler, len(loader.dataset), seed
-        )
-        loader.dataset.__getitems__ = SeededReading(loader.dataset)
+        batches.sampler = KeyedSampler(batches.sampler, len(dataset), seed)
+        dataset.__getitems__ = SeededReading(dataset)
     batches.sampler.key_seed = seed
     return batches.sampler

@@ -12,5 +12,7 @@ def count_clips(data_batch: Any) -> int:
     Returns:
         int: At least 1; where nothing can be counted, 1.
     """
-    inputs = data_batch.get('inputs') if isinstance(data_batch, dict) else None
+    inputs: Any = None
+    if isinstance(data_batch, dict):
+        inputs = data_batch.get('inputs')
     return max(len(inputs), 1) if hasattr(inputs, '__len__') else 1

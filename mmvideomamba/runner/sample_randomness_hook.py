@@ -1,16 +1,18 @@
 """Random draws that depend on the sample, not on who reads it and when."""
 
+from contextlib import suppress
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from ..compat.resuming import seed_of_run
 from ..datasets.pipelines import leaf_datasets
 from ..datasets.sample_keys import key_samples
 from ..models import sample_draws
-from ..random_keys import seed_generators
+from ..random_keys import seed_generators, seed_of
 from ..registry import HOOKS
 from .batches import count_clips
 
@@ -55,8 +57,7 @@ class SampleRandomnessHook(Hook):
         key = self._seed, runner.iter, runner.rank
         seed_generators('iteration', *key)
         if torch.cuda.is_initialized():
-            # The CPU's generator gives each GPU's its seed.
-            torch.cuda.manual_seed(torch.randint(2**62, ()).item())
+            torch.cuda.manual_seed(seed_of('cuda', *key) % 2**63)
         samples = max(count_clips(data_batch) // self._repeats, 1)
         sample_draws.begin(self._seed, runner.iter, samples)
 
@@ -66,8 +67,14 @@ class SampleRandomnessHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Let every validation read the same clips."""
-        key_samples(runner.val_dataloader, seed_of_run(runner)).key_epoch = 0
+        _read_alike(runner, runner.val_dataloader)
 
     def before_test_epoch(self, runner: Runner) -> None:
         """As in validation."""
-        key_samples(runner.test_dataloader, seed_of_run(runner)).key_epoch = 0
+        _read_alike(runner, runner.test_dataloader)
+
+
+def _read_alike(runner: Runner, loader: DataLoader) -> None:
+    # Others read as they do; a training is told.
+    with suppress(TypeError):
+        key_samples(loader, seed_of_run(runner)).key_epoch = 0

@@ -2,34 +2,17 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
-from mmaction.structures import ActionDataSample
-from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import FlexibleRunner, Runner
+from noisy_clips import NoisyClips
 from small_models import small_recognizer
 
 from mmvideomamba.models import sample_draws
-from mmvideomamba.registry import DATASETS
 
 SIZE = 6
-# Packing the list takes longer than a run.
-DATASET = dict(type='NoisyClips', serialize_data=False)
-
-
-@DATASETS.register_module()
-class NoisyClips(BaseDataset):
-    """Clips of noise, which is drawn when they are read."""
-
-    def load_data_list(self):
-        return [dict(label=index) for index in range(SIZE)]
-
-    def prepare_data(self, index):
-        clip = np.random.rand(1, 3, 4, 32, 32).astype(np.float32)
-        sample = ActionDataSample().set_gt_label(index)
-        return dict(inputs=torch.from_numpy(clip) + index, data_samples=sample)
+DATASET = dict(type=NoisyClips.__name__, size=SIZE)
 
 
 class Seen(Hook):
