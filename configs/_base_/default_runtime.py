@@ -10,6 +10,9 @@ default_hooks = dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=3, save_best='auto'
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # Random draws belong to the sample, see docs/training.md.
+    sample_randomness=dict(type='SampleRandomnessHook'),
+    average_losses=dict(type='AverageLossesHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
     # Switched on by `tools/test.py --show-dir`.
     visualization=dict(type='PredictionVideoHook'),

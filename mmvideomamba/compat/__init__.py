@@ -34,6 +34,10 @@ from .imports import (
     stub_drn_localizer,
     switch_off_unusable_multimodal,
 )
+from .resuming import (
+    order_samples_by_the_seed_of_the_run,
+    start_reading_with_the_training,
+)
 from .scores import (
     average_several_labels_by_sigmoid,
     leave_unlabelled_out_of_average_precision,
@@ -67,6 +71,8 @@ def repair_host() -> None:
     leave_unlabelled_out_of_average_precision()
     name_unknown_metrics()
     balance_action_datasets()
+    start_reading_with_the_training()
+    order_samples_by_the_seed_of_the_run()
     explain_other_parameter_groups()
     compile_the_model_alone()
     count_epochs_of_flexible_checkpoints()

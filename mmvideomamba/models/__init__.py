@@ -2,6 +2,7 @@
 
 from mmengine.registry import MODELS
 
+from .draws import sample_draws
 from .mixer import SpatioTemporalSSM
 from .norm import RMSNorm
 from .recognizer_checks import check_recognizers
@@ -27,5 +28,6 @@ __all__ = [
     'build_scan_order',
     'find_head',
     'predicts_probabilities',
+    'sample_draws',
     'sequence_orders',
 ]

@@ -26,6 +26,7 @@ from ..checks import require_choice
 from ..ops import SCAN_BACKENDS
 from ..positions import POS_EMBED_INITS, Grid
 from ..registry import MODELS
+from .draws import SampleDropout, draw_paths, sample_draws
 from .mixer import SpatioTemporalSSM
 from .norm import RMSNorm
 from .position_embedding import build_position_embedding
@@ -66,9 +67,23 @@ class VideoMambaBlock(BaseModule):
         self.mixer = mixer
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, order: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, order: Tensor, kept: Optional[Tensor] = None
+    ) -> Tensor:
+        """Mix the tokens.
+
+        Args:
+            x (Tensor): (N, L, C).
+            order (Tensor): (K, L) int64, of the directions.
+            kept (Tensor, optional): (N, 1, 1), what drop path multiplies the
+                branch with. None: drawn here.
+
+        Returns:
+            Tensor: (N, L, C).
+        """
+        if kept is None:
+            kept = self.drop_path(x.new_ones(len(x), 1, 1))
         # One pass over the tokens, instead of dropping and then adding.
-        kept = self.drop_path(x.new_ones(len(x), 1, 1))
         return torch.addcmul(x, self.mixer(self.norm(x), order), kept)
 
 
@@ -193,7 +208,7 @@ class VideoMamba(BaseModule):
         if cls_token_position is not None:
             self.cls_token = nn.Parameter(torch.empty(1, 1, self.embed_dims))
             nn.init.trunc_normal_(self.cls_token, std=0.02)
-        self.drop_after_pos = nn.Dropout(drop_rate)
+        self.drop_after_pos = SampleDropout(drop_rate, 'positions')
 
         self.scan_orders = [build_scan_order(cfg) for cfg in scan_orders]
         self.register_buffer(
@@ -253,12 +268,22 @@ class VideoMamba(BaseModule):
         order = self.order
         if grid != self.grid:
             order = self.make_order(grid).to(order.device)
-        for layer in self.layers:
+        for layer, kept in zip(self.layers, self._draw_paths(x)):
             if self.with_cp and self.training:
-                x = checkpoint(layer, x, order, use_reentrant=False)
+                x = checkpoint(layer, x, order, kept, use_reentrant=False)
             else:
-                x = layer(x, order)
+                x = layer(x, order, kept)
         return self._format_output(self.norm(x).to(x.dtype), grid)
+
+    def _draw_paths(self, x: Tensor) -> Sequence[Optional[Tensor]]:
+        """What each block is called with as `kept`."""
+        rates = [
+            layer.drop_path.drop_prob if layer.drop_path.training else 0.0
+            for layer in self.layers
+        ]
+        if not sample_draws.active or not any(rates):
+            return [None] * len(rates)
+        return draw_paths(x.detach(), rates).unbind()
 
     def _format_output(self, x: Tensor, grid: Grid) -> Tensor:
         if self.out_type == 'raw':

@@ -14,6 +14,7 @@ from ..checkpoints import (
 )
 from ..checks import require_choice
 from ..registry import MODELS
+from .draws import SampleDropout
 
 # How mmaction2 can average the scores of a video's clips.
 AVERAGES = ('prob', 'score', None)
@@ -72,7 +73,7 @@ class VideoMambaHead(BaseHead):
             average_clips=average_clips,
             init_cfg=init_cfg,
         )
-        self.dropout = nn.Dropout(dropout_ratio)
+        self.dropout = SampleDropout(dropout_ratio, 'head')
         self.fc_cls = nn.Linear(in_channels, num_classes)
         nn.init.trunc_normal_(self.fc_cls.weight, std=init_std)
         nn.init.zeros_(self.fc_cls.bias)

@@ -1,5 +1,6 @@
 """Runner parts: mixed precision, checks before training, visualization."""
 
+from .average_losses_hook import AverageLossesHook
 from .build import build_runner
 from .check_evaluation_hook import CheckEvaluationHook
 from .check_labels_hook import CheckLabelsHook
@@ -11,8 +12,10 @@ from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
 from .prediction_video_hook import PredictionVideoHook
 from .report_skipped_hook import ReportSkippedHook
+from .sample_randomness_hook import SampleRandomnessHook
 
 __all__ = [
+    'AverageLossesHook',
     'BF16OptimWrapper',
     'CheckEvaluationHook',
     'CheckLabelsHook',
@@ -21,6 +24,7 @@ __all__ = [
     'LayerDecayOptimWrapperConstructor',
     'PredictionVideoHook',
     'ReportSkippedHook',
+    'SampleRandomnessHook',
     'build_runner',
     'quiet_terminal',
     'repair_learning_rates',
