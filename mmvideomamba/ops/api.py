@@ -41,8 +41,6 @@ PREFERENCE = {
     'cpu': ('cpu', 'reference'),
     'cuda': ('triton', 'mamba_ssm', 'reference'),
 }
-# Of the operators; whether they fit, `arguments` says.
-ARGUMENT_TYPES = (Tensor, str, bool, type(None))
 
 
 def causal_conv1d(
@@ -287,15 +285,10 @@ def choose_backend(backend: str, device: torch.device) -> str:
 
 
 def _take(backend: str, check: Callable, *inputs: Any) -> ModuleType:
-    """`_implementation` for the first of `inputs`, checked if need be.
-
-    Registered operators check for themselves, but PyTorch's dispatcher
-    refuses what is no tensor before, in words of its own.
-    """
-    x = inputs[0]
-    if x is None or not all(isinstance(i, ARGUMENT_TYPES) for i in inputs):
+    """`_implementation` for `inputs`, checked unless a kernel checks them."""
+    if not arguments.reach_the_check(inputs):
         check(*inputs)
-    implementation = _implementation(backend, x)
+    implementation = _implementation(backend, inputs[0])
     if implementation is not registration:
         check(*inputs)
     return implementation

@@ -16,6 +16,7 @@ from torch import Tensor
 from .orders import require_permutations
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+OPTIONS = (bool, str, type(None))
 # Axes without which there is nothing to compute along.
 NEVER_EMPTY = {
     'K': 'at least one direction',
@@ -130,6 +131,18 @@ def rms_norm_kernel(x: Any, weight: Any) -> None:
         )
 
 
+def reach_the_check(inputs: Sequence[Any]) -> bool:
+    """Whether PyTorch hands these to a kernel, which checks them.
+
+    What is neither a dense tensor, nor absent, nor an option, it refuses
+    itself, in words of its own.
+    """
+    return inputs[0] is not None and all(
+        _is_dense(t) if isinstance(t, Tensor) else isinstance(t, OPTIONS)
+        for t in inputs
+    )
+
+
 def gradient(grad: Any, shape: Sequence[int], beside: Tensor) -> None:
     """Raise unless `grad` can be the gradient of a result of that shape."""
     _require_floats('grad', grad)
@@ -161,9 +174,18 @@ def _check(
     for (name, axes), t in zip(layouts.items(), tensors):
         if t is None and name in optional:
             continue
-        _require_floats(name, t)
-        device = t.device if device is None else device
-        _require_device(name, t, device)
+        # The calls are for their errors: each would take its time.
+        if (
+            not isinstance(t, Tensor)
+            or t.dtype not in FLOATS
+            or t.layout is not torch.strided
+            or t.is_nested
+        ):
+            _require_floats(name, t)
+        if device is None:
+            device = t.device
+        elif t.device != device:
+            _require_device(name, t, device)
         _check_shape(name, t, axes, sizes)
     for axis, expected in NEVER_EMPTY.items():
         if axis in sizes and sizes[axis] == 0:
@@ -205,15 +227,17 @@ def _check_order(order: Any, sizes: Sizes, beside: Tensor) -> None:
     require_permutations(order)
 
 
+def _is_dense(t: Tensor) -> bool:
+    return t.layout is torch.strided and not t.is_nested
+
+
 def _require_tensor(name: str, t: Any) -> None:
     if not isinstance(t, Tensor):
         came = 'None' if t is None else type(t).__name__
         raise TypeError(f'{name}: expected a tensor, got {came}')
-    if t.layout is not torch.strided:
-        raise ValueError(
-            f'{name}: expected a dense tensor, got {t.layout}; '
-            'take its `to_dense()`'
-        )
+    if not _is_dense(t):
+        layout = 'a nested one' if t.is_nested else t.layout
+        raise ValueError(f'{name}: expected a dense tensor, got {layout}')
 
 
 def _require_floats(name: str, t: Any) -> None:
