@@ -15,7 +15,7 @@ in float32. Each gradient has the shape and the dtype of its input; an
 operator cannot return None, so the gradients of absent inputs are missing.
 """
 
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, library
@@ -156,7 +156,7 @@ def _check_norm_backward(grad: Any, x: Any, weight: Any, scale: Any) -> None:
     arguments.kept('scale', scale, x.shape[:-1], x)
 
 
-CHECKS = {
+CHECKS: Dict[str, Callable] = {
     'causal_conv1d': arguments.causal_conv1d,
     'causal_conv1d_backward': _check_conv_backward,
     'selective_scan': _check_scan,
