@@ -6,6 +6,7 @@ set that this processor has.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,25 +14,32 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'ops'))
 
-from conftest import TOLERANCES
-from test_backends import compare, inner_slack
+from conftest import TOLERANCES, assert_within
+from test_backends import inner_slack, run
 from test_operators import conv_inputs, inner_inputs, make_order, scan_inputs
 
 from mmvideomamba.ops import causal_conv1d, cpu, mamba_inner, selective_scan
 from mmvideomamba.ops.cpu import binding
 
 SETS = ['baseline', 'avx2', 'avx512']
+# Of so many cases, some are worse than those the table was made for.
+SLACK = 4
 DTYPES = [torch.float32, torch.float32, torch.bfloat16, torch.float16]
 
 
-@pytest.fixture(params=SETS)
-def instruction_set(request, monkeypatch):
-    """Each that this processor has."""
+@pytest.fixture
+def instruction_sets(monkeypatch):
+    """Iterate to take one after another of those that this processor has."""
     if cpu.why_not('cpu') is not None:
         pytest.skip(cpu.why_not('cpu'))
-    if SETS.index(request.param) > SETS.index(binding.instruction_set()):
-        pytest.skip(f'this processor has no {request.param}')
-    monkeypatch.setattr(binding, 'instruction_set', lambda: request.param)
+    widest = SETS.index(binding.instruction_set())
+
+    def each():
+        for name in SETS[: widest + 1]:
+            monkeypatch.setattr(binding, 'instruction_set', partial(str, name))
+            yield name
+
+    return each
 
 
 def draw_call(random):
@@ -39,8 +47,10 @@ def draw_call(random):
     dtype = DTYPES[random.integers(len(DTYPES))]
     sizes = {
         axis: int(random.integers(1, most))
-        for axis, most in dict(K=4, B=4, L=70, D=40, N=20, R=9, W=7).items()
+        for axis, most in dict(K=4, B=3, L=20, D=40, N=20, R=9, W=7).items()
     }
+    if random.random() < 0.05:
+        sizes['L'] = int(random.integers(60, 90))
     make, axes, operator = [
         (conv_inputs, 'KBLDW', causal_conv1d),
         (scan_inputs, 'KBLDN', selective_scan),
@@ -112,26 +122,41 @@ def spoil(inputs, options, order_of, random):
     return spoilt, dict(options, order=order_of)
 
 
-def test_random_calls(campaign, instruction_set):
-    for case in campaign.cases(10_000, as_test=40):
+def agree(operator, inputs, options, sets):
+    """Outputs and gradients of every set, within the table's tolerances."""
+    wide = {n: None if t is None else t.double() for n, t in inputs.items()}
+    expected = run(operator, wide, backend='reference', **options)
+    for isa in sets():
+        actual = run(operator, inputs, backend='cpu', **options)
+        dtype = actual['out'].dtype
+        for name, value in actual.items():
+            tolerance = TOLERANCES[dtype][name != 'out'] * SLACK
+            if operator is mamba_inner:
+                tolerance *= inner_slack(dtype)
+            assert_within(value, expected[name], tolerance, f'{name} on {isa}')
+
+
+def is_refused(operator, inputs, options):
+    """In one line, whatever the backend."""
+    for backend in ('cpu', 'reference'):
+        with pytest.raises((TypeError, ValueError)) as error:
+            operator(**inputs, **options, backend=backend)
+        assert '\n' not in str(error.value)
+
+
+def test_random_calls(campaign, instruction_sets):
+    for case in campaign.cases(10_000, as_test=20):
         with case:
             random = case.random
             operator, inputs, options = draw_call(random)
-            if random.random() < 0.5:
-                dtype = next(iter(inputs.values())).dtype
-                slack = 2 * (inner_slack(dtype) if dtype in TOLERANCES else 1)
-                compare(operator, inputs, 'cpu', slack, **options)
+            if random.random() < 0.6:
+                agree(operator, inputs, options, instruction_sets)
                 case.outcome('agreed')
                 continue
-            first = next(iter(inputs.values()))
-            weight = inputs.get('A', inputs.get('weight'))
-            if 'conv_weight' in inputs:
-                weight = inputs['conv_weight']
-            length = first.shape[-2]
-            order = make_order(weight.shape[0], length)
-            inputs, options = spoil(inputs, options, order, random)
-            backend = ['cpu', 'reference'][random.integers(2)]
-            with pytest.raises((TypeError, ValueError)) as error:
-                operator(**inputs, **options, backend=backend)
-            assert '\n' not in str(error.value)
+            name = 'weight' if operator is causal_conv1d else 'A'
+            parameter = inputs[name]
+            length = next(iter(inputs.values())).shape[-2]
+            order = make_order(parameter.shape[0], length)
+            spoilt = spoil(inputs, options, order, random)
+            is_refused(operator, *spoilt)
             case.outcome('refused')
