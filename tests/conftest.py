@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from campaign import Campaign
 
 # Without a GPU, Triton's kernels run in its interpreter, which must be asked
 # for before anything imports Triton.
@@ -53,6 +54,19 @@ def pytest_addoption(parser):
         metavar='SEED',
         help='play one case of each campaign, which a failure named',
     )
+
+
+@pytest.fixture
+def campaign(request):
+    """Hands out random cases: few as a test, all with `--robustness`."""
+    option = request.config.getoption
+    campaign = Campaign(
+        request.node.name,
+        whole=option('--robustness'),
+        only=option('--campaign-seed'),
+    )
+    yield campaign
+    campaign.print_counts(request.config.get_terminal_writer())
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +131,8 @@ def nan_poison():
 def assert_within(actual, expected, tolerance, what=''):
     """Compare with an error relative to the largest expected magnitude."""
     assert actual.shape == expected.shape, what
+    if not expected.numel():
+        return
     scale = expected.abs().max().item() or 1.0
     error = (actual.double() - expected.double()).abs().max().item() / scale
     assert error <= tolerance, f'{what}: error {error:.2e} > {tolerance:.0e}'

@@ -36,5 +36,7 @@ def let_cpu_take_triton():
 def _register_on_cpu(kernel):
     for name in triton.KERNELS:
         torch.library.register_kernel(
-            f'mmvideomamba::{name}', 'cpu', kernel(name)
+            f'mmvideomamba::{name}',
+            'cpu',
+            registration.checked(name, kernel(name)),
         )

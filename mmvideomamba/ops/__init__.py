@@ -1,5 +1,6 @@
 """Sequence operators: tensors in, tensors out; knows torch only."""
 
+from . import flops  # noqa: F401  it registers the formulas
 from .api import (
     SCAN_BACKENDS,
     causal_conv1d,

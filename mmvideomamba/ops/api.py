@@ -1,28 +1,31 @@
-"""The public operators: argument checks and the choice of a backend.
+"""The public operators: what they mean, and the choice of a backend.
 
 One meaning, several backends. `reference` defines; the others must agree with
 it, outputs and gradients. On its way down a call enters each file once:
 
-    api             checks the arguments, chooses a backend
+    api             chooses a backend
     registration    the operator, autograd; PyTorch chooses by device:
+    arguments       checks the arguments
     cpu | triton    the kernel
 
 `mamba_ssm` and `reference` are functions of other differentiable functions
-and need no registration. What no kernel takes, float64 and mamba-ssm's empty
-tensors, the reference computes, whatever the backend.
+and need no registration; their arguments are checked here. What no kernel
+takes, the reference computes, whatever the backend: float64, mamba-ssm's
+empty tensors, and derivatives by forward-mode AD or `torch.func`.
 """
 
 import logging
 from functools import cache
 from types import ModuleType
-from typing import Optional, Sequence, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import require_choice
-from . import cpu, mamba_ssm, reference, registration, triton
+from . import arguments, cpu, mamba_ssm, reference, registration, triton
+from .transforms import takes_other_derivatives
 
 logger = logging.getLogger(__name__)
 
@@ -66,27 +69,15 @@ def causal_conv1d(
         Tensor: (K, B, L, D) in token order, dtype of `x`.
 
     Raises:
-        ValueError: Shapes or devices that do not fit, no token, an unknown
+        TypeError: Something else than a tensor.
+        ValueError: A dtype, layout, shape or device that does not fit, no
+            direction, no token, an order that is no permutation, an unknown
             activation or backend.
         RuntimeError: The backend asked for by name cannot run here.
     """
-    _require(x.ndim == 3, 'x', '(B, L, D)', x)
-    _require(x.shape[1] > 0, 'x', 'at least one token', x)
-    dims = dict(B=x.shape[0], L=x.shape[1], D=x.shape[2])
-    _require(weight.ndim == 3, 'weight', '(K, D, W)', weight)
-    dims['K'], dims['W'] = weight.shape[0], weight.shape[2]
-    _require(dims['W'] > 0, 'weight', 'at least one tap', weight)
-    _check_shape('weight', weight, 'KDW', dims)
-    _check_shape('bias', bias, 'KD', dims)
-    _check_order(order, dims)
-    if activation not in ('silu', None):
-        raise ValueError(
-            f"activation must be 'silu' or None, got {activation!r}"
-        )
-    _check_devices(x, weight, bias, order)
-    return _implementation(backend, x).causal_conv1d(
-        x, weight, bias, order, activation
-    )
+    inputs = x, weight, bias, order, activation
+    implementation = _take(backend, arguments.causal_conv1d, *inputs)
+    return implementation.causal_conv1d(*inputs)
 
 
 def selective_scan(
@@ -131,28 +122,15 @@ def selective_scan(
         Tensor: (B, L, D) in token order, dtype of `u`.
 
     Raises:
-        ValueError: Shapes or devices that do not fit, no token, an unknown
+        TypeError: Something else than a tensor.
+        ValueError: A dtype, layout, shape or device that does not fit, no
+            direction, no token, an order that is no permutation, an unknown
             backend.
         RuntimeError: The backend asked for by name cannot run here.
     """
-    _require(u.ndim == 4, 'u', '(K, B, L, D)', u)
-    _require(u.shape[0] > 0, 'u', 'at least one direction', u)
-    _require(u.shape[2] > 0, 'u', 'at least one token', u)
-    dims = dict(zip('KBLD', u.shape))
-    _require(A.ndim == 3, 'A', '(K, D, N)', A)
-    dims['N'] = A.shape[2]
-    _check_shape('delta', delta, 'KBLD', dims)
-    _check_shape('A', A, 'KDN', dims)
-    _check_shape('B', B, 'KBLN', dims)
-    _check_shape('C', C, 'KBLN', dims)
-    _check_shape('D', D, 'KD', dims)
-    _check_shape('z', z, 'BLD', dims)
-    _check_shape('delta_bias', delta_bias, 'KD', dims)
-    _check_order(order, dims)
-    _check_devices(u, delta, A, B, C, D, z, delta_bias, order)
-    return _implementation(backend, u).selective_scan(
-        u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
-    )
+    inputs = u, delta, A, B, C, D, z, delta_bias, delta_softplus, order
+    implementation = _take(backend, arguments.selective_scan, *inputs)
+    return implementation.selective_scan(*inputs)
 
 
 def mamba_inner(
@@ -195,39 +173,20 @@ def mamba_inner(
         Tensor: (B, L, D) in token order, dtype of `xz`.
 
     Raises:
-        ValueError: Shapes or devices that do not fit, no token, an unknown
+        TypeError: Something else than a tensor.
+        ValueError: A dtype, layout, shape or device that does not fit, no
+            direction, no token, an order that is no permutation, an unknown
             backend.
         RuntimeError: The backend asked for by name cannot run here.
     """
-    _require(xz.ndim == 3, 'xz', '(B, L, 2 D)', xz)
-    _require(xz.shape[1] > 0, 'xz', 'at least one token', xz)
-    _require(conv_weight.ndim == 3, 'conv_weight', '(K, D, W)', conv_weight)
-    _require(dt_proj.ndim == 3, 'dt_proj', '(K, D, R)', dt_proj)
-    _require(A.ndim == 3, 'A', '(K, D, N)', A)
-    dims = dict(zip('KDW', conv_weight.shape), L=xz.shape[1])
-    _require(dims['W'] > 0, 'conv_weight', 'at least one tap', conv_weight)
-    _require(
-        dims['K'] > 0, 'conv_weight', 'at least one direction', conv_weight
-    )
-    dims.update(R=dt_proj.shape[2], N=A.shape[2])
-    dims['2D'] = 2 * dims['D']
-    dims['P'] = dims['R'] + 2 * dims['N']
-    _check_shape('xz', xz, ('B', 'L', '2D'), dict(dims, B=xz.shape[0]))
-    _check_shape('conv_bias', conv_bias, 'KD', dims)
-    _check_shape('x_proj', x_proj, 'KPD', dims)
-    _check_shape('dt_proj', dt_proj, 'KDR', dims)
-    _check_shape('dt_bias', dt_bias, 'KD', dims)
-    _check_shape('A', A, 'KDN', dims)
-    _check_shape('D', D, 'KD', dims)
-    _check_order(order, dims)
-    parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
-    _check_devices(xz, *parameters, order)
-    implementation = _implementation(backend, xz)
-    if (
-        implementation is registration
-        and xz.device.type in registration.FUSED_DEVICES
-    ):
-        return registration.mamba_inner(xz, *parameters, order)
+    parameters = conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D
+    inputs = xz, *parameters, order
+    implementation = _take(backend, arguments.mamba_inner, *inputs)
+    if implementation is registration:
+        if xz.device.type in registration.FUSED_DEVICES:
+            return registration.mamba_inner(*inputs)
+        # Its parts are checked by other names.
+        arguments.mamba_inner(*inputs)
     x, z = xz.chunk(2, dim=-1)
     u = implementation.causal_conv1d(x, conv_weight, conv_bias, order, 'silu')
     delta, B, C = scan_inputs(u, x_proj, dt_proj)
@@ -288,16 +247,19 @@ def rms_norm(
         which the product that follows would ask for.
 
     Raises:
-        ValueError: An unknown backend.
+        TypeError: Something else than a tensor.
+        ValueError: A dtype, layout, shape or device that does not fit, an
+            unknown backend.
         RuntimeError: The backend asked for by name cannot run here.
     """
+    arguments.rms_norm(x, weight)
     require_choice('scan backend', backend, SCAN_BACKENDS)
     if (
         x.device.type in registration.FUSED_DEVICES
         and x.dtype == weight.dtype == torch.float32
-        and x.shape[-1:] == weight.shape
         and not torch.compiler.is_compiling()
         and choose_backend(backend, x.device) == 'cpu'
+        and not takes_other_derivatives()
     ):
         eps = torch.finfo(x.dtype).eps if eps is None else eps
         return registration.rms_norm(x, weight, eps)
@@ -322,6 +284,16 @@ def choose_backend(backend: str, device: torch.device) -> str:
     return _runnable(backend, device.type)
 
 
+def _take(backend: str, check: Callable, *inputs: Any) -> ModuleType:
+    """`_implementation` for `inputs`, checked unless a kernel checks them."""
+    if not arguments.reach_the_check(inputs):
+        check(*inputs)
+    implementation = _implementation(backend, inputs[0])
+    if implementation is not registration:
+        check(*inputs)
+    return implementation
+
+
 def _implementation(backend: str, x: Tensor) -> ModuleType:
     """The module whose `causal_conv1d` and `selective_scan` take `x`."""
     # Shapes without numbers: those of the registered operators, always.
@@ -329,7 +301,11 @@ def _implementation(backend: str, x: Tensor) -> ModuleType:
         require_choice('scan backend', backend, SCAN_BACKENDS)
         return registration
     backend = choose_backend(backend, x.device)
-    if backend == 'reference' or x.dtype == torch.float64:
+    if (
+        backend == 'reference'
+        or x.dtype == torch.float64
+        or takes_other_derivatives()
+    ):
         return reference
     if backend == 'mamba_ssm':
         # CUDA refuses to launch nothing.
@@ -365,38 +341,3 @@ def _first_runnable(device_type: str) -> str:
     instead = f', instead of {"; ".join(passed_over)}' if passed_over else ''
     logger.log(level, 'scan backend on %s: %s%s', device_type, name, instead)
     return name
-
-
-def _require(condition: bool, name: str, expected: str, got: Tensor) -> None:
-    if not condition:
-        raise ValueError(
-            f'{name}: expected {expected}, got shape {tuple(got.shape)}'
-        )
-
-
-def _check_shape(
-    name: str, tensor: Optional[Tensor], layout: Sequence[str], dims: dict
-) -> None:
-    if tensor is None:
-        return
-    expected = tuple(dims[axis] for axis in layout)
-    if tuple(tensor.shape) != expected:
-        raise ValueError(
-            f'{name}: expected ({", ".join(layout)}) = {expected}, '
-            f'got shape {tuple(tensor.shape)}'
-        )
-
-
-def _check_devices(*tensors: Optional[Tensor]) -> None:
-    devices = {t.device for t in tensors if t is not None}
-    if len(devices) > 1:
-        raise ValueError(
-            'expected all tensors on one device, got '
-            + ' and '.join(sorted(map(str, devices)))
-        )
-
-
-def _check_order(order: Optional[Tensor], dims: dict) -> None:
-    _check_shape('order', order, 'KL', dims)
-    if order is not None and order.dtype != torch.int64:
-        raise ValueError(f'order: expected int64, got {order.dtype}')

@@ -2,12 +2,12 @@
 
 A kernel is registered per device, in C++ for CPUs (`cpu/`) and in Triton for
 CUDA GPUs (`triton/`), and PyTorch's dispatcher takes the one of the tensors'
-device. This file holds what does not depend on the device: schemas, fake
-kernels, autograd and FLOP formulas. So `torch.compile`, `torch.export` and
-FLOP counters see each operator as one node, and a kernel sees raw tensors.
+device. This file holds what does not depend on the device: schemas, checks,
+fake kernels and autograd. So `torch.compile`, `torch.export` and FLOP counters
+see each operator as one node, and a kernel sees raw tensors.
 
-An operator, its kernels and its function in C++ have one name. What the
-arguments mean is said in `api.py`, which has checked them.
+An operator, its kernels, its function in C++ and its check in `arguments.py`
+have one name. What the arguments mean is said in `api.py`.
 
 Autocast has no rule for these operators and casts nothing: data arrive in
 float32, bfloat16 or float16, the parameters A, D, delta_bias, weight and bias
@@ -15,15 +15,14 @@ in float32. Each gradient has the shape and the dtype of its input; an
 operator cannot return None, so the gradients of absent inputs are missing.
 """
 
-import math
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, library
-from torch.utils.flop_counter import register_flop_formula
 
-from . import triton
+from . import arguments, triton
 from .cpu import kernels
+from .transforms import is_mapped, refuse_forward_mode
 
 CONV = 'Tensor x, Tensor weight, Tensor? bias, Tensor? order, str? activation'
 SCAN = (
@@ -39,47 +38,203 @@ INNER = (
 FUSED_DEVICES = ('cpu',)
 
 
-def _define(name: str, schema: str) -> Any:
+# Fake kernels: shapes and dtypes of the results.
+
+
+def _fake_conv(x: Tensor, weight: Tensor, *others: Any) -> Tensor:
+    return x.new_empty(weight.shape[0], *x.shape)
+
+
+def _fake_scan(
+    save: bool, u: Tensor, delta: Tensor, A: Tensor, *others: Any
+) -> Tuple[Tensor, Tensor]:
+    states = u.new_empty(_states_shape(save, u, A), dtype=torch.float32)
+    return u.new_empty(u.shape[1:]), states
+
+
+def _fake_inner(save: bool, *inputs: Any) -> Tuple[Tensor, ...]:
+    xz = inputs[0]
+    out, projected, states = _inner_shapes(save, *inputs)
+    return (
+        xz.new_empty(out),
+        xz.new_empty(projected, dtype=torch.float32),
+        xz.new_empty(states, dtype=torch.float32),
+    )
+
+
+def _fake_norm(
+    x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
+) -> Tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape[:-1])
+
+
+def _fake_gradients(num_extra: int) -> Callable:
+    """Empty gradients of the tensors after the first `num_extra` arguments.
+
+    The order, of integers, has none.
+    """
+
+    def fake(*args: Any) -> List[Tensor]:
+        return [
+            t.new_empty(t.shape)
+            for t in args[num_extra:]
+            if isinstance(t, Tensor) and t.is_floating_point()
+        ]
+
+    return fake
+
+
+def _fake_norm_gradients(
+    grad: Tensor, x: Tensor, weight: Tensor, scale: Tensor
+) -> List[Tensor]:
+    return [x.new_empty(x.shape), weight.new_empty(weight.shape)]
+
+
+def _states_shape(save: bool, u: Tensor, A: Tensor) -> Tuple[int, ...]:
+    """Shape of the states that a scan keeps for its backward pass."""
+    if save and u.device.type in FUSED_DEVICES:
+        return kernels.states_shape(u, A)
+    return (0,)
+
+
+def _inner_shapes(save: bool, *inputs: Any) -> Tuple[Tuple[int, ...], ...]:
+    """Shapes of the result, and of what is kept for the backward pass."""
+    xz, _, _, x_proj, _, _, A, *_ = inputs
+    out = (*xz.shape[:2], A.shape[1])
+    u = xz[..., : A.shape[1]].expand(A.shape[0], *out)
+    projected = (*u.shape[:3], x_proj.shape[1]) if save else (0,)
+    return out, projected, _states_shape(save, u, A)
+
+
+# The checks, for the arguments that an operator has before those of its
+# function.
+
+
+def _check_conv_backward(grad: Any, *inputs: Any) -> None:
+    arguments.causal_conv1d(*inputs)
+    x, weight, *_ = inputs
+    arguments.gradient(grad, (weight.shape[0], *x.shape), x)
+
+
+def _check_scan(save: bool, *inputs: Any) -> None:
+    arguments.selective_scan(*inputs)
+
+
+def _check_scan_backward(grad: Any, states: Any, *inputs: Any) -> None:
+    arguments.selective_scan(*inputs)
+    u, _, A, *_ = inputs
+    arguments.gradient(grad, u.shape[1:], u)
+    arguments.kept('states', states, _states_shape(True, u, A), u)
+
+
+def _check_inner(save: bool, *inputs: Any) -> None:
+    arguments.mamba_inner(*inputs)
+
+
+def _check_inner_backward(
+    grad: Any, projected: Any, states: Any, *inputs: Any
+) -> None:
+    arguments.mamba_inner(*inputs)
+    xz = inputs[0]
+    out_shape, *kept_shapes = _inner_shapes(True, *inputs)
+    arguments.gradient(grad, out_shape, xz)
+    for name, t, shape in zip(
+        ('projected', 'states'), (projected, states), kept_shapes
+    ):
+        arguments.kept(name, t, shape, xz)
+
+
+def _check_norm(x: Any, weight: Any, eps: float, dtype: Any) -> None:
+    arguments.rms_norm_kernel(x, weight)
+    if dtype not in (torch.float32, torch.bfloat16):
+        raise ValueError(f'dtype: expected float32 or bfloat16, got {dtype}')
+
+
+def _check_norm_backward(grad: Any, x: Any, weight: Any, scale: Any) -> None:
+    arguments.rms_norm_kernel(x, weight)
+    arguments.gradient(grad, x.shape, x)
+    arguments.kept('scale', scale, x.shape[:-1], x)
+
+
+CHECKS: Dict[str, Callable] = {
+    'causal_conv1d': arguments.causal_conv1d,
+    'causal_conv1d_backward': _check_conv_backward,
+    'selective_scan': _check_scan,
+    'selective_scan_backward': _check_scan_backward,
+    'mamba_inner': _check_inner,
+    'mamba_inner_backward': _check_inner_backward,
+    'rms_norm': _check_norm,
+    'rms_norm_backward': _check_norm_backward,
+}
+
+
+def _define(name: str, schema: str, fake: Callable) -> Any:
     operator = library.custom_op(
         f'mmvideomamba::{name}',
-        getattr(kernels, name),
+        checked(name, getattr(kernels, name)),
         mutates_args=(),
         device_types='cpu',
         schema=schema,
     )
     if name in triton.KERNELS:
-        operator.register_kernel('cuda')(triton.kernel(name))
+        operator.register_kernel('cuda')(checked(name, triton.kernel(name)))
+    operator.register_fake(checked(name, fake))
     return operator
 
 
+def checked(name: str, kernel: Callable) -> Callable:
+    """A kernel of an operator, behind the check of its arguments."""
+    check = CHECKS[name]
+
+    def call(*args: Any) -> Any:
+        refuse_forward_mode()
+        check(*args)
+        return kernel(*args)
+
+    return call
+
+
 # Whether anything is kept for a backward pass comes first, as `save`.
-causal_conv1d = _define('causal_conv1d', f'({CONV}) -> Tensor')
+causal_conv1d = _define(
+    'causal_conv1d',
+    f'({CONV}) -> Tensor',
+    _fake_conv,
+)
 _conv_backward = _define(
-    'causal_conv1d_backward', f'(Tensor grad, {CONV}) -> Tensor[]'
+    'causal_conv1d_backward',
+    f'(Tensor grad, {CONV}) -> Tensor[]',
+    _fake_gradients(1),
 )
 _scan = _define(
-    'selective_scan', f'(bool save, {SCAN}) -> (Tensor out, Tensor states)'
+    'selective_scan',
+    f'(bool save, {SCAN}) -> (Tensor out, Tensor states)',
+    _fake_scan,
 )
 _scan_backward = _define(
     'selective_scan_backward',
     f'(Tensor grad, Tensor states, {SCAN}) -> Tensor[]',
+    _fake_gradients(2),
 )
 _inner = _define(
     'mamba_inner',
     f'(bool save, {INNER}) -> (Tensor out, Tensor projected, Tensor states)',
+    _fake_inner,
 )
 _inner_backward = _define(
     'mamba_inner_backward',
     f'(Tensor grad, Tensor projected, Tensor states, {INNER}) -> Tensor[]',
+    _fake_gradients(3),
 )
 _norm = _define(
     'rms_norm',
     '(Tensor x, Tensor weight, float eps, ScalarType dtype) -> '
     '(Tensor out, Tensor scale)',
+    _fake_norm,
 )
 _norm_backward = _define(
     'rms_norm_backward',
     '(Tensor grad, Tensor x, Tensor weight, Tensor scale) -> Tensor[]',
+    _fake_norm_gradients,
 )
 
 
@@ -105,79 +260,10 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def _wants_gradient(*inputs: Any) -> bool:
-    return torch.is_grad_enabled() and any(
-        isinstance(t, Tensor) and t.requires_grad for t in inputs
+    return torch.is_grad_enabled() and (
+        is_mapped()
+        or any(isinstance(t, Tensor) and t.requires_grad for t in inputs)
     )
-
-
-# Fake kernels: shapes and dtypes of the results.
-
-
-@causal_conv1d.register_fake
-def _(x: Tensor, weight: Tensor, *others: Any) -> Tensor:
-    return x.new_empty(weight.shape[0], *x.shape)
-
-
-@_scan.register_fake
-def _(
-    save: bool, u: Tensor, delta: Tensor, A: Tensor, *others: Any
-) -> Tuple[Tensor, Tensor]:
-    states = u.new_empty(saved_shape(save, u, A), dtype=torch.float32)
-    return u.new_empty(u.shape[1:]), states
-
-
-@_inner.register_fake
-def _(save: bool, xz: Tensor, *others: Any) -> Tuple[Tensor, Tensor, Tensor]:
-    x_proj, A = others[2], others[5]
-    out = xz.new_empty(*xz.shape[:2], A.shape[1])
-    u = out.expand(len(A), *out.shape)
-    projected = (*u.shape[:3], x_proj.shape[1]) if save else (0,)
-    states = saved_shape(save, u, A)
-    return (
-        out,
-        xz.new_empty(projected, dtype=torch.float32),
-        xz.new_empty(states, dtype=torch.float32),
-    )
-
-
-@_norm.register_fake
-def _(
-    x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
-) -> Tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape[:-1])
-
-
-def saved_shape(save: bool, u: Tensor, A: Tensor) -> Tuple[int, ...]:
-    """Shape of the states that a scan keeps for its backward pass."""
-    if save and u.device.type in FUSED_DEVICES:
-        return kernels.states_shape(u, A)
-    return (0,)
-
-
-def _fake_gradients(num_extra: int) -> Callable:
-    """Empty gradients of the tensors after the first `num_extra` arguments.
-
-    The order, of integers, has none.
-    """
-
-    def fake(*args: Any) -> List[Tensor]:
-        return [
-            t.new_empty(t.shape)
-            for t in args[num_extra:]
-            if isinstance(t, Tensor) and t.is_floating_point()
-        ]
-
-    return fake
-
-
-_conv_backward.register_fake(_fake_gradients(1))
-_scan_backward.register_fake(_fake_gradients(2))
-_inner_backward.register_fake(_fake_gradients(3))
-
-
-@_norm_backward.register_fake
-def _(grad: Tensor, x: Tensor, weight: Tensor, scale: Tensor) -> List[Tensor]:
-    return [x.new_empty(x.shape), weight.new_empty(weight.shape)]
 
 
 # Autograd.
@@ -276,63 +362,3 @@ for _backward in (
     _norm_backward,
 ):
     _backward.register_autograd(_refuse_second_derivative)
-
-
-# FLOP formulas, for PyTorch's `FlopCounterMode`. A multiply-accumulate is two
-# operations, as in PyTorch's own formulas. A scan is counted as Mamba's
-# authors do: 9 multiply-accumulates per token, channel and state of each
-# direction, one more per token and channel for the skip D and one for the
-# gate z. A backward pass costs twice the forward pass: what a kernel computes
-# again to save memory is not counted. Tensors come as their shapes.
-
-_ours = torch.ops.mmvideomamba
-
-
-@register_flop_formula(_ours.causal_conv1d)
-def _conv_flops(
-    x: Sequence[int], weight: Sequence[int], *args: Any, **kwargs: Any
-) -> int:
-    num_directions, _, width = weight
-    return 2 * num_directions * width * math.prod(x)
-
-
-@register_flop_formula(_ours.selective_scan)
-def _scan_flops(
-    save: bool, u: Sequence[int], *args: Any, **kwargs: Any
-) -> int:
-    _, A, _, _, D, z, *_ = args
-    per_element = 9 * A[-1] + (D is not None) + (z is not None)
-    return 2 * per_element * math.prod(u)
-
-
-@register_flop_formula(_ours.mamba_inner)
-def _inner_flops(
-    save: bool, xz: Sequence[int], *args: Any, **kwargs: Any
-) -> int:
-    conv_weight, _, x_proj, dt_proj, _, A, D, *_ = args
-    batch, length, _ = xz
-    num_directions, num_projected, channels = x_proj
-    x = batch, length, channels
-    u = num_directions, *x
-    products = 2 * math.prod(u) * (num_projected + dt_proj[-1])
-    conv = _conv_flops(x, conv_weight)
-    return conv + products + _scan_flops(save, u, u, A, u, u, D, x)
-
-
-@register_flop_formula(_ours.causal_conv1d_backward)
-def _conv_backward_flops(grad: Any, *inputs: Any, **kwargs: Any) -> int:
-    return 2 * _conv_flops(*inputs)
-
-
-@register_flop_formula(_ours.selective_scan_backward)
-def _scan_backward_flops(
-    grad: Any, states: Any, *inputs: Any, **kwargs: Any
-) -> int:
-    return 2 * _scan_flops(True, *inputs)
-
-
-@register_flop_formula(_ours.mamba_inner_backward)
-def _inner_backward_flops(
-    grad: Any, projected: Any, states: Any, *inputs: Any, **kwargs: Any
-) -> int:
-    return 2 * _inner_flops(True, *inputs)

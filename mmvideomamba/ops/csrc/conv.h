@@ -133,10 +133,11 @@ INLINE void conv_grad_store_x(const ConvArgs& args, const Task& task, int64_t k,
   if (k > 0)
     before = read_row(sum, conv_offset(args, sum, task, k, t), task.width(),
                       at.width, at.row);
+  const int64_t first = args.W - min(args.W, args.L - t);
   for (int64_t i = 0; i < task.width(); i += LANES) {
     Vec g = load(before + i);
     // Tap w of step t + W - 1 - w met this step.
-    for (int64_t w = 0; w < args.W; ++w)
+    for (int64_t w = first; w < args.W; ++w)
       g += load(grads[args.W - 1 - w] + i) * load(at.weight + w * at.width + i);
     store(grad_x + i, g);
   }

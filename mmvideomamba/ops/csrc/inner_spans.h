@@ -57,10 +57,11 @@ struct Parts {
 //     finish(k, begin)           when parts.total is complete
 //     end(k)                     called after the last span
 template <bool REVERSE, typename Weights, typename SpanTask>
-int for_each_span(const InnerArgs& args) {
+int for_each_span(InnerArgs args) {
   const ConvArgs& conv = args.conv;
-  const int status = check_order(conv);
-  if (status != OK) return status;
+  const CheckedOrder order(conv.order, conv.K, conv.L);
+  if (order.status != OK) return order.status;
+  args.conv.order = args.scan.order = order.copy;
 
   const int64_t units = ceil_div(conv.D, UNIT), width = max_task_width(conv);
   Workspace shared{nullptr}, own{nullptr};

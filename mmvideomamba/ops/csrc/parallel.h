@@ -61,15 +61,29 @@ INLINE bool is_permutation(const int64_t* order, int64_t K, int64_t L,
   return true;
 }
 
-template <typename Args>
-int check_order(const Args& args) {
-  if (!args.order) return OK;
-  char* seen = static_cast<char*>(std::malloc(args.L));
-  if (!seen) return OUT_OF_MEMORY;
-  const bool valid = is_permutation(args.order, args.K, args.L, seen);
-  std::free(seen);
-  return valid ? OK : BAD_ORDER;
-}
+// The scan orders as they were when they were checked: another thread may
+// change the tensor while a kernel runs.
+class CheckedOrder {
+ public:
+  CheckedOrder(const int64_t* order, int64_t K, int64_t L) {
+    if (!order) return;
+    const size_t bytes = K * L * sizeof(int64_t);
+    copy = static_cast<int64_t*>(std::malloc(bytes));
+    char* seen = static_cast<char*>(std::malloc(L));
+    if (copy && seen) {
+      std::memcpy(copy, order, bytes);
+      status = is_permutation(copy, K, L, seen) ? OK : BAD_ORDER;
+    } else {
+      status = OUT_OF_MEMORY;
+    }
+    std::free(seen);
+  }
+  CheckedOrder(const CheckedOrder&) = delete;
+  ~CheckedOrder() { std::free(copy); }
+
+  int64_t* copy = nullptr;
+  Status status = OK;
+};
 
 // While one lives, its thread rounds denormal numbers to zero. A state that
 // decays without input ends in them, and each costs over a hundred cycles.
@@ -95,9 +109,10 @@ class FlushDenormals {
 // Call body(args, task, buffers) for every task, in parallel. `Buffers` is
 // built from (args, widest task, workspace); each thread has its own.
 template <typename Buffers, typename Args, typename Body>
-int for_each_task(const Args& args, Body body) {
-  const int status = check_order(args);
-  if (status != OK) return status;
+int for_each_task(Args args, Body body) {
+  const CheckedOrder order(args.order, args.K, args.L);
+  if (order.status != OK) return order.status;
+  args.order = order.copy;
 
   Workspace counter{nullptr};
   const int64_t width = max_task_width(args);

@@ -22,14 +22,15 @@ namespace {
 constexpr int GROUP = STATES < 8 ? STATES : 8;
 
 struct ScanGradBuffers {
-  float *rates, *grad_rates, *adjoint;  // [channel vector][state][lane]
-  float *b, *c;                         // [step][state]
-  float *grad_b, *grad_c;               // [step][state][lane]
-  float *grad_skip, *grad_bias;         // [channel]
+  ScanRates rates;
+  float *grad_rates, *adjoint;   // [channel vector][state][lane]
+  float *b, *c;                  // [step][state]
+  float *grad_b, *grad_c;        // [step][state][lane]
+  float *grad_skip, *grad_bias;  // [channel]
 
-  ScanGradBuffers(const ScanArgs& args, int64_t width, Workspace& workspace) {
+  ScanGradBuffers(const ScanArgs& args, int64_t width, Workspace& workspace)
+      : rates(args, width, workspace) {
     const int64_t padded = round_up(args.N, STATES);
-    rates = workspace.take(width * padded);
     grad_rates = workspace.take(width * padded);
     adjoint = workspace.take(width * padded);
     b = workspace.take(CHUNK * padded);
@@ -54,25 +55,26 @@ struct Replay {
   float state[CHUNK + 1][GROUP][LANES];  // before each step; then the last
 };
 
-// Run the chunk forward again; add to y and to the gradient of C.
-template <int ROWS>
+// Run the chunk forward again with COUNT states; add to y and to the gradient
+// of C.
+template <bool WILD, int COUNT, int ROWS>
 INLINE void scan_grad_replay(int64_t steps, int64_t padded,
                              const ScanGradArrays& at, int64_t i,
                              const float* b, const float* c, const float* rates,
                              float* y, float* grad_c,
                              const Prefetch<ROWS>& prefetch, int64_t channel,
                              Replay& replay) {
-  Vec s[GROUP];
+  Vec s[COUNT];
 #pragma GCC unroll 16
-  for (int n = 0; n < GROUP; ++n) s[n] = load(replay.state[0][n]);
+  for (int n = 0; n < COUNT; ++n) s[n] = load(replay.state[0][n]);
   for (int64_t t = 0; t < steps; ++t) {
     prefetch.fetch(t, channel);
     const Vec delta = load(at.delta[t] + i), drive = load(at.drive[t] + i);
     const Vec grad_y = load(at.grad_y[t] + i);
     Vec even = load(y + t * BLOCK), odd = {};
 #pragma GCC unroll 16
-    for (int n = 0; n < GROUP; ++n) {
-      const Vec decay = exp2_product(delta, load(rates + n * LANES));
+    for (int n = 0; n < COUNT; ++n) {
+      const Vec decay = scan_decay<EXACT, WILD>(delta, load(rates + n * LANES));
       s[n] = decay * s[n] + drive * b[t * padded + n];
       store(replay.decay[t][n], decay);
       store(replay.state[t + 1][n], s[n]);
@@ -84,17 +86,17 @@ INLINE void scan_grad_replay(int64_t steps, int64_t padded,
   }
 }
 
-// Run the adjoint backward in time.
-template <int ROWS>
+// Run the adjoint of COUNT states backward in time.
+template <int COUNT, int ROWS>
 INLINE void scan_grad_adjoint(int64_t steps, int64_t padded, ScanGradArrays& at,
                               int64_t i, const float* b, const float* c,
                               const float* rates, const Replay& replay,
                               const Prefetch<ROWS>& prefetch, int64_t channel,
                               float* grad_b, float* grad_rates,
                               float* adjoint) {
-  Vec g[GROUP], grad_rate[GROUP];
+  Vec g[COUNT], grad_rate[COUNT];
 #pragma GCC unroll 16
-  for (int n = 0; n < GROUP; ++n) {
+  for (int n = 0; n < COUNT; ++n) {
     g[n] = load(adjoint + n * LANES);
     grad_rate[n] = load(grad_rates + n * LANES);
   }
@@ -106,7 +108,7 @@ INLINE void scan_grad_adjoint(int64_t steps, int64_t padded, ScanGradArrays& at,
     Vec grad_drive[2] = {load(at.grad_drive[t] + i)};
     Vec grad_exponent[2] = {load(at.grad_exponent[t] + i)};
 #pragma GCC unroll 16
-    for (int n = 0; n < GROUP; ++n) {
+    for (int n = 0; n < COUNT; ++n) {
       g[n] += grad_y * c[t * padded + n];
       grad_drive[n % 2] += g[n] * b[t * padded + n];
       float* sum = grad_b + (t * padded + n) * LANES;
@@ -120,7 +122,7 @@ INLINE void scan_grad_adjoint(int64_t steps, int64_t padded, ScanGradArrays& at,
     store(at.grad_exponent[t] + i, grad_exponent[0] + grad_exponent[1]);
   }
 #pragma GCC unroll 16
-  for (int n = 0; n < GROUP; ++n) {
+  for (int n = 0; n < COUNT; ++n) {
     store(adjoint + n * LANES, g[n]);
     store(grad_rates + n * LANES, grad_rate[n]);
   }
@@ -153,7 +155,7 @@ INLINE void scan_grad_begin_step(const ScanArgs& args, const Tile& tile,
     store(at.u[t] + i, u);
     store(at.drive[t] + i, u * delta);
     store(at.grad_y[t] + i, grad_y);
-    store(at.y[t] + i, u * load(skip + i));
+    store(at.y[t] + i, args.skip ? u * load(skip + i) : Vec{});
     store(at.grad_drive[t] + i, Vec{});
     store(at.grad_exponent[t] + i, Vec{});
   }
@@ -164,6 +166,7 @@ INLINE void scan_grad_finish_step(const ScanArgs& args, const Tile& tile,
                                   int64_t t, const float* skip,
                                   const ScanGradArrays& at, float* grad_bias,
                                   float* grad_u, float* grad_delta) {
+  const int32_t skips = args.skip ? -1 : 0;
   for (int64_t i = 0; i < tile.padded(); i += LANES) {
     const Vec grad_drive = load(at.grad_drive[t] + i);
     // The exponent's gradient was summed with A * log2(e) for A.
@@ -172,8 +175,10 @@ INLINE void scan_grad_finish_step(const ScanArgs& args, const Tile& tile,
     if (args.softplus) grad *= load(at.slope[t] + i);
     store(grad_bias + i, load(grad_bias + i) + grad);
     store(grad_delta + i, grad);
-    store(grad_u + i, grad_drive * load(at.delta[t] + i) +
-                          load(skip + i) * load(at.grad_y[t] + i));
+    // Without a skip no product: infinity times zero is not zero.
+    const Vec grad_skipped =
+        from_bits(bits(load(skip + i) * load(at.grad_y[t] + i)) & skips);
+    store(grad_u + i, grad_drive * load(at.delta[t] + i) + grad_skipped);
   }
 }
 
@@ -214,15 +219,50 @@ void scan_grad_store_parameters(const ScanArgs& args, const Task& task,
 }
 
 INLINE void scan_grad_load_replay(const ScanArgs& args, const Tile& tile,
-                                  int64_t i, int64_t n, Replay& replay) {
+                                  int64_t i, int64_t n, int64_t count,
+                                  Replay& replay) {
   const int64_t chunk = tile.begin / CHUNK;
-  for (int64_t j = 0; j < GROUP; ++j) {
+  for (int64_t j = 0; j < count; ++j) {
     const bool saved = chunk > 0 && n + j < args.N;
     store(replay.state[0][j],
           saved ? load(saved_state(args, tile.k, tile.b, chunk,
                                    tile.channel + i, n + j))
                 : Vec{});
   }
+}
+
+// COUNT states from `n` on of the vector of channels at `i` of a tile, which
+// is `offset` behind the task's first channel.
+template <bool WILD, int COUNT, int INPUTS, int OUTPUTS>
+INLINE void scan_grad_states(const ScanArgs& args, const Tile& tile,
+                             ScanGradArrays& at, int64_t i, int64_t n,
+                             int64_t offset, const ScanGradBuffers& buffers,
+                             const Prefetch<INPUTS>& inputs,
+                             const Prefetch<OUTPUTS>& outputs, Replay& replay) {
+  const int64_t padded = round_up(args.N, STATES);
+  const int64_t v = (offset + i) * padded + n * LANES;
+  const float *b = buffers.b + n, *c = buffers.c + n;
+  const float* rates = buffers.rates.rate + v;
+  scan_grad_load_replay(args, tile, i, n, COUNT, replay);
+  scan_grad_replay<WILD, COUNT>(tile.steps, padded, at, i, b, c, rates,
+                                at.y[0] + i, buffers.grad_c + n * LANES, inputs,
+                                tile.channel + i, replay);
+  scan_grad_adjoint<COUNT>(
+      tile.steps, padded, at, i, b, c, rates, replay, outputs, tile.channel + i,
+      buffers.grad_b + n * LANES, buffers.grad_rates + v, buffers.adjoint + v);
+}
+
+// Of any numbers, one state after another.
+template <int INPUTS, int OUTPUTS>
+COLD void scan_grad_wild_states(const ScanArgs& args, const Tile& tile,
+                                ScanGradArrays& at, int64_t i, int64_t offset,
+                                const ScanGradBuffers& buffers,
+                                const Prefetch<INPUTS>& inputs,
+                                const Prefetch<OUTPUTS>& outputs,
+                                Replay& replay) {
+  for (int64_t n = 0; n < args.N; ++n)
+    scan_grad_states<true, 1>(args, tile, at, i, n, offset, buffers, inputs,
+                              outputs, replay);
 }
 
 // Gradients of a chunk, whose B and C are in the buffers; it leaves the lanes
@@ -246,19 +286,21 @@ INLINE void scan_grad_chunk(const ScanArgs& args, const Task& task, int64_t k,
     alignas(64) ScanGradArrays at;
     alignas(64) Replay replay;
     begin_tile(tile, at, buffers.grad_skip + offset);
-    for (int64_t i = 0; i < tile.padded(); i += LANES)
-      for (int64_t n = 0; n < padded; n += GROUP) {
-        const int64_t v = (offset + i) * padded + n * LANES;
-        scan_grad_load_replay(args, tile, i, n, replay);
-        scan_grad_replay(steps, padded, at, i, buffers.b + n, buffers.c + n,
-                         buffers.rates + v, at.y[0] + i,
-                         buffers.grad_c + n * LANES, inputs, channel + i,
-                         replay);
-        scan_grad_adjoint(steps, padded, at, i, buffers.b + n, buffers.c + n,
-                          buffers.rates + v, replay, outputs, channel + i,
-                          buffers.grad_b + n * LANES, buffers.grad_rates + v,
-                          buffers.adjoint + v);
-      }
+    for (int64_t i = 0; i < tile.padded(); i += LANES) {
+      const ScanRates& rates = buffers.rates;
+      const bool tame =
+          scan_within(steps, at.delta[0] + i, load(rates.least + offset + i),
+                      load(rates.most + offset + i)) &&
+          scan_pads(args, steps, at.drive[0] + i) &&
+          scan_pads(args, steps, at.grad_y[0] + i);
+      if (tame)
+        for (int64_t n = 0; n < padded; n += GROUP)
+          scan_grad_states<false, GROUP>(args, tile, at, i, n, offset, buffers,
+                                         inputs, outputs, replay);
+      else
+        scan_grad_wild_states(args, tile, at, i, offset, buffers, inputs,
+                              outputs, replay);
+    }
     if (args.z.data) scan_grad_merge_directions(args, tile, at);
     finish_tile(tile, at, buffers.grad_bias + offset);
   }
@@ -270,7 +312,7 @@ INLINE void scan_grad_begin_direction(const ScanArgs& args, const Task& task,
                                       const ScanGradBuffers& buffers) {
   const int64_t width = round_up(task.width(), UNIT);
   const int64_t numbers = width * round_up(args.N, STATES);
-  scan_load_rates(args, task, k, buffers.rates);
+  buffers.rates.load(args, task, k);
   std::memset(buffers.grad_rates, 0, numbers * sizeof(float));
   std::memset(buffers.adjoint, 0, numbers * sizeof(float));
   std::memset(buffers.grad_skip, 0, width * sizeof(float));

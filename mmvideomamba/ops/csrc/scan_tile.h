@@ -17,19 +17,74 @@ INLINE int64_t num_chunks(const ScanArgs& args) {
   return ceil_div(args.L, CHUNK);
 }
 
-// A * log2(e), so that the decay is 2^(delta * rate); [channel vector][state]
-// [lane], zero beyond N and beyond the task's channels.
-INLINE void scan_load_rates(const ScanArgs& args, const Task& task, int64_t k,
-                            float* rates) {
-  const int64_t padded = round_up(args.N, STATES);
-  const int64_t width = round_up(task.width(), UNIT);
-  for (int64_t i = 0; i < width; ++i) {
-    const bool inside = i < task.width();
-    const float* a = args.a + (k * args.D + task.begin + i) * args.N;
-    float* rate = rates + (i / LANES) * padded * LANES + i % LANES;
-    for (int64_t n = 0; n < padded; ++n)
-      rate[n * LANES] = inside && n < args.N ? a[n] * LOG2_E : 0.0f;
+constexpr float LARGEST_FLOAT = 3.40282347e38f;
+
+// A * log2(e), so that the decay is 2^(delta * rate); finite where A is.
+INLINE float scan_rate(float a) {
+  const float rate = a * LOG2_E;
+  const bool overflows = __builtin_isinf(rate) && !__builtin_isinf(a);
+  return overflows ? __builtin_copysignf(LARGEST_FLOAT, a) : rate;
+}
+
+INLINE float finite_minimum(float a, float b) {
+  const float least = a < b ? a : b;
+  return least < LARGEST_FLOAT ? least : LARGEST_FLOAT;
+}
+
+// The rates of a task's channels, and the deltas that `exp2_product` takes with
+// all rates of a channel.
+struct ScanRates {
+  float* rate;          // [channel vector][state][lane]
+  float *least, *most;  // [channel]
+
+  ScanRates(const ScanArgs& args, int64_t width, Workspace& workspace) {
+    rate = workspace.take(width * round_up(args.N, STATES));
+    least = workspace.take(width);
+    most = workspace.take(width);
   }
+
+  // Zeros beyond N and beyond the task's channels.
+  void load(const ScanArgs& args, const Task& task, int64_t k) const {
+    const int64_t padded = round_up(args.N, STATES);
+    for (int64_t i = 0; i < round_up(task.width(), UNIT); ++i) {
+      const bool inside = i < task.width();
+      const float* a = args.a + (k * args.D + task.begin + i) * args.N;
+      float* to = rate + (i / LANES) * padded * LANES + i % LANES;
+      float decay = 0, growth = 0;
+      for (int64_t n = 0; n < padded; ++n) {
+        const float r = inside && n < args.N ? scan_rate(a[n]) : 0.0f;
+        decay = -r > decay ? -r : decay;
+        growth = r > growth ? r : growth;
+        to[n * LANES] = r;
+      }
+      most[i] = finite_minimum(FARTHEST / decay, LARGEST / growth);
+      least[i] = -finite_minimum(LARGEST / decay, FARTHEST / growth);
+    }
+  }
+};
+
+// Whether the rows of a vector of channels are between two numbers, or NaN.
+INLINE bool scan_within(int64_t steps, const float* rows, Vec least, Vec most) {
+  Vec low = {}, high = {};
+  for (int64_t t = 0; t < steps; ++t) {
+    const Vec row = load(rows + t * BLOCK);
+    low = minimum(row, low);
+    high = maximum(row, high);
+  }
+  return all_lanes((low >= least) & (high <= most));
+}
+
+// The same for infinity, which would make NaN of a padded state's zeros.
+INLINE bool scan_pads(const ScanArgs& args, int64_t steps, const float* rows) {
+  return args.N % STATES == 0 ||
+         scan_within(steps, rows, splat(-LARGEST_FLOAT), splat(LARGEST_FLOAT));
+}
+
+// A state's decay in a step; WILD: of any delta.
+template <int DEGREE, bool WILD>
+INLINE Vec scan_decay(Vec delta, Vec rate) {
+  return WILD ? exp2_any_product<DEGREE>(delta, rate)
+              : exp2_product<DEGREE>(delta, rate);
 }
 
 // Rows of B or C of a chunk, [step][padded N].

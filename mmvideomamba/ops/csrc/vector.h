@@ -15,6 +15,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+#define COLD static __attribute__((noinline, cold))
 
 namespace {
 
@@ -51,6 +52,36 @@ INLINE void store_non_temporal(float* p, Vec v) {
 
 INLINE Vec splat(float value) { return value - Vec{}; }
 
+// The second where either is NaN.
+INLINE Vec minimum(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  // The masked form, as g++ warns about the inside of the plain one.
+  return (Vec)_mm512_maskz_min_ps(-1, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return a < b ? a : b;
+#endif
+}
+
+INLINE Vec maximum(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_max_ps(-1, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+
+INLINE bool all_lanes(IntVec mask) {
+  int64_t parts[LANES / 2];
+  std::memcpy(parts, &mask, sizeof(mask));
+  int64_t all = -1;
+  for (const int64_t part : parts) all &= part;
+  return all == -1;
+}
+
 INLINE IntVec bits(Vec v) {
   IntVec out;
   std::memcpy(&out, &v, sizeof(out));
@@ -80,15 +111,14 @@ template <>
 constexpr float EXP2<SHORT>[] = {1.0f, 0.693147181f, 0.242119998f,
                                  5.54912762e-2f};
 
-// 2^(x * y). The product is never rounded, so a large exponent keeps its
-// fraction.
+// 2^(x * y) of a product in [-FARTHEST, LARGEST]. It is never rounded, so a
+// large exponent keeps its fraction.
+constexpr float FARTHEST = 1 << 20, LARGEST = 127;
 template <int DEGREE = EXACT>
 INLINE Vec exp2_product(Vec x, Vec y) {
 #if !defined(__AVX512F__)
-  // Keep the exponent in range, and NaN a NaN: it compares false.
-  Vec product = x * y;
-  product = product < splat(-126.0f) ? splat(-126.0f) : product;
-  x = product > splat(127.0f) ? splat(127.0f) : product;
+  // Keep the exponent in range, where -127 makes zero, and NaN a NaN.
+  x = maximum(splat(-127.0f), x * y);
   y = splat(1.0f);
 #endif
   const Vec shifted = x * y + splat(ROUNDING);
@@ -98,11 +128,20 @@ INLINE Vec exp2_product(Vec x, Vec y) {
 #pragma GCC unroll 8
   for (int i = DEGREE - 1; i >= 0; --i) p = p * f + splat(EXP2<DEGREE>[i]);
 #if defined(__AVX512F__)
-  // The masked form, as g++ warns about the inside of the plain one.
   return (Vec)_mm512_maskz_scalef_ps(-1, (__m512)p, (__m512)whole);
 #else
   return p * from_bits((bits(shifted) + 127) << 23);
 #endif
+}
+
+// 2^(x * y) of any product: its square root, squared, overflows and underflows
+// where it should.
+template <int DEGREE>
+INLINE Vec exp2_any_product(Vec x, Vec y) {
+  constexpr float ENOUGH = 200;
+  const Vec product = minimum(splat(ENOUGH), maximum(splat(-ENOUGH), x * y));
+  const Vec root = exp2_product<DEGREE>(product, splat(0.5f));
+  return root * root;
 }
 
 constexpr float LOG2_E = 1.44269504f;
@@ -110,9 +149,10 @@ constexpr float LN_2 = 0.693147181f;
 
 INLINE Vec absolute(Vec x) { return from_bits(bits(x) & 0x7fffffff); }
 
-// exp(-|x|), in (0, 1].
+// exp(-|x|), in [0, 1].
 INLINE Vec exp_negative(Vec x) {
-  return exp2_product(absolute(x), splat(-LOG2_E));
+  constexpr float ENOUGH = 200;
+  return exp2_product(minimum(splat(ENOUGH), absolute(x)), splat(-LOG2_E));
 }
 
 // 1 / x for x in [1, 2]: a division takes as long as twenty products.

@@ -2,8 +2,7 @@
 
 Triton comes with torch's CUDA wheels and compiles at the first call. Data are
 float32, bfloat16 or float16, arithmetic and states float32. Gradients are the
-same bit for bit from run to run: no atomics. That `order` holds permutations
-is not checked, which would wait for the GPU.
+same bit for bit from run to run: no atomics.
 
 Importing this package imports no Triton: a broken one must not break ours.
 """
