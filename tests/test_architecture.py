@@ -14,6 +14,7 @@ PACKAGE = Path(mmvideomamba.__file__).parent
 ORDER = (
     'version',
     'checks',
+    'text',
     'files',
     'tables',
     'cli',

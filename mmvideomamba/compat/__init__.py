@@ -34,11 +34,13 @@ from .imports import (
 )
 from .scores import (
     average_several_labels_by_sigmoid,
+    dump_results_whole,
     leave_unlabelled_out_of_average_precision,
     score_in_float32,
 )
 from .training import (
     compile_the_model_alone,
+    deliver_swallowed_interrupts,
     explain_layer_decay,
     explain_other_parameter_groups,
 )
@@ -63,6 +65,8 @@ def repair_host() -> None:
     explain_other_parameter_groups()
     compile_the_model_alone()
     score_in_float32()
+    dump_results_whole()
+    deliver_swallowed_interrupts()
     explain_layer_decay()
     open_videos_through_one_reader()
     read_with_pyav_as_with_decord()
