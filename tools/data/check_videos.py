@@ -66,6 +66,8 @@ def main() -> None:
         args.workers,
     )
     good = [a for a in annotations if a.video in videos]
+    if not good:
+        raise ValueError(f'no video of {args.list} can be used, see above')
     print(f'{len(annotations) - len(good)} of {len(annotations)} left out')
     other = sum(len(annotation.labels) != 1 for annotation in good)
     if other:
