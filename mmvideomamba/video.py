@@ -212,7 +212,7 @@ def _is_for_decord(head: bytes) -> bool:
 def _is_matroska(head: bytes) -> bool:
     """Whether the EBML header is whole and says that it is Matroska's."""
     # The first 1 bit of its length says how many bytes that has.
-    length_size = 9 - head[4].bit_length()
+    length_size = 9 - int.from_bytes(head[4:5], 'big').bit_length()
     start = 4 + length_size
     length = int.from_bytes(head[4:start], 'big')
     length &= (1 << 7 * length_size) - 1
@@ -332,6 +332,9 @@ def open_container(source: Union[str, BinaryIO]) -> Any:
     if not container.streams.video:
         container.close()
         raise ValueError('the file has no video stream')
+    if container.streams.video[0].codec_context is None:
+        container.close()
+        raise ValueError('the file has a codec that FFmpeg does not know')
     return container
 
 

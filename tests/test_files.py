@@ -103,7 +103,7 @@ def test_an_error_of_another_file_stays_its_own(tmp_path):
         pytest.raises(FileNotFoundError, match='source'),
         atomic_write(tmp_path / 'copy'),
     ):
-        open(tmp_path / 'source')
+        (tmp_path / 'source').read_text()
     assert os.listdir(tmp_path) == []
 
 

@@ -180,6 +180,19 @@ def test_a_folder_is_no_video(build, tmp_path):
         build('a.mp4 0\nfolder.mp4 0\n')
 
 
+def test_an_address_is_no_file_of_the_disk(build):
+    text = 's3://bucket/a.mp4 0\n'
+    assert len(build(text)) == 1
+    with pytest.raises(FileNotFoundError, match='do not exist.*s3:'):
+        build(text, pipeline=[dict(type='DecordInit')])
+
+
+def test_names_may_leave_out_mp4(build):
+    assert len(build('a 0\nb 1\n')) == 2
+    with pytest.raises(FileNotFoundError, match='do not exist.*/d. Check'):
+        build('d 0\n')
+
+
 READ = [
     dict(type='DecordInit'),
     dict(type='UniformSample', clip_len=2, test_mode=True),

@@ -127,6 +127,9 @@ def test_a_tool_says_so_and_ends(serial, tmp_path, capsys, tool):
     before = files_in(tmp_path)
     with disk_of(5):
         assert_refused(
-            capsys, f'error: cannot write {tmp_path}', f'data/{tool}', *arguments
+            capsys,
+            f'error: cannot write {tmp_path}',
+            f'data/{tool}',
+            *arguments,
         )
     assert files_in(tmp_path) == before

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-from mmengine.dataset import Compose
 from tool_runner import TOOLS, run_tool
 from video_files import write_frames
 
@@ -63,7 +62,7 @@ ODD_LISTS = [
     (b'a\x0cb.mp4 3\nb.mp4 1\n', [('a\x0cb.mp4', (3,)), AB[1]]),
     (b'a\x0bb.mp4 3\n', [('a\x0bb.mp4', (3,))]),
     (b'a.mp4 0\x0c\n', NAMED),
-    ('\x1b[2J.mp4 0\n'.encode(), NAMED),
+    (b'\x1b[2J.mp4 0\n', NAMED),
 ]
 # What the rest of a list may be changed by, at a random place.
 ODDITIES = ['\0', '\t', ' ', '\r', '\n', '\x0b', '\x0c', '\x1b', '\x85', ',']
