@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator
 
+from .text import printable
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -29,7 +31,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+        sys.exit('error: ' + printable(error, keep='\n'))
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:

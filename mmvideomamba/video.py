@@ -10,12 +10,22 @@ from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Iterable, Iterator, List, Tuple, Union
+from typing import (
+    Any,
+    BinaryIO,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Tuple,
+    Union,
+)
 
 import av
 import numpy as np
 
 from .files import atomic_write
+from .text import printable
 
 # Names of files that are looked for where a folder is searched for videos.
 # fmt: off
@@ -51,7 +61,8 @@ def naming_errors(path: str) -> Iterator[None]:
             error, (OSError, RuntimeError, ValueError, IndexError)
         ):
             raise
-        raise ValueError(f'{path}: {describe_error(path, error)}') from error
+        reason = describe_error(path, error)
+        raise ValueError(f'{printable(path)}: {reason}') from error
 
 
 def describe_error(path: str, error: Exception) -> str:
@@ -59,7 +70,9 @@ def describe_error(path: str, error: Exception) -> str:
     # FFmpeg's errors say more than their reason; decord's stack follows the
     # first line.
     reason = getattr(error, 'strerror', None) or str(error) or repr(error)
-    return reason.splitlines()[0].replace(f'{path}: ', '', 1)
+    for name in (path, printable(path)):
+        reason = reason.replace(f'{name}: ', '', 1)
+    return printable(reason.split('\n')[0])
 
 
 def open_video(path: str, num_threads: int = 1) -> Any:
@@ -74,7 +87,7 @@ def open_video(path: str, num_threads: int = 1) -> Any:
     other codecs, such as AV1, and everything where there is no decord.
 
     Args:
-        path (str): A regular file, or a link to one.
+        path (str): A regular file, or a link to one, see `video_file`.
         num_threads (int): Threads that decode.
 
     Returns:
@@ -85,12 +98,7 @@ def open_video(path: str, num_threads: int = 1) -> Any:
         ValueError: The video cannot be read: its path and the reason.
     """
     with naming_errors(path):
-        if not os.path.isfile(path):
-            raise ValueError(_why_no_file(path))
-        if not os.path.getsize(path):
-            raise ValueError('the file is empty')
-        # An absolute path names no protocol of FFmpeg.
-        return _open(os.path.abspath(path), num_threads)
+        return _open(video_file(path), num_threads)
 
 
 def open_video_bytes(path: str, file: BinaryIO, num_threads: int = 1) -> Any:
@@ -105,12 +113,38 @@ def open_video_bytes(path: str, file: BinaryIO, num_threads: int = 1) -> Any:
         return _open(file, num_threads)
 
 
-def _why_no_file(path: str) -> str:
-    if os.path.isdir(path):
-        return 'expected a video file, this is a folder'
-    if os.path.lexists(path):
-        return 'expected a video file, this is no regular file'
-    return 'there is no such file'
+def video_file(path: str) -> str:
+    """The absolute path of a video, which may be named without its .mp4.
+
+    mmaction2 takes names without a suffix for those of .mp4 files; here the
+    file of the name itself goes first. No FIFO, on which a reader would wait
+    for ever, is a file.
+
+    Raises:
+        ValueError: There is no such file, or it is empty.
+    """
+    found = find_video_file(path)
+    if found is None:
+        if os.path.isdir(path):
+            raise ValueError('expected a video file, this is a folder')
+        if os.path.lexists(path):
+            raise ValueError('expected a video file, this is no regular file')
+        raise ValueError('there is no such file')
+    if not os.path.getsize(found):
+        raise ValueError('the file is empty')
+    # An absolute path names no protocol of FFmpeg.
+    return os.path.abspath(found)
+
+
+def find_video_file(path: str) -> Optional[str]:
+    """The file that `video_file` means, None where there is none."""
+    if os.path.isfile(path):
+        return path
+    has_suffix = os.path.splitext(path)[1]
+    named = f'{path}.mp4'
+    if has_suffix or os.path.lexists(path) or not os.path.isfile(named):
+        return None
+    return named
 
 
 def _open(source: Union[str, BinaryIO], num_threads: int) -> Any:
@@ -154,15 +188,37 @@ def _decord_reader() -> Any:
 
 
 def _is_for_decord(head: bytes) -> bool:
-    """Whether decord reads a file right that begins like this."""
+    """Whether decord reads a file right that begins like this.
+
+    decord reads playlists and session descriptions too, and opens what they
+    name. So the beginning has to be one by which FFmpeg knows a file for a
+    video, whatever follows.
+    """
     if head.startswith(b'\x1aE\xdf\xa3'):  # Matroska, WebM
         # ProjectionPoseRoll, a float of 4 or 8 bytes: the rotation.
-        return not any(
-            roll in head for roll in (b'\x76\x75\x84', b'\x76\x75\x88')
-        )
+        turned = b'\x76\x75\x84' in head or b'\x76\x75\x88' in head
+        return _is_matroska(head) and not turned
     if head.startswith(b'RIFF'):
         return head[8:12] == b'AVI '
-    return head[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
+    # Size, type and, of ftyp, brand; JPEG 2000 has ftyp too.
+    size, kind = int.from_bytes(head[:4], 'big'), head[4:8]
+    if kind == b'ftyp':
+        return size >= 16 and head[8:9] != b'j'
+    if kind == b'mdat' and size == 1:  # 64 bits follow
+        size = int.from_bytes(head[8:16], 'big')
+    return kind in (b'moov', b'mdat', b'wide', b'free') and size >= 8
+
+
+def _is_matroska(head: bytes) -> bool:
+    """Whether the EBML header is whole and says that it is Matroska's."""
+    # The first 1 bit of its length says how many bytes that has.
+    length_size = 9 - int.from_bytes(head[4:5], 'big').bit_length()
+    start = 4 + length_size
+    length = int.from_bytes(head[4:start], 'big')
+    length &= (1 << 7 * length_size) - 1
+    header = head[start : start + length]
+    is_whole = length_size <= 8 and len(header) == length < 2000
+    return is_whole and (b'matroska' in header or b'webm' in header)
 
 
 class _Frames(np.ndarray):
@@ -253,14 +309,21 @@ class PyAVReader:
 def open_container(source: Union[str, BinaryIO]) -> Any:
     """A PyAV container of a video, at its start.
 
+    Args:
+        source (str | BinaryIO): A path, see `open_video`, or a file.
+
     Raises:
-        ValueError: The file has no video stream or is no video.
+        ValueError: There is no such file, it has no video stream or is no
+            video, such as a playlist: nothing that it names is opened.
         OSError: It cannot be read.
     """
-    if not isinstance(source, str):
+    if isinstance(source, str):
+        source = video_file(source)
+    else:
         source.seek(0)
+    options = dict(format_whitelist=_FORMATS, protocol_whitelist='file')
     try:
-        container = av.open(source, options=dict(format_whitelist=_FORMATS))
+        container = av.open(source, options=options)
     except av.ArgumentError as error:
         raise ValueError(
             'expected a video, this is of another format (an image, a '
@@ -269,6 +332,9 @@ def open_container(source: Union[str, BinaryIO]) -> Any:
     if not container.streams.video:
         container.close()
         raise ValueError('the file has no video stream')
+    if container.streams.video[0].codec_context is None:
+        container.close()
+        raise ValueError('the file has a codec that FFmpeg does not know')
     return container
 
 
@@ -407,7 +473,9 @@ def write_video(
     stream = None
     with (
         atomic_write(path) as partial,
-        av.open(partial, 'w', format='mp4') as container,
+        # FFmpeg would close a file of its own without a look at errors.
+        open(partial, 'wb') as file,
+        av.open(file, 'w', format='mp4') as container,
     ):
         for frame in frames:
             height, width = (side // 2 * 2 for side in frame.shape[:2])

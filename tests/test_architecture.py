@@ -15,6 +15,7 @@ ORDER = (
     'version',
     'checks',
     'random_keys',
+    'text',
     'files',
     'tables',
     'cli',

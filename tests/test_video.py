@@ -298,3 +298,74 @@ def test_keyframes_of_pyav_are_turned(tmp_path):
     results['frame_inds'] = np.array([0, 1])
     images = pipeline.transforms[1](results)['imgs']
     assert [image.shape for image in images] == [(96, 64, 3)] * 2
+
+
+READERS = ('Decord', 'PyAV', 'OpenCV')
+
+
+@pytest.mark.parametrize('kind', READERS)
+@pytest.mark.parametrize('write', [write_playlist, write_concat])
+def test_no_pipeline_opens_what_a_playlist_names(tmp_path, kind, write):
+    path = tmp_path / 'a.mp4'
+    write(path)
+    with pytest.raises(ValueError, match=f'^{path}: .*(format|Invalid data)'):
+        run_pipeline(kind, str(path))
+
+
+@pytest.mark.parametrize('kind', READERS)
+def test_no_pipeline_waits_for_a_pipe(tmp_path, kind):
+    os.mkfifo(tmp_path / 'a.mp4')
+    with pytest.raises(ValueError, match='a.mp4: .* no regular file'):
+        run_pipeline(kind, str(tmp_path / 'a.mp4'))
+
+
+@pytest.mark.parametrize('kind', READERS)
+def test_names_may_leave_out_mp4(tmp_path, kind):
+    write_frames(tmp_path / 'a.mp4')
+    path = str(tmp_path / 'a')
+    count, wanted, images = run_pipeline(kind, path)
+    assert count == 10 and numbers(images) == wanted
+    # The file of the name itself goes first.
+    write_frames(tmp_path / 'b.mp4', range(0, 160, 40))
+    os.rename(tmp_path / 'b.mp4', tmp_path / 'a')
+    assert run_pipeline(kind, path, clip_len=2)[0] == 4
+    os.remove(tmp_path / 'a')
+    os.mkdir(tmp_path / 'a')
+    with pytest.raises(ValueError, match='this is a folder'):
+        run_pipeline(kind, path)
+
+
+@pytest.mark.parametrize(
+    'suffix, codec', [('mp4', 'libx264'), ('avi', 'mpeg4'), ('mkv', 'libx264')]
+)
+def test_decord_reads_what_it_reads_well(tmp_path, suffix, codec):
+    pytest.importorskip('decord')
+    path = write_frames(tmp_path / f'a.{suffix}', range(9), codec, base=25)
+    assert not isinstance(open_video(path), PyAVReader)
+
+
+SESSION = b'v=0\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n'
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        b'#EXTM3U\n#EXTINF:1,\nother.mp4\n',
+        # FFmpeg takes these for something else than their first bytes say.
+        b'\1\1\1\x20ftypjp2 \n' + SESSION,
+        b'\0\0\0\x02ftyp\n' + SESSION,
+        b'\0\0\0\x01mdat\0\0\0\0\0\0\0\x02\n' + SESSION,
+        b'\1\1\1\1skip\n' + SESSION,
+        b'\x1aE\xdf\xa3\n' + SESSION,
+        b'\x1aE\xdf\xa3\x00',
+        b'\x1aE\xdf\xa3',
+        b'\x1aE\xdf\xa3\x84webm'[:8],
+    ],
+)
+def test_decord_is_not_given_what_may_be_a_playlist(head):
+    assert not video._is_for_decord(head)
+
+
+def test_names_in_messages_are_escaped(tmp_path):
+    with pytest.raises(ValueError, match=r'/\\x1b\[2Ja.mp4: there is no'):
+        open_video(str(tmp_path / '\x1b[2Ja.mp4'))

@@ -25,6 +25,7 @@ from mmvideomamba.datasets.annotations import read_class_names
 from mmvideomamba.datasets.pipelines import find_dataset
 from mmvideomamba.datasets.video_inputs import read_frames
 from mmvideomamba.models import predicts_probabilities
+from mmvideomamba.text import printable
 from mmvideomamba.video import write_video
 from mmvideomamba.visualization.predictions import (
     annotate_frames,
@@ -73,7 +74,7 @@ def main() -> None:
     scores = recognize(model, args.video, classes)[:5]
     probabilities = predicts_probabilities(model)
     for name, score in scores:
-        print(f'{score_text(score, probabilities)}  {name}')
+        print(f'{score_text(score, probabilities)}  {printable(name)}')
     if args.no_video:
         return
     drawn = annotate_frames(frames, scores, probabilities=probabilities)

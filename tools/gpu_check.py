@@ -25,9 +25,10 @@ SECONDS = 580
 # What is left for a part must be worth its start.
 SHORTEST = 10
 
-# By its path: importing the package imports torch.
-TABLES = ROOT / 'mmvideomamba' / 'tables.py'
-markdown_table = runpy.run_path(str(TABLES))['markdown_table']
+# By their paths: importing the package imports torch.
+PACKAGE = ROOT / 'mmvideomamba'
+markdown_table = runpy.run_path(str(PACKAGE / 'tables.py'))['markdown_table']
+write_text = runpy.run_path(str(PACKAGE / 'files.py'))['write_text']
 
 
 class Part(NamedTuple):
@@ -190,8 +191,8 @@ def main() -> int:
         print(f'    {status} in {took} s  {remark(outcomes[name])}')
         # After every part: who loses the machine keeps what there is.
         results = json.dumps(dict(machine=about, parts=outcomes), indent=2)
-        page.with_suffix('.json').write_text(results + '\n')
-        page.with_suffix('.md').write_text(report(about, outcomes))
+        write_text(page.with_suffix('.json'), results + '\n')
+        write_text(page.with_suffix('.md'), report(about, outcomes))
 
     print(f'\n{page.with_suffix(".md").read_text()}')
     failed = [n for n, o in outcomes.items() if o['status'] == 'failed']

@@ -22,7 +22,7 @@ from mmengine import fileio
 from mmengine.dist import barrier
 from mmengine.logging import print_log
 
-from ..files import atomic_write
+from ..files import write_bytes
 from .settings import with_settings
 
 # Upstream training scripts save their arguments beside the weights. `compat`
@@ -115,8 +115,7 @@ def _download_to(path: str, url: str) -> None:
             'its path instead.'
         ) from error
     _kind_of(content[:256], url)
-    with atomic_write(path) as partial, open(partial, 'wb') as stream:
-        stream.write(content)
+    write_bytes(path, content)
 
 
 def _kind_of(head: bytes, location: str) -> str:

@@ -5,6 +5,7 @@ from typing import Dict, List, NamedTuple, Tuple
 
 from torch import Tensor
 
+from ..text import printable
 from .checkpoint_family import Weights
 
 
@@ -55,7 +56,7 @@ def make_report(weights: Weights, rows: List[Row]) -> str:
     ]
     for row in rows:
         parts = filter(None, (row.where, row.values, row.how))
-        line = f'  {row.status:10} ' + ' | '.join(parts)
+        line = f'  {row.status:10} ' + printable(' | '.join(parts))
         if row.status != 'loaded' and line not in lines:
             lines.append(line)
     return '\n'.join(lines)

@@ -8,7 +8,7 @@ from typing import Dict
 import torch
 from torch import Tensor
 
-from ..files import atomic_write
+from ..files import write_bytes
 from .reading import split_safetensors
 from .settings import recorded_settings, with_settings
 
@@ -60,5 +60,4 @@ def _sort_header(content: bytes) -> bytes:
 def write_new(path: str, content: bytes) -> None:
     """Write a new file, see `require_new`, all of it or nothing."""
     require_new(path)
-    with atomic_write(path) as partial, open(partial, 'wb') as file:
-        file.write(content)
+    write_bytes(path, content)

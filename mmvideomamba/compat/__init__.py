@@ -40,6 +40,7 @@ from .resuming import (
 )
 from .scores import (
     average_several_labels_by_sigmoid,
+    dump_results_whole,
     leave_unlabelled_out_of_average_precision,
     name_unknown_metrics,
     score_in_float32,
@@ -47,6 +48,7 @@ from .scores import (
 from .training import (
     compile_the_model_alone,
     count_epochs_of_flexible_checkpoints,
+    deliver_swallowed_interrupts,
     explain_layer_decay,
     explain_other_parameter_groups,
 )
@@ -77,6 +79,8 @@ def repair_host() -> None:
     compile_the_model_alone()
     count_epochs_of_flexible_checkpoints()
     score_in_float32()
+    dump_results_whole()
+    deliver_swallowed_interrupts()
     explain_layer_decay()
     open_videos_through_one_reader()
     read_with_pyav_as_with_decord()

@@ -5,6 +5,7 @@ import os
 from typing import Any, List
 
 from .. import video
+from ..files import write_bytes
 
 
 def balance_action_datasets() -> None:
@@ -50,11 +51,11 @@ def open_videos_through_one_reader() -> None:
     from mmaction.datasets.transforms.loading import DecordInit
 
     def open_with(self: DecordInit, filename: str) -> Any:
-        # mmaction2 takes names without suffix for those of .mp4 files.
-        if not os.path.splitext(filename)[1] and not os.path.exists(filename):
-            filename += '.mp4'
         if self.io_backend == 'disk':
             return video.open_video(filename, self.num_threads)
+        # mmaction2 takes names without suffix for those of .mp4 files.
+        if not os.path.splitext(filename)[1]:
+            filename += '.mp4'
         file = _fetch(self, filename)
         return video.open_video_bytes(filename, file, self.num_threads)
 
@@ -71,10 +72,11 @@ def read_with_pyav_as_with_decord() -> None:
     from mmaction.datasets.transforms.loading import PyAVDecode, PyAVInit
 
     def init(self: PyAVInit, results: dict) -> dict:
-        file = _fetch(self, results['filename'])
-        with video.open_container(file) as container:
-            results['total_frames'] = len(video.frame_times(container))
-        results['video_reader'] = video.open_container(file)
+        with video.naming_errors(results['filename']):
+            file = _fetch(self, results['filename'])
+            with video.open_container(file) as container:
+                results['total_frames'] = len(video.frame_times(container))
+            results['video_reader'] = video.open_container(file)
         return results
 
     decode_efficiently = PyAVDecode.transform
@@ -103,22 +105,21 @@ def read_with_opencv_as_with_decord() -> None:
     """Let `OpenCVInit` count and find frames where their rate varies.
 
     OpenCV computes the number of frames, and the place of one, from the
-    average rate: https://github.com/opencv/opencv/issues/9053
+    average rate: https://github.com/opencv/opencv/issues/9053. It also reads
+    playlists, and opens what they name.
     """
     import mmcv
     from mmaction.datasets.transforms.loading import OpenCVInit
-
-    init = OpenCVInit.transform
+    from mmaction.utils import get_thread_id
 
     class ForwardReader(mmcv.VideoReader):
         """Finds a frame by reading all that come before it."""
 
         def __init__(self, path: str) -> None:
-            super().__init__(path)
-            self._position = 0
             with video.open_container(path) as container:
-                self._frame_cnt = len(video.frame_times(container))
-            self._path = path
+                count = len(video.frame_times(container))
+            super().__init__(path)
+            self._position, self._frame_cnt, self._path = 0, count, path
 
         def _set_real_position(self, frame_id: int) -> None:
             if frame_id < self._position:
@@ -131,10 +132,20 @@ def read_with_opencv_as_with_decord() -> None:
             return self._position
 
     def init_forward(self: OpenCVInit, results: dict) -> dict:
-        results = init(self, results)
-        reader = ForwardReader(results['new_path'])
-        results.update(video_reader=reader, total_frames=len(reader))
+        with video.naming_errors(results['filename']):
+            path = copy_if_remote(self, results['filename'])
+            reader = ForwardReader(path)
+        results.update(
+            new_path=path, video_reader=reader, total_frames=len(reader)
+        )
         return results
+
+    def copy_if_remote(self: OpenCVInit, filename: str) -> str:
+        if self.io_backend == 'disk':
+            return video.video_file(filename)
+        path = f'{self.tmp_folder}/tmp_{get_thread_id()}.mp4'
+        write_bytes(path, _fetch(self, filename).getvalue())
+        return path
 
     OpenCVInit.transform = init_forward
 
@@ -143,6 +154,8 @@ def _fetch(transform: Any, filename: str) -> io.BytesIO:
     """Read a file as mmaction2's transforms that open videos do."""
     from mmengine.fileio import FileClient
 
+    if transform.io_backend == 'disk':
+        filename = video.video_file(filename)
     if transform.file_client is None:
         transform.file_client = FileClient(
             transform.io_backend, **transform.kwargs

@@ -8,6 +8,8 @@ from typing import Any, Callable
 import torch
 from torch import Tensor, nn
 
+from ..files import atomic_write
+
 
 def average_several_labels_by_sigmoid() -> None:
     """Let every head give independent probabilities under `multi_class`.
@@ -111,6 +113,25 @@ def score_in_float32() -> None:
             method = vars(head).get(name)
             if method is not None and not hasattr(method, '__wrapped__'):
                 setattr(head, name, _with_float32_scores(method))
+
+
+def dump_results_whole() -> None:
+    """Let `DumpResults` write a file that is complete, or not there.
+
+    It writes under the final name, where a full disk leaves a part:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/evaluator/metric.py
+    """
+    from mmengine.evaluator import DumpResults
+    from mmengine.fileio import dump
+    from mmengine.logging import print_log
+
+    def compute_metrics(self: DumpResults, results: list) -> dict:
+        with atomic_write(self.out_file_path) as partial:
+            dump(results, partial)
+        print_log(f'predictions: {self.out_file_path}', 'current')
+        return {}
+
+    DumpResults.compute_metrics = compute_metrics
 
 
 def _with_float32_scores(method: Callable) -> Callable:

@@ -1,5 +1,8 @@
 """The runner and its optimizers."""
 
+import _thread
+import sys
+import threading
 from functools import wraps
 from typing import Any, Callable
 from unittest import mock
@@ -142,3 +145,28 @@ def explain_layer_decay() -> None:
             ) from None
 
     Constructor.add_params = explain
+
+
+def deliver_swallowed_interrupts() -> None:
+    """Let Ctrl-C end a run also where it comes while an object is destroyed.
+
+    Python only reports what a destructor raises, and goes on; decord's waits
+    for its threads in one, and so do PyTorch's data loaders:
+    https://github.com/dmlc/decord/blob/v0.6.0/python/decord/video_reader.py,
+    https://docs.python.org/3/reference/datamodel.html#object.__del__
+    """
+    report = sys.unraisablehook
+    if hasattr(report, '__wrapped__'):
+        return
+
+    @wraps(report)
+    def deliver_or_report(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            report(unraisable)
+            return
+        # Later, as the destructor has not returned yet.
+        again = threading.Timer(0.05, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = deliver_or_report

@@ -5,13 +5,21 @@
 They are text in UTF-8, whatever the locale, with or without a byte order mark
 and with line ends of any system. Labels count from 0, or are names where the
 names of the classes are known. Where videos may have several, with
-`multi_class`, a line has any number of them; a list to predict has none.
+`multi_class`, a line has any number of them; a list to predict has none. A
+video may be listed again, with the same labels.
 """
 
 import os
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..files import write_text
+from ..text import printable
+from ..video import find_video_file
+
+# What blanks may stand before and after a line; more might belong to a name.
+BLANKS = ' \t'
+# Digits of the largest label; nobody has so many classes.
+MAX_DIGITS = 9
 
 
 class Annotation(NamedTuple):
@@ -46,7 +54,8 @@ def read_annotations(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is empty or not UTF-8, or a line does not parse.
+        ValueError: It is empty or not UTF-8, a line does not parse, or two
+            give one video different labels.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(
@@ -54,18 +63,18 @@ def read_annotations(
             'a line; docs/data.md says how to make one'
         )
     numbers = {name: number for number, name in enumerate(classes or ())}
-    lines = _read_lines(path)
+    lines = read_lines(path)
     annotations = []
     for number, line in enumerate(lines, 1):
-        video, *labels = line.strip().split(delimiter)
-        if numbers and not all(map(str.isdecimal, labels)):
+        video, *labels = line.strip(BLANKS).split(delimiter)
+        if numbers and not all(map(_is_number, labels)):
             labels = _number_names(line, delimiter, numbers)
         number_fits = (
             multi_class
             or len(labels) == 1
             or (not labels and not needs_labels)
         )
-        if not (video and number_fits and all(map(str.isdecimal, labels))):
+        if not (video and number_fits and all(map(_is_number, labels))):
             raise ValueError(
                 f'{path}, line {number}: expected '
                 f"'VIDEO{delimiter}LABEL', got {line!r}. "
@@ -80,14 +89,38 @@ def read_annotations(
             f'{annotations[0].video!r}, and no line of the list has a label. '
             'Is the delimiter another?'
         )
+    _refuse_two_answers(annotations, path)
     return annotations
+
+
+def _is_number(label: str) -> bool:
+    return label.isdecimal() and len(label) <= MAX_DIGITS
+
+
+def _refuse_two_answers(annotations: List[Annotation], path: str) -> None:
+    """Raise a ValueError if one video has different labels in two lines."""
+    first: Dict[str, int] = {}
+    for index, (video, labels) in enumerate(annotations):
+        other = first.setdefault(os.path.normpath(video), index)
+        if set(annotations[other].labels) != set(labels):
+            answers = (
+                ' '.join(map(str, these)) or 'none'
+                for these in (annotations[other].labels, labels)
+            )
+            raise ValueError(
+                f'{path}, lines {other + 1} and {index + 1}: expected one '
+                f'answer for {printable(video)}, got the labels '
+                f'{" and ".join(answers)}. Keep the line that is right; where '
+                'videos may have several labels (multi_class=True), one line '
+                'has them all'
+            )
 
 
 def _number_names(
     line: str, delimiter: str, numbers: Dict[str, int]
 ) -> List[str]:
     """The labels of a line, digits in place of the names that are known."""
-    _, _, rest = line.strip().partition(delimiter)
+    _, _, rest = line.strip(BLANKS).partition(delimiter)
     # The name of a class may hold the delimiter.
     names = [rest] if rest in numbers else rest.split(delimiter)
     labels = [numbers.get(name, name) for name in names]
@@ -98,7 +131,7 @@ def _advise(
     lines: List[str], number: int, delimiter: str, numbers: Dict[str, int]
 ) -> str:
     """What to do about a line that does not parse."""
-    line = lines[number - 1].strip()
+    line = lines[number - 1].strip(BLANKS)
     _, _, label = line.rpartition(delimiter)
     if not line:
         return 'Remove the empty line'
@@ -114,9 +147,12 @@ def _advise(
             'multi_class=True of dataset and head'
         )
     # The first line has no number, but the second does.
-    second = lines[1].strip().rpartition(delimiter)[2] if lines[1:] else ''
+    second = lines[1].strip(BLANKS) if lines[1:] else ''
+    second = second.rpartition(delimiter)[2]
     if number == 1 and not label.isdecimal() and second.isdecimal():
         return 'It looks like the header of a table: remove the line'
+    if label.isdecimal() and len(label) > MAX_DIGITS:
+        return f'Labels have {MAX_DIGITS} digits at most'
     if label.isdecimal():
         return (
             'If names hold spaces, use another delimiter in the list and '
@@ -142,7 +178,8 @@ def write_annotations(
     """Write a list file; it appears under its name when it is complete.
 
     Raises:
-        ValueError: The name of a video holds the delimiter.
+        ValueError: The name of a video could not be read back: it holds the
+            delimiter or a line end, ends with a blank, or is no UTF-8.
     """
     write_text(path, format_annotations(annotations, delimiter))
 
@@ -159,8 +196,23 @@ def format_annotations(
                 "give another one, such as --delimiter ';', and set "
                 'delimiter of the datasets in the config to the same'
             )
+        if not _can_be_read_back(video):
+            raise ValueError(
+                f'the file name {video!r} fits no list: rename the file to '
+                'one that is UTF-8, without line ends, and without blanks '
+                'at its ends'
+            )
         lines.append(delimiter.join([video, *map(str, labels)]) + '\n')
     return ''.join(lines)
+
+
+def _can_be_read_back(video: str) -> bool:
+    try:
+        video.encode()
+    except UnicodeEncodeError:
+        return False
+    has_line_end = any(char in video for char in '\r\n\0')
+    return not has_line_end and video == video.strip(BLANKS)
 
 
 def check_labels(
@@ -184,30 +236,39 @@ def check_labels(
         label = max(labels, default=-1)
         if label >= num_classes:
             raise ValueError(
-                f'{path} has label {label} for {video}, but {setting}='
+                f'{path} has label {label} for {printable(video)}, but '
+                f'{setting}='
                 f'{num_classes} allows 0 to {num_classes - 1}. Correct the '
                 f'list, or set {setting}'
             )
 
 
-def check_videos(paths: Sequence[str], ann_file: Optional[str]) -> None:
-    """Refuse videos that do not exist; addresses are not looked at.
+def check_videos(
+    paths: Sequence[str], ann_file: Optional[str], on_disk: bool = False
+) -> None:
+    """Refuse videos that do not exist, as `video.video_file` sees it.
 
     Args:
         paths (Sequence[str]): The videos of a data set.
         ann_file (str, optional): The list file, for the message.
+        on_disk (bool): Whether all are on the local disk. If not, addresses
+            such as s3://... are not looked at.
 
     Raises:
         FileNotFoundError: Says how many do not exist, and names the first.
     """
-    missing = [p for p in paths if '://' not in p and not os.path.isfile(p)]
+    missing = [
+        path
+        for path in paths
+        if (on_disk or '://' not in path) and find_video_file(path) is None
+    ]
     if not missing:
         return
     what = 'are no files' if os.path.exists(missing[0]) else 'do not exist'
     raise FileNotFoundError(
         f'{len(missing)} of the {len(paths)} videos named in {ann_file} '
-        f'{what}, the first is {missing[0]}. Check data_prefix, or leave them '
-        'out of the list'
+        f'{what}, the first is {printable(missing[0])}. Check data_prefix, or '
+        'leave them out of the list'
     )
 
 
@@ -223,7 +284,7 @@ def read_class_names(
     Raises:
         ValueError: The file is not UTF-8, or has another number of names.
     """
-    names = '\n'.join(_read_lines(path)).rstrip().split('\n')
+    names = '\n'.join(read_lines(path)).rstrip('\n' + BLANKS).split('\n')
     if num_classes not in (None, len(names)):
         raise ValueError(
             f'{path} has {len(names)} names, the model {num_classes} classes'
@@ -231,15 +292,31 @@ def read_class_names(
     return names
 
 
-def _read_lines(path: str) -> List[str]:
-    """The lines of a text file, without their ends."""
+def read_lines(path: str) -> List[str]:
+    """The lines of a text file, without their ends.
+
+    Line ends are those of the systems, LF, CRLF and CR, and no other
+    character, such as a form feed or Unicode's line separator.
+
+    Raises:
+        ValueError: The file is not UTF-8.
+    """
     # Neither the locale nor a byte order mark changes what is read.
     with open(path, encoding='utf-8-sig') as file:
         try:
-            return [line.rstrip('\n') for line in file]
+            lines = [line.rstrip('\n') for line in file]
         except UnicodeDecodeError as error:
-            raise ValueError(
-                f'{path}: expected UTF-8, {error}. Save it as UTF-8, for '
-                "example with 'iconv -f ENCODING -t UTF-8', where ENCODING is "
-                'such as GBK, UTF-16 or LATIN1'
-            ) from error
+            raise ValueError(_advise_utf8(path, str(error))) from error
+    # UTF-16 without a byte order mark is UTF-8 with every other byte 0.
+    for number, line in enumerate(lines, 1):
+        if '\0' in line:
+            raise ValueError(_advise_utf8(path, f'line {number} holds a 0'))
+    return lines
+
+
+def _advise_utf8(path: str, came: str) -> str:
+    return (
+        f'{path}: expected UTF-8, {came}. Save it as UTF-8, for example with '
+        "'iconv -f ENCODING -t UTF-8', where ENCODING is such as GBK, UTF-16 "
+        'or LATIN1'
+    )

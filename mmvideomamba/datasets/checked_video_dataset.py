@@ -16,9 +16,10 @@ from mmengine.logging import print_log
 
 from ..checks import require_choice
 from ..registry import DATASETS
+from ..text import printable
 from ..video import describe_error
 from .annotations import check_labels, check_videos, read_annotations
-from .pipelines import find_decoding
+from .pipelines import find_decoding, reads_from_disk
 
 
 @DATASETS.register_module()
@@ -27,7 +28,8 @@ class CheckedVideoDataset(VideoDataset):
 
     Takes the arguments of mmaction2's `VideoDataset`. Labels may be names
     where `metainfo` has the `classes`. Videos are looked for when
-    `data_prefix` is a local folder, about a second for 200,000 of them.
+    `data_prefix` is a local folder or the pipeline reads the local disk, about
+    a second for 200,000 of them.
     With `multi_class`, a line may have several labels or none, and a sample's
     label is a (num_classes,) float tensor of ones and zeros.
 
@@ -108,7 +110,9 @@ class CheckedVideoDataset(VideoDataset):
                 )
             )
         check_videos(
-            [str(data['filename']) for data in data_list], self.ann_file
+            [str(data['filename']) for data in data_list],
+            self.ann_file,
+            reads_from_disk(self.pipeline.transforms),
         )
         return data_list
 
@@ -150,7 +154,8 @@ class CheckedVideoDataset(VideoDataset):
     def name_sample(self, idx: int) -> str:
         """List file, line and video of a sample, for messages."""
         data = self.get_data_info(idx)
-        return f'{self.ann_file}, line {data["line"]}: {data["filename"]}'
+        name = printable(data['filename'])
+        return f'{self.ann_file}, line {data["line"]}: {name}'
 
     def check_skipped(self, count: int, reason: str = '') -> None:
         """Raise a ValueError if `count` videos are more than `max_skipped`."""

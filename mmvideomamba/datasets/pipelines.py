@@ -113,6 +113,13 @@ def find_decoding(pipeline: Sequence[Any]) -> Optional[int]:
     return next(numbers, None)
 
 
+def reads_from_disk(pipeline: Sequence[Any]) -> bool:
+    """Whether a step of a built pipeline opens files of the local disk."""
+    return any(
+        getattr(step, 'io_backend', None) == 'disk' for step in pipeline
+    )
+
+
 def split_at_decoding(
     pipeline: Sequence[Step],
 ) -> Tuple[List[Step], Step, List[Step]]:

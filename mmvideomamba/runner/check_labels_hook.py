@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from ..datasets import CheckedVideoDataset
 from ..datasets.annotations import Annotation, check_labels, check_videos
-from ..datasets.pipelines import has_several_labels
+from ..datasets.pipelines import has_several_labels, reads_from_disk
 from ..models import find_head
 from ..registry import HOOKS
 from .loops import built_loops, listed_datasets
@@ -85,7 +85,8 @@ def _check_videos(dataset: BaseDataset) -> None:
     is_checked = isinstance(dataset, CheckedVideoDataset)
     if isinstance(dataset, VideoDataset) and not is_checked:
         videos = [video for video, _ in _annotations(dataset)]
-        check_videos(videos, dataset.ann_file)
+        on_disk = reads_from_disk(dataset.pipeline.transforms)
+        check_videos(videos, dataset.ann_file, on_disk)
 
 
 def _annotations(dataset: BaseDataset) -> Iterator[Annotation]:

@@ -7,8 +7,9 @@ is needed, and the look is held by a context that ends with the function:
     def draw_something(...) -> Figure:
 """
 
+import io
 from pathlib import Path
-from typing import List, Sequence, Tuple, Union
+from typing import Any, List, Sequence, Tuple, Union
 
 import matplotlib
 import numpy as np
@@ -22,7 +23,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from ..files import atomic_write
+from ..files import write_bytes
 
 # Okabe and Ito's palette, distinct for every kind of colour vision.
 COLORS = (
@@ -81,12 +82,18 @@ def save_figure(figure: Figure, path: Union[str, Path]) -> Tuple[Path, Path]:
     path = Path(path)
     stem = path.with_suffix('') if path.suffix in ('.pdf', '.png') else path
     pdf, png = (stem.with_name(stem.name + s) for s in ('.pdf', '.png'))
-    with atomic_write(pdf) as partial:
-        # No date inside: the same figure gives the same file.
-        figure.savefig(partial, metadata={'CreationDate': None})
-    with atomic_write(png) as partial:
-        figure.savefig(partial, dpi=200)
+    # No date inside: the same figure gives the same file.
+    write_bytes(pdf, _draw(figure, 'pdf', metadata={'CreationDate': None}))
+    write_bytes(png, _draw(figure, 'png', dpi=200))
     return pdf, png
+
+
+def _draw(figure: Figure, kind: str, **options: Any) -> bytes:
+    # In memory: Pillow, which writes the PNG, would hide the cause of an
+    # error.
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
 
 
 def set_log_axes(

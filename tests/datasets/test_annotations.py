@@ -132,6 +132,57 @@ def test_lists_are_read_alike_in_every_locale(tmp_path):
     assert run.stdout.strip() == "'\\u8dd1.mp4'"
 
 
+@pytest.mark.parametrize('end', ['\x0b', '\x0c', '\x85', '\u2028', '\x1c'])
+def test_other_characters_end_no_line(tmp_path, end):
+    path = tmp_path / 'list.txt'
+    path.write_bytes(f'{end}a{end}b.mp4 3\nb.mp4 1\n'.encode())
+    assert read_annotations(str(path))[0] == (f'{end}a{end}b.mp4', (3,))
+    path.write_bytes(f'a.mp4 3{end}\n'.encode())
+    with pytest.raises(ValueError, match='list.txt, line 1: expected'):
+        read_annotations(str(path))
+
+
+@pytest.mark.parametrize('encoding', ['utf-16-le', 'utf-16-be', 'utf-32-be'])
+def test_utf16_without_a_mark_is_recognised(tmp_path, encoding):
+    path = tmp_path / 'list.txt'
+    path.write_bytes('a.mp4 0\n'.encode(encoding))
+    with pytest.raises(ValueError, match='expected UTF-8, line 1 holds a 0'):
+        read_annotations(str(path))
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('a.mp4 0\nb.mp4 1\na.mp4 2\n', 'lines 1 and 3: .*a.mp4.* 0 and 2'),
+        ('x/a.mp4 0\nx/./y/..//a.mp4 1\n', 'lines 1 and 2: '),
+        ('a.mp4 0 1\na.mp4 1\n', 'lines 1 and 2: .* labels 0 1 and 1. Keep'),
+        ('a.mp4 0\na.mp4\n', 'lines 1 and 2: .* 0 and none. Keep'),
+    ],
+)
+def test_two_answers_for_one_video_are_refused(tmp_path, text, message):
+    path = tmp_path / 'list.txt'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f'list.txt, {message}'):
+        read_annotations(str(path), multi_class=True)
+    path.write_text('a.mp4 0 1\nb.mp4 1\na.mp4 1 0\n')
+    assert len(read_annotations(str(path), multi_class=True)) == 3
+
+
+def test_a_label_has_a_size(tmp_path):
+    path = tmp_path / 'list.txt'
+    path.write_text(f'a.mp4 {"9" * 5000}\n')
+    with pytest.raises(ValueError, match='line 1: .* 9 digits at most'):
+        read_annotations(str(path))
+
+
+@pytest.mark.parametrize('name', ['a\nb.mp4', ' a.mp4', 'a\0', '\udcff.mp4'])
+def test_a_name_that_fits_no_list_is_not_written(tmp_path, name):
+    path = tmp_path / 'list.txt'
+    with pytest.raises(ValueError, match='fits no list: rename'):
+        write_annotations(str(path), [Annotation(name, (0,))], ';')
+    assert not path.exists()
+
+
 CLASSES = ['air drumming', 'yoga', '7']
 
 

@@ -13,8 +13,8 @@ from mmvideomamba.video import write_video
 
 @pytest.fixture
 def build(tmp_path):
-    (tmp_path / 'a.mp4').touch()
-    (tmp_path / 'b c.mp4').touch()
+    for name in ('a', 'b', 'b c', 'c'):
+        (tmp_path / f'{name}.mp4').touch()
 
     def build(text, kind='CheckedVideoDataset', pipeline=(), **kwargs):
         ann_file = tmp_path / 'list.txt'
@@ -34,7 +34,7 @@ def build(tmp_path):
 
 
 def test_a_sound_list_is_read(build, tmp_path):
-    dataset = build('a.mp4 1\na.mp4 0\n', num_classes=2)
+    dataset = build('a.mp4 1\nb.mp4 0\n', num_classes=2)
     assert [dataset.get_data_info(i)['label'] for i in range(2)] == [1, 0]
     assert dataset.get_data_info(0)['filename'] == str(tmp_path / 'a.mp4')
 
@@ -55,9 +55,9 @@ def test_names_with_spaces_take_another_delimiter(build, tmp_path):
         ('a.mp4 \u00b2\n', ValueError, r'line 1: .* got'),
         ('a.mp4 cat\n', ValueError, r"line 1: .* got 'a.mp4 cat'"),
         (
-            'a.mp4 0\na.mp4 5\n',
+            'a.mp4 0\nb.mp4 5\n',
             ValueError,
-            r'list.txt has label 5 for a.mp4, but num_classes=5 allows 0 to 4',
+            r'list.txt has label 5 for b.mp4, but num_classes=5 allows 0 to 4',
         ),
         (
             'a.mp4 0\nmissing.mp4 0\nlost.mp4 0\n',
@@ -107,7 +107,7 @@ def test_labels_of_several_classes_fit_too(build):
 
 
 def test_a_video_has_any_number_of_several_labels(build):
-    text = 'a.mp4 0 3\na.mp4\na.mp4 1\n'
+    text = 'a.mp4 0 3\nb.mp4\nc.mp4 1\n'
     dataset = build(text, num_classes=4, multi_class=True)
     labels = [dataset.get_data_info(i)['label'].tolist() for i in range(3)]
     assert labels == [[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]]
@@ -135,8 +135,8 @@ def test_rare_classes_are_repeated(build, wrapper, kind):
 
     # One in eight is wanted sqrt(0.5 / 0.125) = 2 times.
     common = 'a.mp4 0\n' * 7
-    assert repeats(common + 'a.mp4 1\n') == [1] * 7 + [2]
-    several = 'a.mp4 0 2\n' * 5 + 'a.mp4 0 3\n' + 'a.mp4\n' * 2
+    assert repeats(common + 'b.mp4 1\n') == [1] * 7 + [2]
+    several = 'a.mp4 0 2\n' * 5 + 'b.mp4 0 3\n' + 'c.mp4\n' * 2
     assert repeats(several, multi_class=True) == [1] * 5 + [2] + [1] * 2
 
 
@@ -179,6 +179,19 @@ def test_a_folder_is_no_video(build, tmp_path):
     (tmp_path / 'folder.mp4').mkdir()
     with pytest.raises(FileNotFoundError, match=r'are no files.*folder\.mp4'):
         build('a.mp4 0\nfolder.mp4 0\n')
+
+
+def test_an_address_is_no_file_of_the_disk(build):
+    text = 's3://bucket/a.mp4 0\n'
+    assert len(build(text)) == 1
+    with pytest.raises(FileNotFoundError, match='do not exist.*s3:'):
+        build(text, pipeline=[dict(type='DecordInit')])
+
+
+def test_names_may_leave_out_mp4(build):
+    assert len(build('a 0\nb 1\n')) == 2
+    with pytest.raises(FileNotFoundError, match='do not exist.*/d. Check'):
+        build('d 0\n')
 
 
 READ = [

@@ -7,7 +7,7 @@ import shutil
 import av
 import numpy as np
 import pytest
-from tool_runner import TOOLS, assert_refused, run_tool
+from tool_runner import assert_refused, run_tool
 from video_files import (
     MIRRORS,
     TURNS,
@@ -376,18 +376,3 @@ def test_resize_videos_of_one_name(tmp_path, capsys):
     shutil.rmtree(target)
     assert_refused(capsys, message, *arguments)
     assert not target.exists()
-
-
-def half_or_die(number):
-    if number == 3:
-        os._exit(1)
-    return number / 2
-
-
-def test_a_file_that_kills_its_process_stops_nothing(capsys, monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS / 'data'))
-    from parallel import run_parallel
-
-    results = run_parallel(half_or_die, range(6), 2, on_crash='dead')
-    assert results == {0: 0, 1: 0.5, 2: 1, 3: 'dead', 4: 2, 5: 2.5}
-    assert list(results) == list(range(6))

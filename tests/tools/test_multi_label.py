@@ -144,13 +144,13 @@ def test_the_curve_is_drawn(folder, capsys):
 
 def test_check_videos_keeps_labels_as_they_are(folder, capsys):
     root, out = folder / 'data', folder / 'clean.txt'
-    lines = (root / 'train_list.txt').read_text().splitlines()[:2]
-    bare = lines[1].split()[0]
+    lines = (root / 'train_list.txt').read_text().splitlines()[:3]
+    bare, single = (line.split()[0] for line in lines[1:])
     written = folder / 'list.txt'
-    written.write_text(f'{lines[0]}\n{bare}\ngone.mp4 0 3\n{bare} 4\n')
+    written.write_text(f'{lines[0]}\n{bare}\ngone.mp4 0 3\n{single} 4\n')
     arguments = written, root / 'videos', '--out', out, '--workers', 1
     with pytest.raises(SystemExit, match='^1$'):  # one was left out
         run_tool('data/check_videos.py', *arguments)
-    assert out.read_text().splitlines() == [lines[0], bare, f'{bare} 4']
+    assert out.read_text().splitlines() == [lines[0], bare, f'{single} 4']
     said = capsys.readouterr().out
     assert '1 of 4 left out' in said and '2 with several labels' in said

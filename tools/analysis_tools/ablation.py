@@ -211,7 +211,7 @@ def train(config: Config, work_dir: Path, seed: int) -> None:
     """Train in a process of its own, which leaves nothing behind."""
     write_text(work_dir / RECORD, config.pretty_text)
     path = work_dir / 'changed_config.py'
-    config.dump(str(path))
+    write_text(path, config.pretty_text)
     command = [sys.executable, str(TOOLS / 'train.py'), str(path)]
     command += ['--work-dir', str(work_dir), '--seed', str(seed), '--resume']
     log = work_dir / 'output.txt'

@@ -11,6 +11,7 @@ Example:
         data/hmdb51/hmdb51_train_split_1_videos.txt data/hmdb51/videos
 """
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from parallel import add_workers, find_good
 
 from mmvideomamba.cli import existing_folder, make_parser, one_line_errors
 from mmvideomamba.datasets.annotations import (
+    check_labels,
     read_annotations,
     read_class_names,
 )
@@ -52,18 +54,20 @@ def main() -> None:
     add_workers(parser)
     args = parser.parse_args()
     # How many labels a video may have, the data set decides.
+    classes = read_class_names(args.classes) if args.classes else None
     annotations = read_annotations(
-        args.list,
-        args.delimiter,
-        multi_class=True,
-        classes=read_class_names(args.classes) if args.classes else None,
+        args.list, args.delimiter, multi_class=True, classes=classes
     )
+    if classes:
+        check_labels(annotations, len(classes), args.list)
     videos = find_good(
         partial(check_video, args.videos, args.min_frames),
         sorted({annotation.video for annotation in annotations}),
         args.workers,
     )
     good = [a for a in annotations if a.video in videos]
+    if not good:
+        raise ValueError(f'no video of {args.list} can be used, see above')
     print(f'{len(annotations) - len(good)} of {len(annotations)} left out')
     other = sum(len(annotation.labels) != 1 for annotation in good)
     if other:
@@ -79,7 +83,8 @@ def main() -> None:
 
 def check_video(folder: Path, min_frames: int, name: str) -> Optional[str]:
     """What is wrong with a video, or None."""
-    path = str(folder / name)
+    # As the data set joins them: a Path would lose a slash at the end.
+    path = os.path.join(folder, name)
     try:
         reader = open_video(path)
         count = len(reader)

@@ -18,6 +18,7 @@ from typing import Dict, List
 from list_files import Entry, index_videos, list_videos, parse_root
 
 from mmvideomamba.cli import one_line_errors
+from mmvideomamba.datasets.annotations import read_lines
 
 # The flags in the split files; 0 is a video that the split leaves out.
 SUBSETS = {'1': 'train', '2': 'val'}
@@ -49,9 +50,7 @@ def read_split(folder: Path, split: int) -> Dict[str, List[Entry]]:
     subsets: Dict[str, List[Entry]] = {name: [] for name in SUBSETS.values()}
     for label, file in enumerate(files):
         folder_name = file.name[: -len(ending)]
-        for number, line in enumerate(
-            file.read_text('utf-8-sig').splitlines(), 1
-        ):
+        for number, line in enumerate(read_lines(file), 1):
             if not line.strip():
                 continue
             name, _, flag = line.strip().rpartition(' ')

@@ -20,6 +20,7 @@ from typing import List, Tuple
 from list_files import find_file, index_videos, list_videos, parse_root
 
 from mmvideomamba.cli import one_line_errors
+from mmvideomamba.datasets.annotations import read_lines
 
 COLUMNS = ('label', 'youtube_id', 'time_start', 'time_end')
 
@@ -49,14 +50,14 @@ def main() -> None:
 
 def read_csv(path: Path) -> List[Tuple[str, str]]:
     """Read (file name without suffix, class name) of every video."""
-    with open(path, encoding='utf-8-sig', newline='') as file:
-        reader = csv.DictReader(file)
-        missing = set(COLUMNS) - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(
-                f'{path} has no column {", ".join(sorted(missing))}; expected '
-                f'the official file with {", ".join(COLUMNS)}'
-            )
+    reader = csv.DictReader(read_lines(path))
+    missing = set(COLUMNS) - set(reader.fieldnames or ())
+    if missing:
+        raise ValueError(
+            f'{path} has no column {", ".join(sorted(missing))}; expected '
+            f'the official file with {", ".join(COLUMNS)}'
+        )
+    try:
         return [
             (
                 f'{row["youtube_id"]}_{int(row["time_start"]):06d}'
@@ -65,6 +66,11 @@ def read_csv(path: Path) -> List[Tuple[str, str]]:
             )
             for row in reader
         ]
+    except (TypeError, ValueError, csv.Error) as error:
+        raise ValueError(
+            f'{path}, line {reader.line_num}: expected {", ".join(COLUMNS)}, '
+            f'the times in whole seconds: {error}'
+        ) from error
 
 
 if __name__ == '__main__':

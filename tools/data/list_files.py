@@ -38,7 +38,8 @@ def add_delimiter(parser: argparse.ArgumentParser) -> None:
 def find_videos(folder: Path) -> List[Path]:
     """The videos in a folder and below, as sorted paths within the folder.
 
-    What has the suffix of a video is one, except for folders.
+    What has the suffix of a video is one, except for folders and what is
+    hidden: halves that a killed process left, or another system's notes.
 
     Raises:
         ValueError: There is no such folder, or no video in it.
@@ -50,7 +51,9 @@ def find_videos(folder: Path) -> List[Path]:
     videos = [
         path.relative_to(folder)
         for path in sorted(folder.rglob('*'))
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+        if path.suffix.lower() in VIDEO_SUFFIXES
+        and not path.name.startswith('.')
+        and not path.is_dir()
     ]
     if not videos:
         raise ValueError(

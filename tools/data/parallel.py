@@ -1,10 +1,20 @@
-"""Work on many videos at once, and survive the file that kills a decoder."""
+"""Work on many videos at once, and survive the file that kills a decoder.
+
+Workers never outlive the program that started them: it ends them when it ends,
+and where it is killed, they notice.
+"""
 
 import argparse
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from contextlib import closing, suppress
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import (
     Callable,
@@ -19,9 +29,13 @@ from typing import (
 
 from mmvideomamba.cli import positive_int
 from mmvideomamba.progress import track
+from mmvideomamba.text import printable
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
+
+# Seconds in which a worker removes what it has half written.
+TIME_TO_END = 1
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +64,7 @@ def find_good(
     faults = run_parallel(find_fault, names, workers, on_crash=crash)
     for name, fault in faults.items():
         if fault is not None:
-            print(f'{name}: {fault}')
+            print(printable(f'{name}: {fault}'))
     return {name for name, fault in faults.items() if fault is None}
 
 
@@ -63,7 +77,8 @@ def run_parallel(
     """Call a function on every item, with a progress bar.
 
     Args:
-        function (Callable): Runs in another process.
+        function (Callable): Runs in another process. What it raises ends the
+            loop and is raised here.
         items (Sequence): Different from one another, hashable.
         workers (int): Processes.
         on_crash: The result of an item whose process dies.
@@ -71,8 +86,9 @@ def run_parallel(
     Returns:
         dict: item -> result, in the order of the items.
     """
-    finished = _results(function, items, workers, on_crash)
-    results = dict(track(finished, len(items)))
+    results = {}
+    with closing(_results(function, items, workers, on_crash)) as finished:
+        results.update(track(finished, len(items)))
     return {item: results[item] for item in items}
 
 
@@ -83,25 +99,88 @@ def _results(
     on_crash: Result,
 ) -> Iterator[Tuple[Item, Result]]:
     """Yield the items as they are finished, each with its result."""
-    left = dict.fromkeys(items)
     context = _clean_context()
-    with ProcessPoolExecutor(workers, context) as pool:
-        futures = {pool.submit(function, item): item for item in items}
-        for future in as_completed(futures):
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                # One death takes the whole pool along.
-                continue
-            del left[futures[future]]
-            yield futures[future], result
-    for item in left:
-        with ProcessPoolExecutor(1, context) as pool:
-            try:
-                result = pool.submit(function, item).result()
-            except BrokenProcessPool:
-                result = on_crash
-        yield item, result
+    left = deque(items)
+    busy: Dict[Connection, Tuple[_Worker, Item]] = {}
+    idle = [_Worker(context, function) for _ in items[:workers]]
+    try:
+        while left or busy:
+            while idle and left:
+                worker, item = idle.pop(), left.popleft()
+                busy[worker.connection] = worker, item
+                worker.connection.send(item)
+            for connection in wait(list(busy)):
+                worker, item = busy.pop(connection)
+                idle.append(worker)
+                try:
+                    result, error = connection.recv()
+                except (EOFError, ConnectionError):
+                    result, error = on_crash, None
+                    _end([worker])
+                    idle[-1] = _Worker(context, function)
+                if error is not None:
+                    raise error
+                yield item, result
+    finally:
+        _end([*idle, *(worker for worker, _ in busy.values())])
+
+
+class _Worker:
+    """A process that answers items with results, one at a time.
+
+    Attributes:
+        connection (Connection): Takes an item, gives (result, error), one of
+            which is None; ends where the process dies.
+    """
+
+    def __init__(self, context: BaseContext, function: Callable) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=_serve, args=(theirs, function), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+
+
+def _end(workers: Sequence[_Worker]) -> None:
+    """Let workers remove what they have half written, and end."""
+    for worker in workers:
+        worker.connection.close()
+        worker.process.terminate()
+    end = time.monotonic() + TIME_TO_END
+    for worker in workers:
+        worker.process.join(max(0, end - time.monotonic()))
+        worker.process.kill()
+
+
+def _serve(connection: Connection, function: Callable) -> None:
+    """What a worker does, until the program closes the connection."""
+    # Ctrl-C reaches the program too, which then ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # As an exception, so that half a file is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, ConnectionError):
+        while True:
+            connection.send(_answer(function, connection.recv()))
+
+
+def _answer(
+    function: Callable[[Item], Result], item: Item
+) -> Tuple[Optional[Result], Optional[Exception]]:
+    try:
+        return function(item), None
+    except OSError as error:
+        return None, OSError(str(error))
+    except Exception:
+        return None, RuntimeError(f'in a worker: {traceback.format_exc()}')
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(TIME_TO_END)
+    os._exit(1)  # a decoder has not returned
 
 
 def _clean_context() -> BaseContext:

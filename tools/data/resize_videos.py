@@ -5,19 +5,20 @@ Every video below SOURCE appears in TARGET under the same name as H.264 in
 as players show it, so that no reader need turn it. Smaller ones that need no
 turning are copied as they are. Two that differ in nothing but the suffix are
 refused. Videos that are in TARGET are skipped, so the same call resumes one
-that was interrupted. What cannot be written is listed, and the exit status is
-then 1. Make the list files afterwards.
+that was interrupted. What cannot be read is listed, and the exit status is
+then 1; a full disk ends the call. Make the list files afterwards.
 
 Example:
     python tools/data/resize_videos.py downloads/k400/train \\
         data/kinetics400/videos_train
 """
 
+import os
 import shutil
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 import av
 import numpy as np
@@ -80,29 +81,42 @@ def name_videos(source: Path) -> List[str]:
 def resize_video(
     source: Path, target: Path, short_side: int, name: str
 ) -> Optional[str]:
-    """Write one video; returns what went wrong, or None."""
-    path = source / name
+    """Write one video; returns what is wrong with it, or None.
+
+    Raises:
+        OSError: The target cannot be written, say as the disk is full.
+    """
+    path = str(source / name)
     resized = (target / name).with_suffix('.mp4')
     copied = target / name
     if resized.exists() or copied.exists():
         return None
     try:
         # It names what is no file, and what cannot be read at all.
-        open_video(str(path))
-        with naming_errors(str(path)), open_container(str(path)) as container:
+        open_video(path)
+        with naming_errors(path), open_container(path) as container:
             first = next(container.decode(video=0))
             turn = Turn.of(first)
             scale = min(1, short_side / min(first.width, first.height))
-            if scale == 1 and turn == Turn():
-                with atomic_write(copied) as partial_file:
-                    shutil.copyfile(path, partial_file)
-                return None
-        with atomic_write(resized) as partial_file:
-            write_resized(str(path), scale, turn, partial_file)
+        if scale == 1 and turn == Turn():
+            copy_file(path, copied)
+        else:
+            write_resized(path, scale, turn, resized)
+    except OSError:
+        raise
     except Exception as error:
         # Whatever a decoder raises, the other videos are written.
-        return f'unreadable: {describe_error(str(path), error)}'
+        return f'unreadable: {describe_error(path, error)}'
     return None
+
+
+def copy_file(path: str, target: Path) -> None:
+    with (
+        atomic_write(target, size=os.path.getsize(path)) as partial_file,
+        open(path, 'rb') as source,
+        open(partial_file, 'wb') as file,
+    ):
+        shutil.copyfileobj(source, file)
 
 
 class Turn(NamedTuple):
@@ -136,47 +150,59 @@ class Turn(NamedTuple):
         return plane[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
 
-def write_resized(path: str, scale: float, turn: Turn, target: str) -> None:
+def write_resized(path: str, scale: float, turn: Turn, target: Path) -> None:
     """Write a video with all its frames at their times.
 
     Raises:
-        ValueError: Frames were lost.
+        OSError: The target cannot be written.
+        ValueError: The video cannot be read, or frames were lost.
     """
-    with naming_errors(path), open_container(path) as source:
+    with naming_errors(path):
+        source = open_container(path)
+    with (
+        source,
+        atomic_write(target) as partial_file,
+        # FFmpeg would close a file of its own without a look at errors.
+        open(partial_file, 'wb') as file,
+        av.open(file, 'w', format='mp4') as container,
+    ):
         video = source.streams.video[0]
         # H.264 needs even sides.
         width, height = (
             max(2, 2 * round(side * scale / 2))
             for side in (video.width, video.height)
         )
-        with av.open(target, 'w', format='mp4') as container:
-            stream = container.add_stream(
-                'libx264', rate=video.average_rate or 25
-            )
-            # Every frame at its time, which need be no multiple of a rate.
-            stream.codec_context.time_base = video.time_base
-            stream.width, stream.height = width, height
-            if turn.transpose:
-                stream.width, stream.height = height, width
-            stream.pix_fmt = 'yuv420p'
-            # A keyframe in every 32: readers jump to a clip without decoding
-            # what lies before it. One thread, as the videos run in parallel.
-            stream.options = {
-                'crf': '20',
-                'preset': 'fast',
-                'g': '32',
-                'threads': '1',
-            }
-            last, read, written = None, 0, 0
-            for read, frame in enumerate(source.decode(video), 1):
-                last = next_time(frame.pts, last, video)
-                frame = frame.reformat(width, height, 'yuv420p')
-                frame = turned(frame, turn)
-                frame.pts, frame.time_base = last, video.time_base
-                written += mux(container, stream.encode(frame))
-            written += mux(container, stream.encode())
+        stream = container.add_stream('libx264', rate=video.average_rate or 25)
+        # Every frame at its time, which need be no multiple of a rate.
+        stream.codec_context.time_base = video.time_base
+        stream.width, stream.height = width, height
+        if turn.transpose:
+            stream.width, stream.height = height, width
+        stream.pix_fmt = 'yuv420p'
+        # A keyframe in every 32: readers jump to a clip without decoding what
+        # lies before it. One thread, as the videos run in parallel.
+        stream.options = {
+            'crf': '20',
+            'preset': 'fast',
+            'g': '32',
+            'threads': '1',
+        }
+        last, read, written = None, 0, 0
+        for read, frame in enumerate(decode(path, source), 1):
+            last = next_time(frame.pts, last, video)
+            frame = frame.reformat(width, height, 'yuv420p')
+            frame = turned(frame, turn)
+            frame.pts, frame.time_base = last, video.time_base
+            written += mux(container, stream.encode(frame))
+        written += mux(container, stream.encode())
         if written != read:
             raise ValueError(f'{read - written} of {read} frames were lost')
+
+
+def decode(path: str, source: Any) -> Iterator[av.VideoFrame]:
+    """The frames of a container; its errors name the file."""
+    with naming_errors(path):
+        yield from source.decode(video=0)
 
 
 def next_time(pts, last, video) -> int:

@@ -26,6 +26,7 @@ from list_files import (
 )
 
 from mmvideomamba.cli import one_line_errors
+from mmvideomamba.datasets.annotations import read_lines
 
 
 @one_line_errors()
@@ -60,7 +61,7 @@ def read_entries(path: Path, labels: Dict[str, str]) -> List[Entry]:
 
 def read_json(path: Path):
     try:
-        return json.loads(path.read_text(encoding='utf-8-sig'))
+        return json.loads('\n'.join(read_lines(path)))
     except json.JSONDecodeError as error:
         raise ValueError(f'{path} is not JSON: {error}') from error
 

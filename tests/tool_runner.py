@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-TOOLS = Path(__file__).parents[2] / 'tools'
+TOOLS = Path(__file__).parents[1] / 'tools'
 
 
 def run_tool(script, *arguments):
