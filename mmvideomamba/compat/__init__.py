@@ -9,6 +9,7 @@ reading checkpoints, distributed runs, resuming, labels, and reading videos.
 
 from .checkpoints import (
     allow_runner_checkpoints,
+    load_all_weights_or_none,
     read_checkpoints_safely,
 )
 from .configs import (
@@ -35,12 +36,13 @@ from .imports import (
 from .scores import (
     average_several_labels_by_sigmoid,
     leave_unlabelled_out_of_average_precision,
+    refuse_scores_that_are_not_finite,
     score_in_float32,
 )
 from .training import (
+    check_optimizer_states,
     compile_the_model_alone,
     explain_layer_decay,
-    explain_other_parameter_groups,
 )
 
 
@@ -54,15 +56,17 @@ def repair_host() -> None:
     silence_file_client()
     allow_runner_checkpoints()
     read_checkpoints_safely()
+    load_all_weights_or_none()
     find_packages_without_pkg_resources()
     let_configs_inherit_from_ours()
     let_ddp_run_without_cuda()
     average_several_labels_by_sigmoid()
     leave_unlabelled_out_of_average_precision()
     balance_wrapped_datasets()
-    explain_other_parameter_groups()
+    check_optimizer_states()
     compile_the_model_alone()
     score_in_float32()
+    refuse_scores_that_are_not_finite()
     explain_layer_decay()
     open_videos_through_one_reader()
     read_with_pyav_as_with_decord()

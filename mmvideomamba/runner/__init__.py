@@ -4,11 +4,13 @@ from .build import build_runner
 from .check_evaluation_hook import CheckEvaluationHook
 from .check_labels_hook import CheckLabelsHook
 from .check_targets_hook import CheckTargetsHook
+from .checkpoint_writing import require_unused_work_dir
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .learning_rate import repair_learning_rates
 from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
 from .prediction_video_hook import PredictionVideoHook
+from .repair_checkpoints import repair_checkpoints
 from .report_skipped_hook import ReportSkippedHook
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     'PredictionVideoHook',
     'ReportSkippedHook',
     'build_runner',
+    'repair_checkpoints',
     'repair_learning_rates',
+    'require_unused_work_dir',
     'show_in_current_log',
 ]

@@ -1,0 +1,115 @@
+"""Tensors of a checkpoint that can be the weights of a model."""
+
+from typing import Any, Dict, List, Optional
+
+import torch
+from torch import Tensor, nn
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no value of a tensor is NaN or infinite; for any dtype."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    if tensor.element_size() == 1:  # float8 has no minimum
+        tensor = tensor.float()
+    # One pass without a copy; a NaN is both.
+    return bool(torch.stack(tensor.aminmax()).isfinite().all())
+
+
+def why_no_weight(value: Any) -> Optional[str]:
+    """What keeps a value of a state dict from being loaded, if anything."""
+    if not isinstance(value, Tensor):
+        return f'{type(value).__name__}, no tensor'
+    if value.is_quantized:
+        return f'quantized ({value.dtype})'
+    if value.layout != torch.strided:
+        return f'sparse ({value.layout})'
+    if value.device.type == 'meta':
+        return 'without values (on the meta device)'
+    return None
+
+
+def why_not_in(value: Any, target: Tensor) -> Optional[str]:
+    """What keeps a value from taking the place of a model's tensor.
+
+    Shapes are not compared.
+    """
+    problem = why_no_weight(value)
+    if problem is not None or value.dtype == target.dtype:
+        return problem
+    if value.is_floating_point() and target.is_floating_point():
+        if is_finite(value) and not is_finite(value.to(target.dtype)):
+            return f'too large for {target.dtype}'
+        return None
+    return f'{value.dtype}, the model needs {target.dtype}'
+
+
+def require_weights(
+    state: Dict[Any, Any], location: str, integers: bool = False
+) -> None:
+    """Require that all values of a state dict are finite weights in float32.
+
+    Args:
+        state (dict): The state dict.
+        location (str): Path or URL, for the message.
+        integers (bool): Let there be int64 tensors too.
+
+    Raises:
+        ValueError: Names those that are not.
+    """
+    problems = []
+    for name, value in state.items():
+        problem = why_no_weight(value)
+        if problem is None and not (integers and value.dtype == torch.int64):
+            problem = why_not_in(value, torch.empty(0))
+        if problem is None and not is_finite(value):
+            problem = 'not finite'
+        if problem is None and not isinstance(name, str):
+            problem = 'not named by a text'
+        if problem is not None:
+            problems.append(f'{name!r} is {problem}')
+    _refuse(problems, location)
+
+
+def require_loadable(state: Dict[Any, Any], module: nn.Module) -> None:
+    """Require that a state dict can be loaded into a model.
+
+    Names and shapes are not compared.
+
+    Raises:
+        ValueError: Names the values that are no tensors, of another kind of
+            number than the model's, or not finite.
+    """
+    targets = module.state_dict()
+    parameters = {name for name, _ in module.named_parameters()}
+    problems = []
+    for name, value in state.items():
+        if str(name).endswith('_extra_state'):
+            continue  # torch's name for what modules save besides tensors
+        target = targets.get(name)
+        problem = why_no_weight(value)
+        if problem is None and isinstance(target, Tensor):
+            problem = why_not_in(value, target)
+        if problem is None and not is_finite(value):
+            # Buffers of other models may hold -inf, such as masks.
+            infinite = target is not None and name not in parameters
+            if not infinite or bool(value.isnan().any()):
+                problem = 'not finite'
+        if problem is None and not isinstance(name, str):
+            problem = 'not named by a text'
+        if problem is not None:
+            problems.append(f'{name!r} is {problem}')
+    _refuse(problems, 'the checkpoint')
+
+
+def _refuse(problems: List[str], location: str) -> None:
+    """Raise a ValueError that lists the first of some problems, if any."""
+    if problems:
+        more = len(problems) - 5
+        raise ValueError(
+            f'{location} has values that are no weights of this model: '
+            + '; '.join(problem[:200] for problem in problems[:5])
+            + f'; and {more} more' * (more > 0)
+            + '. Nothing was loaded. Take a checkpoint of dense, finite '
+            'floating-point tensors, such as an earlier one of the run'
+        )
