@@ -136,6 +136,14 @@ def _statistic(owner: Any, name: Any) -> Callable:
     return getattr(HistoryBuffer, name)
 
 
+@_named('builtins.bytes')
+def _no_bytes(*arguments: Any) -> bytes:
+    """Stands for `bytes`, by which the empty ones are saved."""
+    if arguments:
+        raise unsafe_call('bytes')
+    return b''
+
+
 def _make_array(*_: Any) -> PlainArray:
     return PlainArray()
 
@@ -173,5 +181,6 @@ STANDINS: List[Any] = [
     PlainHistory,
     _ArrayType(),
     _statistic,
+    _no_bytes,
     *_numpy_functions(),
 ]

@@ -209,17 +209,17 @@ def fit_schedulers(states: Any, schedulers: Sequence, name: str) -> List[dict]:
         count = len(states) if isinstance(states, list) else states
         raise _other(count, f'{len(schedulers)} schedulers', name)
     return [
-        fit_settings(
-            {
-                key: value
-                for key, value in _dict(state, name).items()
-                if key in scheduler.state_dict()
-            },
-            scheduler.state_dict(),
-            f'{name}[{number}]',
-        )
+        _fit_scheduler(state, scheduler.state_dict(), f'{name}[{number}]')
         for number, (state, scheduler) in enumerate(zip(states, schedulers))
     ]
+
+
+def _fit_scheduler(state: Any, ours: dict, name: str) -> Dict[str, Any]:
+    state = {k: v for k, v in _dict(state, name).items() if k in ours}
+    for key in ('last_step', '_global_step'):  # where it is
+        if key not in state:
+            raise _other(sorted(state), f'{key!r}', name)
+    return fit_settings(state, ours, name)
 
 
 def fit_loss_scaler(state: Any, ours: dict) -> dict:
@@ -252,6 +252,9 @@ def fit_message_hub(state: Any) -> dict:
     for key, value in parts['log_scalars'].items():
         if not isinstance(value, HistoryBuffer):
             raise _other(value, 'a HistoryBuffer', f'log_scalars[{key!r}]')
+    for key, value in parts['resumed_keys'].items():
+        if not isinstance(value, bool):
+            raise _other(value, 'a bool', f'resumed_keys[{key!r}]')
     notes = parts['runtime_info']
     for key in ('epoch', 'iter', 'max_epochs', 'max_iters'):
         if notes.get(key) is not None:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import re
+import warnings
 import zipfile
 from typing import Any, BinaryIO, Callable, Iterator, Union
 
@@ -64,7 +65,10 @@ def read_outline(path: str) -> Any:
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
     try:
-        yield
+        with warnings.catch_warnings():
+            # torch's of itself, where it reads a quantized tensor.
+            warnings.filterwarnings('ignore', 'TypedStorage is deprecated')
+            yield
     except UnsafeFile:
         raise
     except zipfile.BadZipFile as error:

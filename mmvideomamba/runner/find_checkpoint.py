@@ -45,9 +45,8 @@ def _search(work_dir: str) -> Optional[str]:
     if named is not None and '://' not in named and osp.isdir(named):
         return named  # DeepSpeed's checkpoints are folders
     found, problems = newest_state(work_dir)
-    if found is None and named is not None:
-        found, more = _beside(named)
-        problems += more
+    if found is None and not problems and named is not None:
+        found, problems = _beside(named)
     for problem in problems:
         print_log(
             f'{work_dir}: passed over {problem}', 'current', logging.WARNING
