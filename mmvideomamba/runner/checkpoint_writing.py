@@ -5,7 +5,6 @@ removed the older file:
 https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/hooks/checkpoint_hook.py
 """
 
-import io
 import os
 import os.path as osp
 import re
@@ -42,12 +41,12 @@ def repair_saving() -> None:
     )
 
 
-def write_checkpoint(path: str, content: memoryview) -> None:
+def write_checkpoint(path: str, checkpoint: Any) -> None:
     """Write a file that is on the disk, whole, when this returns.
 
     Args:
         path (str): A file that is there is replaced.
-        content (memoryview): Its bytes.
+        checkpoint: What `torch.save` can write.
 
     Raises:
         OSError: Says how much room was wanted and is left.
@@ -55,18 +54,36 @@ def write_checkpoint(path: str, content: memoryview) -> None:
     folder = osp.dirname(osp.abspath(path))
     try:
         with atomic_write(path) as partial, open(partial, 'wb') as file:
-            file.write(content)
+            torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())
         _sync_folder(folder)
-    except OSError as error:
+    # torch says in a RuntimeError that not all could be written.
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and 'inline_container' not in str(
+            error
+        ):
+            raise
         free = shutil.disk_usage(folder).free if osp.isdir(folder) else 0
         raise OSError(
-            f'could not write {path} ({error.strerror}): it needs '
-            f'{len(content) / 1e6:.1f} MB, {folder} has {free / 1e6:.1f} MB '
-            'left. The checkpoints before it are kept. Make room, then go on '
-            'with --resume'
+            f'could not write {path}: it needs about '
+            f'{_size(checkpoint) / 1e6:.3g} MB, and {folder} has '
+            f'{free / 1e6:.3g} MB left ('
+            f'{getattr(error, "strerror", None) or "not all was written"}). '
+            'The checkpoints before it are kept. Make room, then go on with '
+            '--resume'
         ) from error
+
+
+def _size(value: Any) -> int:
+    """Bytes of all tensors in nested containers."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return 0
+    return sum(map(_size, value))
 
 
 def _sync_folder(folder: str) -> None:
@@ -93,10 +110,7 @@ def _save_atomically(save_checkpoint: Any) -> Any:
                 checkpoint, filename, file_client_args, backend_args
             )
             return
-        with io.BytesIO() as buffer:
-            torch.save(checkpoint, buffer)
-            with buffer.getbuffer() as content:
-                write_checkpoint(filename, content)
+        write_checkpoint(filename, checkpoint)
 
     return save
 
