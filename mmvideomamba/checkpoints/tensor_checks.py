@@ -1,7 +1,7 @@
 """Tensors of a checkpoint that can be the weights of a model."""
 
 import math
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Union
 
 import numpy as np
 import torch
@@ -10,19 +10,37 @@ from torch import Tensor, nn
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether no value of a tensor is NaN or infinite; for any dtype."""
-    if not tensor.is_floating_point() or not tensor.numel():
+    if not tensor.is_floating_point():
         return True
+    # A sum can be too large where no value is.
+    return math.isfinite(_sum(tensor)) or bool(tensor.isfinite().all())
+
+
+def are_finite(tensors: Iterable[Tensor]) -> bool:
+    """The same for many floating tensors, with one wait for a device.
+
+    False may also mean that values are too large to be added up.
+    """
+    sums = [_sum(tensor) for tensor in tensors]
+    waiting = [value for value in sums if isinstance(value, Tensor)]
+    if waiting:
+        device = waiting[0].device
+        sums = [torch.stack([v.to(device) for v in waiting]).sum()] + [
+            value for value in sums if not isinstance(value, Tensor)
+        ]
+    return all(map(math.isfinite, sums))
+
+
+def _sum(tensor: Tensor) -> Union[float, Tensor]:
+    """The sum of all values, which keeps what is not finite: one pass."""
+    tensor = tensor.detach()
     if tensor.element_size() < 4:  # a sum of halves is soon too large
         tensor = tensor.float()
-    # One pass without a copy: a sum keeps what is not finite.
-    if tensor.device.type == 'cpu':
-        # numpy's takes one thread, torch's waits for all, for every tensor.
-        with np.errstate(all='ignore'):
-            total = float(tensor.detach().numpy().sum())
-    else:
-        total = tensor.sum().item()
-    # A sum can be too large where no value is.
-    return math.isfinite(total) or bool(tensor.isfinite().all())
+    if tensor.device.type != 'cpu':
+        return tensor.sum()
+    # numpy takes one thread; torch waits for several, for every tensor.
+    with np.errstate(all='ignore'):
+        return float(tensor.numpy().sum())
 
 
 def why_no_weight(value: Any) -> Optional[str]:

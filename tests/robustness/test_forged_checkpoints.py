@@ -106,6 +106,7 @@ def compress(path):
             archive.writestr(name, part)
 
 
+@pytest.mark.filterwarnings('ignore:torch.quantize_per_tensor')
 def test_forged_checkpoints(campaign, sound, tmp_path):
     content = torch.load(sound)
     sentinel = tmp_path / 'sentinel' / 'best_acc_epoch_1.pth'

@@ -375,6 +375,21 @@ def test_what_is_missing_is_said_in_one_line(config, tmp_path, capsys):
         assert_refused(capsys, message, *arguments)
 
 
+def test_a_failed_run_and_one_over_another_end_in_one_line(
+    config, tmp_path, capsys
+):
+    rate = 'optim_wrapper.optimizer.lr=1e30'
+    arguments = ('train.py', config, '--work-dir', tmp_path)
+    assert_refused(
+        capsys, 'the training has failed', *arguments, '--cfg-options', rate
+    )
+    assert not list(tmp_path.glob('*.pth'))
+    (tmp_path / 'epoch_1.pth').write_bytes(b'of another run')
+    assert_refused(capsys, 'has checkpoints of another run', *arguments)
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == b'of another run'
+    assert_refused(capsys, 'nothing to resume in', *arguments, '--resume')
+
+
 @pytest.mark.parametrize(
     'script, arguments, message',
     [
