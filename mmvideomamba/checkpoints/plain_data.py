@@ -41,7 +41,7 @@ NAMES = frozenset(
                 'tensor',
                 'tensor_v2',
                 'parameter',
-                # No weights; `require_tensors` names them.
+                # No weights; `tensor_checks` names them.
                 'sparse_tensor',
                 'qtensor',
                 'meta_tensor_no_storage',
@@ -53,7 +53,8 @@ NAMES = frozenset(
             if isinstance(value, (torch.dtype, torch.qscheme))
         ),
         *(
-            f'torch.{name}'
+            f'torch.{device}{name}'
+            for device in ('', 'cuda.')
             for name in vars(torch)
             if name.endswith('Storage') and not name.startswith('_')
         ),

@@ -29,9 +29,14 @@ class UnsafeFile(ValueError):
 def unsafe_call(name: str) -> UnsafeFile:
     """The error for a file that names a function."""
     return UnsafeFile(
-        f'to read it, Python would have to call {name}, which no weights need '
-        'and which could do anything on this machine'
+        f'to read it, Python would have to call {printable(name)}, which no '
+        'weights need and which could do anything on this machine'
     )
+
+
+def printable(text: str) -> str:
+    """A text of a file, with its control characters escaped."""
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _named(path: str) -> Callable[[Named], Named]:

@@ -61,10 +61,13 @@ def fit(theirs: Any, ours: Any, name: str) -> Any:
         if isinstance(theirs, Tensor) and theirs.numel() == 1:
             theirs = theirs.item()
         infinite = isinstance(ours, float) and math.isinf(ours)
-        if not _is_number(theirs) or not (infinite or math.isfinite(theirs)):
+        if (
+            not _is_number(theirs)
+            or (isinstance(theirs, int) and abs(theirs) > 2**63)
+            or math.isnan(theirs)
+            or not (infinite or math.isfinite(theirs))
+        ):
             raise _other(theirs, 'a finite number', name)
-        if math.isnan(theirs):
-            raise _other(theirs, 'a number', name)
         return theirs
     if isinstance(ours, Tensor) and ours.numel() == 1:
         return torch.full_like(ours, fit(theirs, 0.0, name))

@@ -91,8 +91,8 @@ def require_weights(
             problem = why_not_in(value, torch.empty(0))
         if problem is None and not is_finite(value):
             problem = 'not finite'
-        if problem is None and not isinstance(name, str):
-            problem = 'not named by a text'
+        if problem is None and not _is_name(name):
+            problem = 'not named by a printable text'
         if problem is not None:
             problems.append(f'{name!r} is {problem}')
     _refuse(problems, location)
@@ -122,11 +122,16 @@ def require_loadable(state: Dict[Any, Any], module: nn.Module) -> None:
             infinite = target is not None and name not in parameters
             if not infinite or bool(value.isnan().any()):
                 problem = 'not finite'
-        if problem is None and not isinstance(name, str):
-            problem = 'not named by a text'
+        if problem is None and not _is_name(name):
+            problem = 'not named by a printable text'
         if problem is not None:
             problems.append(f'{name!r} is {problem}')
     _refuse(problems, 'the checkpoint')
+
+
+def _is_name(name: Any) -> bool:
+    """Whether a name is one, and can be shown on a terminal."""
+    return isinstance(name, str) and name.isprintable()
 
 
 def _refuse(problems: List[str], location: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Callable, Iterator, Union
 import torch
 
 from .plain_data import look_into, require_plain
-from .plain_numpy import STANDINS, UnsafeFile, unsafe_call
+from .plain_numpy import STANDINS, UnsafeFile, printable, unsafe_call
 
 MapLocation = Union[str, torch.device, Callable, None]
 # Upstream training scripts save their arguments beside the weights.
@@ -83,8 +83,10 @@ def _explained() -> Iterator[None]:
         named = re.search(r'GLOBAL ([\w.]+)', str(error))  # torch's own list
         if named:
             raise unsafe_call(named[1]) from error
-        reason = [*str(error).splitlines(), 'unexpected end']
-        raise DamagedFile(reason[0]) from error
+        said = re.search(r'WeightsUnpickler error: (.+)', str(error))
+        lines = [*str(error).splitlines(), 'unexpected end']
+        reason = printable(said[1] if said else lines[0])
+        raise DamagedFile(reason[:200]) from error
 
 
 @contextlib.contextmanager

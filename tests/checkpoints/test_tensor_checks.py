@@ -97,3 +97,11 @@ def test_floats_of_another_width_are_loaded(tmp_path, model, dtype):
     torch.save(dict(state_dict=state), tmp_path / 'a.pth')
     load_checkpoint(model, str(tmp_path / 'a.pth'), logger='silent')
     assert torch.equal(model.state_dict()[NAME], expected)
+
+
+def test_a_name_that_would_move_the_cursor_is_shown_escaped(tmp_path, model):
+    state = model.state_dict()
+    state['\x1b[2Jweight'] = torch.ones(1)
+    torch.save(dict(state_dict=state), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match=r"'\\x1b\[2Jweight' is not named"):
+        load_checkpoint(model, str(tmp_path / 'a.pth'), logger='silent')

@@ -6,6 +6,8 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import FlexibleRunner, Runner
 from small_runs import SmallNet, small_runner, weights_of
 
+from mmvideomamba.checkpoints.run_state import fit_optim_wrapper
+
 RUNNERS = pytest.mark.parametrize('runner_type', [Runner, FlexibleRunner])
 
 
@@ -113,8 +115,6 @@ class ScalingWrapper(OptimWrapper):
         return dict(super().state_dict(), loss_scaler=scaler)
 
     def load_state_dict(self, state_dict):
-        from mmvideomamba.checkpoints.run_state import fit_optim_wrapper
-
         fitted = fit_optim_wrapper(state_dict, self)
         self.loss_scaler.load_state_dict(fitted.pop('loss_scaler'))
         super().load_state_dict(fitted)
@@ -156,6 +156,10 @@ REFUSED = {
     'a rate that is NaN': (
         ('optimizer', 'param_groups', 0, 'lr'),
         float('nan'),
+    ),
+    'a rate that is too large': (
+        ('optimizer', 'param_groups', 0, 'lr'),
+        2**2000,
     ),
     'three betas': (('optimizer', 'param_groups', 0, 'betas'), (0, 0, 0)),
     'a late epoch': (('meta', 'epoch'), 10**9),
