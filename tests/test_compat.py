@@ -19,6 +19,7 @@ from mmaction.structures import ActionDataSample
 from mmaction.utils import dependency
 from mmengine.config import Config
 from mmengine.dist import utils as dist_utils
+from mmengine.evaluator import Evaluator
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS as HOST_MODELS
@@ -160,6 +161,19 @@ def test_getattr_stays_closed_for_everything_else(tmp_path, owner, name):
     torch.save(dict(x=Getattr(owner, name)), tmp_path / 'bad.pth')
     with pytest.raises((pickle.UnpicklingError, ValueError)):
         torch.load(tmp_path / 'bad.pth', weights_only=True)
+
+
+def test_scores_that_are_not_finite_end_an_evaluation():
+    evaluator = Evaluator([])
+    samples = [ActionDataSample().set_pred_score(torch.ones(3))] * 2
+    evaluator.process(samples)
+    samples[1] = ActionDataSample().set_pred_score(
+        torch.tensor([0.5, float('nan'), 0.5])
+    )
+    with pytest.raises(
+        ValueError, match=r'got 0\.5, nan, 0\.5 for sample 1 of a batch'
+    ):
+        evaluator.process(samples)
 
 
 def test_mmengine_finds_packages_without_pkg_resources():

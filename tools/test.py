@@ -82,7 +82,7 @@ def main() -> None:
     args = parse_args()
     with one_line_errors():
         runner = build_runner(load_config(args))
-    runner.test()
+        runner.test()
     # Left to the interpreter's exit, gloo's threads now and then abort.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -18,7 +18,11 @@ from mmvideomamba.cli import (
     one_line_errors,
     read_run_config,
 )
-from mmvideomamba.runner import build_runner, require_base_batch_size
+from mmvideomamba.runner import (
+    build_runner,
+    require_base_batch_size,
+    require_unused_work_dir,
+)
 
 
 def parse_args(arguments=None) -> argparse.Namespace:
@@ -116,7 +120,8 @@ def main() -> None:
     args = parse_args()
     with one_line_errors():
         runner = build_runner(load_config(args))
-    runner.train()
+        require_unused_work_dir(runner)
+        runner.train()
     # Left to the interpreter's exit, gloo's threads now and then abort.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -1,6 +1,12 @@
 """Public checkpoints -> our models.
 
 reading            a file or URL -> what was saved, without running any of it
+torch_files        what torch saved, as data
+plain_data         what may be in it
+plain_numpy        numpy's and mmengine's part of that
+tensor_checks      what may be weights
+saved_states       the newest sound checkpoint of a folder
+run_state          optimizers, schedulers and notes, for the run that resumes
 checkpoint_family  whose model it is
 key_mapping        keys and shapes of Vim and OpenGVLab -> ours
 position_fitting   position embeddings for another kind or token grid

@@ -11,6 +11,7 @@ from .key_mapping import LEFT_OUT, map_keys
 from .position_fitting import fit_positions, take_positions
 from .report import Row, shape_of
 from .settings import differ_in
+from .tensor_checks import why_not_in
 
 INFLATIONS = ('average', 'centre')
 # What it means that a setting of checkpoint and model differs; `merge` and
@@ -230,6 +231,13 @@ def _require_fit(
         f'{shape_of(expected[name])}'
         for name, tensor in tensors.items()
         if name in expected and tensor.shape != expected[name].shape
+    ]
+    problems += [
+        f'{name} is {problem}'
+        for name, tensor in tensors.items()
+        if name in expected
+        for problem in [why_not_in(tensor, expected[name])]
+        if problem is not None
     ]
     problems += [
         f'{name} is unexpected' for name in tensors if name not in expected

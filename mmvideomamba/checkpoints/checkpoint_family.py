@@ -20,6 +20,7 @@ from .settings import (
     recorded_settings,
     with_settings,
 )
+from .tensor_checks import require_weights
 
 # Where the tensors are in the file, unless it is a bare state dict.
 CONTAINERS = ('state_dict', 'model', 'module', 'model_ema')
@@ -124,6 +125,9 @@ def identify(
     """
     require_choice('family', family, [None, *CHECKPOINT_FAMILIES])
     state = find_state_dict(content, location)
+    # Ours has a table of positions' grid; `fit_backbone` compares dtypes.
+    own = any(str(n).endswith('layers.0.mixer.conv_weight') for n in state)
+    require_weights(state, location, integers=own)
     backbone, head = _split(state)
     evidence = 'by its keys'
     recorded: Settings = {}
@@ -173,7 +177,7 @@ def find_state_dict(content: dict, location: str) -> Dict[str, Tensor]:
         if isinstance(state, dict) and any(
             isinstance(value, Tensor) for value in state.values()
         ):
-            wrapped = all(name.startswith('module.') for name in state)
+            wrapped = all(str(name).startswith('module.') for name in state)
             start = len('module.') * wrapped
             return with_settings(
                 {k[start:]: v for k, v in state.items()},

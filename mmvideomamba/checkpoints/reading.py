@@ -1,21 +1,17 @@
 """Read files and URLs without running what is in them.
 
-A pickle is a program. torch's `weights_only=True` runs nothing of it but what
-rebuilds tensors and plain containers; beyond that only the classes in
-`ALLOWED` may appear. So at worst a stranger's checkpoint is refused. The kind
-of a file is recognised by its first bytes, not by its name.
+A pickle is a program; `torch_files` reads it as data. So at worst a stranger's
+checkpoint is refused. The kind of a file is recognised by its first bytes, not
+by its name.
 """
 
-import argparse
-import contextlib
 import hashlib
 import io
 import json
 import os
-import re
 import urllib.parse
 import urllib.request
-from typing import Any, BinaryIO, Callable, Iterator, Tuple, Union
+from typing import Any, BinaryIO, Tuple
 
 import torch
 from mmengine import fileio
@@ -23,14 +19,11 @@ from mmengine.dist import barrier
 from mmengine.logging import print_log
 
 from ..files import write_bytes
+from .saved_states import take_instead
 from .settings import with_settings
-
-# Upstream training scripts save their arguments beside the weights. `compat`
-# allows what the runner's checkpoints need, numpy scalars included.
-ALLOWED = (argparse.Namespace,)
+from .torch_files import DamagedFile, MapLocation, UnsafeFile, read_torch
 
 REMOTE = ('http://', 'https://')
-MapLocation = Union[str, torch.device, Callable, None]
 
 
 def read_checkpoint(location: str, map_location: MapLocation = 'cpu') -> Any:
@@ -56,7 +49,19 @@ def read_checkpoint(location: str, map_location: MapLocation = 'cpu') -> Any:
         stream.seek(0)
         if kind == 'safetensors':
             return _read_safetensors(stream, location, map_location)
-        return _read_torch(stream, location, map_location)
+        try:
+            return read_torch(stream, map_location)
+        except UnsafeFile as error:
+            raise ValueError(
+                f'{location} was refused: {error}. If you made the file '
+                'yourself, save only its state_dict, or as .safetensors; if '
+                'not, do not open it.'
+            ) from error
+        except DamagedFile as error:
+            raise ValueError(
+                f'{location} is damaged or incomplete ({error}). '
+                f'{take_instead(location)}'
+            ) from error
 
 
 def _open(location: str) -> BinaryIO:
@@ -127,7 +132,7 @@ def _kind_of(head: bytes, location: str) -> str:
         return 'torch'
     text = head.lstrip(b'\xef\xbb\xbf \r\n\t')
     if not head:
-        found, remedy = 'is empty', 'Download it again.'
+        found, remedy = 'is empty', take_instead(location)
     elif text.startswith(b'version https://git-lfs'):
         found = 'is a Git LFS pointer, not the weights it stands for'
         remedy = 'Run `git lfs pull` in its repository.'
@@ -143,34 +148,6 @@ def _kind_of(head: bytes, location: str) -> str:
     raise ValueError(f'{location} {found}. {remedy}')
 
 
-def _read_torch(
-    stream: BinaryIO, location: str, map_location: MapLocation
-) -> Any:
-    try:
-        with _allowing(ALLOWED):
-            return torch.load(
-                stream, map_location=map_location, weights_only=True
-            )
-    except Exception as error:  # a damaged file can raise anything
-        if 'map_location' in str(error):
-            raise  # a good file, but of a device that is not available
-        # Messages of torch, and of the getattr that `compat` guards.
-        refused = re.search(r'(?:GLOBAL |refused )([\w.]+)', str(error))
-        if refused:
-            raise ValueError(
-                f'{location} was refused: to read it, Python would have to '
-                f'call {refused[1]}, which no weights need and which could '
-                'do anything on this machine. If you made the file yourself, '
-                'save only its state_dict, or as .safetensors; if not, do '
-                'not open it.'
-            ) from error
-        raise ValueError(
-            f'{location} is damaged or incomplete ('
-            f'{str(error).splitlines()[0] if str(error) else "unexpected end"}'
-            '). Compare its size with the source and download it again.'
-        ) from error
-
-
 def _read_safetensors(
     stream: BinaryIO, location: str, map_location: MapLocation
 ) -> dict:
@@ -183,7 +160,7 @@ def _read_safetensors(
         header, _ = split_safetensors(content)
         own = header.get('__metadata__') or {}
         settings = dict(json.loads(own.get('settings', '{}')))
-    except (SafetensorError, TypeError, ValueError) as error:
+    except (SafetensorError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
             f'{location} is damaged or incomplete ({error}). Compare its '
             'size with the source and download it again.'
@@ -197,19 +174,3 @@ def split_safetensors(content: bytes) -> Tuple[dict, bytes]:
     """Return the JSON header of a .safetensors file, and the rest."""
     start = 8 + int.from_bytes(content[:8], 'little')
     return json.loads(content[8:start]), content[start:]
-
-
-@contextlib.contextmanager
-def _allowing(classes: tuple) -> Iterator[None]:
-    """`torch.serialization.safe_globals`, which torch 2.4 does not have."""
-    if hasattr(torch.serialization, 'safe_globals'):
-        with torch.serialization.safe_globals(list(classes)):
-            yield
-        return
-    before = torch.serialization.get_safe_globals()
-    torch.serialization.add_safe_globals(list(classes))
-    try:
-        yield
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(before)

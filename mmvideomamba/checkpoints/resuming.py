@@ -122,7 +122,17 @@ def load_from_checked_file(
             `read_checkpoint`.
     """
     content = read_checkpoint(filename, map_location)
-    meta = content.get('meta') if isinstance(content, dict) else None
+    state = content
+    if isinstance(content, dict):
+        state = content.get('state_dict', content)
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) for name in state
+    ):
+        raise ValueError(
+            f'{filename}: expected a dict of names and tensors, bare or as '
+            f"'state_dict', got {_describe(state)}. Take another file"
+        )
+    meta = content.get('meta')
     if isinstance(meta, dict) and 'config' in meta:
         # `Runner.resume` would run it as Python. Today's runners write 'cfg'.
         raise ValueError(
@@ -131,6 +141,13 @@ def load_from_checked_file(
             'if you trust the rest of the file.'
         )
     return runner_format(content, filename)
+
+
+def _describe(state: Any) -> str:
+    if not isinstance(state, dict):
+        return f'a {type(state).__name__}'
+    names = [name for name in state if not isinstance(name, str)]
+    return f'a dict with the names {str(names[:3])[:80]}'
 
 
 def runner_format(content: Any, location: str) -> Any:

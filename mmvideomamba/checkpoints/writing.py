@@ -36,7 +36,13 @@ def encode_weights(state: Dict[str, Tensor], meta: dict, path: str) -> bytes:
         from safetensors.torch import save
 
         state = {name: tensor.contiguous() for name, tensor in state.items()}
-        header = dict(meta=json.dumps(meta))
+        try:
+            header = dict(meta=json.dumps(meta))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f'{path}: the meta of a .safetensors is plain values, got '
+                f'something else ({error}). Write a .pth, or leave it out'
+            ) from error
         if settings:
             header['settings'] = json.dumps(settings)
         return _sort_header(save(state, header))

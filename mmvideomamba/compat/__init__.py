@@ -9,6 +9,7 @@ reading checkpoints, distributed runs, resuming, labels, and reading videos.
 
 from .checkpoints import (
     allow_runner_checkpoints,
+    load_all_weights_or_none,
     read_checkpoints_safely,
 )
 from .configs import (
@@ -43,14 +44,15 @@ from .scores import (
     dump_results_whole,
     leave_unlabelled_out_of_average_precision,
     name_unknown_metrics,
+    refuse_scores_that_are_not_finite,
     score_in_float32,
 )
 from .training import (
+    check_optimizer_states,
     compile_the_model_alone,
     count_epochs_of_flexible_checkpoints,
     deliver_swallowed_interrupts,
     explain_layer_decay,
-    explain_other_parameter_groups,
 )
 
 
@@ -64,6 +66,7 @@ def repair_host() -> None:
     silence_file_client()
     allow_runner_checkpoints()
     read_checkpoints_safely()
+    load_all_weights_or_none()
     find_packages_without_pkg_resources()
     let_configs_inherit_from_ours()
     let_the_hub_build_our_models()
@@ -75,12 +78,13 @@ def repair_host() -> None:
     balance_action_datasets()
     start_reading_with_the_training()
     order_samples_by_the_seed_of_the_run()
-    explain_other_parameter_groups()
+    check_optimizer_states()
     compile_the_model_alone()
     count_epochs_of_flexible_checkpoints()
     score_in_float32()
     dump_results_whole()
     deliver_swallowed_interrupts()
+    refuse_scores_that_are_not_finite()
     explain_layer_decay()
     open_videos_through_one_reader()
     read_with_pyav_as_with_decord()

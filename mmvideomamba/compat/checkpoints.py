@@ -1,54 +1,26 @@
 """Reading checkpoints: those of the runner, and none that runs code."""
 
-import codecs
-import importlib
-from typing import Any, Callable
+from functools import wraps
+from typing import Any
 
 import torch
+from torch import nn
 
 from ..checkpoints import load_from_checked_file
+from ..checkpoints.plain_numpy import STANDINS
+from ..checkpoints.tensor_checks import require_loadable
 
 
 def allow_runner_checkpoints() -> None:
     """Let torch read the runner's checkpoints with `weights_only=True`.
 
     torch 2.6 made that the default; mmengine's checkpoints also hold the
-    message hub: `HistoryBuffer`s, numpy arrays and scalars. These are
-    allow-listed by name. `HistoryBuffer` is pickled through `getattr`, which
-    stays closed for every other class:
+    message hub: `HistoryBuffer`s, numpy arrays and scalars. What stands for
+    these in `checkpoints.plain_numpy` is allow-listed under their names:
     https://github.com/open-mmlab/mmengine/issues/1655
     """
-    if not hasattr(torch.serialization, 'add_safe_globals'):
-        return
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-
-    def getattr_of_history_buffer(owner: type, name: str) -> Any:
-        if owner is not HistoryBuffer or name.startswith('_'):
-            raise ValueError(
-                f'refused getattr({owner!r}, {name!r}) in a checkpoint'
-            )
-        return getattr(owner, name)
-
-    core = 'core' if np.__version__.startswith('1.') else '_core'
-    multiarray = importlib.import_module(f'numpy.{core}.multiarray')
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            _called('builtins.getattr', getattr_of_history_buffer),
-            *(
-                _called(
-                    f'numpy.{core}.multiarray.{function.__name__}', function
-                )
-                for core in ('core', '_core')
-                for function in (multiarray._reconstruct, multiarray.scalar)
-            ),
-            codecs.encode,  # of a scalar's bytes
-            np.ndarray,
-            np.dtype,
-            *{type(np.dtype(kind)) for kind in '?bBhHiIlLqQefd'},
-        ]
-    )
+    if hasattr(torch.serialization, 'add_safe_globals'):
+        torch.serialization.add_safe_globals(STANDINS)
 
 
 def read_checkpoints_safely() -> None:
@@ -65,15 +37,24 @@ def read_checkpoints_safely() -> None:
     )
 
 
-def _called(path: str, function: Callable) -> Callable:
-    """`function` under the name that pickles know it by.
+def load_all_weights_or_none() -> None:
+    """Let mmengine load a state dict whose values can be weights.
 
-    torch before 2.6 does not take (function, path) for that.
+    It warns of values that it cannot copy, and leaves the model's own; other
+    dtypes are cast, whatever becomes of the numbers:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/checkpoint.py
     """
+    from mmengine.runner import checkpoint
 
-    def call(*args: Any) -> Any:
-        return function(*args)
+    load_state_dict = checkpoint.load_state_dict
+    if hasattr(load_state_dict, '__wrapped__'):
+        return
 
-    call.__module__, call.__name__ = path.rsplit('.', 1)
-    call.__qualname__ = call.__name__
-    return call
+    @wraps(load_state_dict)
+    def load_checked(
+        module: nn.Module, state_dict: dict, *args: Any, **kwargs: Any
+    ) -> None:
+        require_loadable(state_dict, module)
+        load_state_dict(module, state_dict, *args, **kwargs)
+
+    checkpoint.load_state_dict = load_checked

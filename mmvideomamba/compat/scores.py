@@ -100,6 +100,41 @@ def name_unknown_metrics() -> None:
     AccMetric.__init__ = init_or_name
 
 
+def refuse_scores_that_are_not_finite() -> None:
+    """Let an evaluation end where the model's scores are NaN or infinite.
+
+    mmengine measures them all the same; a model of NaN scores the share of
+    class 0:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/evaluator/evaluator.py
+    """
+    from mmengine.evaluator import Evaluator
+
+    process = Evaluator.process
+    if hasattr(process, '__wrapped__'):
+        return
+
+    @wraps(process)
+    def process_finite(
+        self: Evaluator, data_samples: Any, data_batch: Any = None
+    ) -> None:
+        for number, sample in enumerate(data_samples):
+            scores = getattr(sample, 'pred_score', None)
+            if isinstance(scores, Tensor) and not scores.isfinite().all():
+                raise ValueError(
+                    f'expected finite scores, got {_first_few(scores)} for '
+                    f'sample {number} of a batch: the weights or the clip are '
+                    'too large for the arithmetic. Evaluate another '
+                    'checkpoint, or without mixed precision'
+                )
+        process(self, data_samples, data_batch)
+
+    Evaluator.process = process_finite
+
+
+def _first_few(scores: Tensor) -> str:
+    return ', '.join(f'{score:.3g}' for score in scores.flatten()[:3].tolist())
+
+
 def score_in_float32() -> None:
     """Let mmaction2's heads train and validate under bfloat16 autocast.
 

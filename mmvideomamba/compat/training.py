@@ -9,6 +9,8 @@ from unittest import mock
 
 from torch import nn
 
+from ..checkpoints.run_state import fit_optim_wrapper
+
 
 def compile_the_model_alone() -> None:
     """Let `compile=True` train.
@@ -73,46 +75,28 @@ def count_epochs_of_flexible_checkpoints() -> None:
     FlexibleRunner.save_checkpoint = save_as_given
 
 
-def explain_other_parameter_groups() -> None:
-    """Say what to do where a resumed optimizer has other parameters.
+def check_optimizer_states() -> None:
+    """Let optimizers load only the state of their own parameters.
 
-    torch names neither them nor `frozen_stages`, which leaves frozen
-    parameters without a group where `paramwise_cfg` is set, see `add_params`
-    in mmengine:
-    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/optim/optimizer/default_constructor.py
+    torch compares neither shapes nor values, and its fused optimizers write
+    past the end of a moment that is too small; what it says of other groups
+    names neither parameters nor `frozen_stages`, which leaves frozen ones
+    without a group where `paramwise_cfg` is set:
+    https://github.com/pytorch/pytorch/blob/v2.8.0/torch/optim/optimizer.py
     """
     from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
     for cls in (OptimWrapper, AmpOptimWrapper):
-        load = cls.load_state_dict
-        if not hasattr(load, 'explains'):
-            cls.load_state_dict = _explaining(load)
+        if not hasattr(cls.load_state_dict, '__wrapped__'):
+            cls.load_state_dict = _load_checked(cls.load_state_dict)
 
 
-def _explaining(load: Callable) -> Callable:
+def _load_checked(load: Callable) -> Callable:
     @wraps(load)
-    def load_or_explain(self: Any, state_dict: dict) -> None:
-        theirs, ours = (
-            [len(group['params']) for group in groups]
-            for groups in (
-                state_dict.get('param_groups', []),
-                self.optimizer.param_groups,
-            )
-        )
-        if theirs != ours:
-            raise ValueError(
-                'the optimizer of the checkpoint has '
-                f'{sum(theirs)} parameters in {len(theirs)} groups, that of '
-                f'the config {sum(ours)} in {len(ours)}. Was '
-                'backbone.frozen_stages or optim_wrapper.paramwise_cfg '
-                'changed? Resume with the values of the run; to go on with '
-                'others, start a new run from the weights alone: load_from '
-                'with resume=False'
-            )
-        load(self, state_dict)
+    def load_checked(self: Any, state_dict: dict) -> None:
+        load(self, fit_optim_wrapper(state_dict, self))
 
-    vars(load_or_explain)['explains'] = True
-    return load_or_explain
+    return load_checked
 
 
 def explain_layer_decay() -> None:

@@ -5,12 +5,14 @@ from .build import build_runner
 from .check_evaluation_hook import CheckEvaluationHook
 from .check_labels_hook import CheckLabelsHook
 from .check_targets_hook import CheckTargetsHook
+from .checkpoint_writing import require_unused_work_dir
 from .epoch_lines import EpochLinesHook, quiet_terminal
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .learning_rate import repair_learning_rates, require_base_batch_size
 from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
 from .prediction_video_hook import PredictionVideoHook
+from .repair_checkpoints import repair_checkpoints
 from .report_skipped_hook import ReportSkippedHook
 from .sample_randomness_hook import SampleRandomnessHook
 
@@ -29,5 +31,8 @@ __all__ = [
     'quiet_terminal',
     'repair_learning_rates',
     'require_base_batch_size',
+    'repair_checkpoints',
+    'repair_learning_rates',
+    'require_unused_work_dir',
     'show_in_current_log',
 ]

@@ -69,6 +69,9 @@ def _draw_loss(ax: Axes, train: Sequence[Record]) -> None:
         clip_on=False,
     )
     ax.set(ylabel='training loss', ylim=(0, None))
+    failed = [p for p, loss in zip(places, losses) if not math.isfinite(loss)]
+    if failed:
+        _note(ax, f'not finite, first at {failed[0]:.4g}')
 
 
 def _draw_accuracy(ax: Axes, val: Sequence[Record]) -> None:
@@ -77,7 +80,11 @@ def _draw_accuracy(ax: Axes, val: Sequence[Record]) -> None:
     name = 'mAP' if only_map else 'accuracy'
     ax.set(ylabel=f'validation {name} (%)', ylim=(0, 100))
     for (metric, label), color in zip(METRICS.items(), COLORS):
-        points = [(r['step'], 100 * r[metric]) for r in val if metric in r]
+        points = [
+            (r['step'], 100 * r[metric])
+            for r in val
+            if math.isfinite(r.get(metric, math.nan))
+        ]
         if not points:
             continue
         ax.plot(
@@ -91,14 +98,11 @@ def _draw_accuracy(ax: Axes, val: Sequence[Record]) -> None:
     if ax.lines:
         ax.legend(loc='best')
     else:
-        ax.text(
-            0.5,
-            0.5,
-            'no validation yet',
-            transform=ax.transAxes,
-            ha='center',
-            color=GREY,
-        )
+        _note(ax, 'no validation yet')
+
+
+def _note(ax: Axes, text: str) -> None:
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha='center', color=GREY)
 
 
 def _smooth(values: Sequence[float]) -> List[float]:

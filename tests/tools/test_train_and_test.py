@@ -421,6 +421,28 @@ def test_what_is_missing_is_said_in_one_line(config, tmp_path, capsys):
         assert_refused(capsys, message, *arguments)
 
 
+def test_a_failed_run_and_one_over_another_end_in_one_line(
+    config, tmp_path, capsys
+):
+    def refuse(message, setting, *arguments):
+        # Runs of one second would have one name.
+        settings = (f'experiment_name={message.replace(" ", "_")}', setting)
+        assert_refused(
+            capsys,
+            message,
+            *('train.py', config, '--work-dir', tmp_path),
+            *(*arguments, '--cfg-options', *settings),
+        )
+
+    refuse('the training has failed', 'optim_wrapper.optimizer.lr=1e30')
+    assert not list(tmp_path.glob('*.pth'))
+    (tmp_path / 'epoch_1.pth').write_bytes(b'of another run')
+    epochs = 'train_cfg.max_epochs=1'
+    refuse('has checkpoints of another run', epochs)
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == b'of another run'
+    refuse('nothing to resume in', epochs, '--resume')
+
+
 @pytest.mark.parametrize(
     'script, arguments, message',
     [

@@ -47,3 +47,16 @@ def test_a_training_by_iterations_is_drawn_over_them():
     assert list(accuracy.lines[0].get_xdata()) == [40]
     for ax in (loss, accuracy):
         assert ax.get_xlabel() == 'iteration' and ax.get_xlim() == (0, 60)
+
+
+def test_a_loss_that_is_not_finite_is_said():
+    train = logged_steps(4)
+    train[2]['loss'] = float('nan')
+    train[3]['loss'] = float('inf')
+    val = [{'acc/top1': 0.5, 'step': 1}, {'acc/top1': float('nan'), 'step': 2}]
+    figure = draw_training_curve(train, val)
+    loss, accuracy = figure.axes
+    (note,) = loss.texts
+    assert note.get_text() == f'not finite, first at {train[2]["epochs"]:.4g}'
+    assert accuracy.lines[0].get_label() == 'top-1, best 50.0'
+    figure.canvas.draw()

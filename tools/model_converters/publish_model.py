@@ -48,8 +48,11 @@ def publish(checkpoint: str, out: str) -> str:
     if weights.recorded:
         state = with_settings(state, dict(backbone=weights.recorded))
     known = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
-    meta = content.get('meta') or {}
-    meta = {name: meta[name] for name in known if name in meta}
+    meta = content.get('meta')
+    if isinstance(meta, dict):
+        meta = {name: meta[name] for name in known if name in meta}
+    else:
+        meta = {}
     data = encode_weights(state, meta, out)
     stem, suffix = osp.splitext(out)
     path = f'{stem}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}'

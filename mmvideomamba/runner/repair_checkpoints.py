@@ -1,0 +1,43 @@
+"""Every run saves and resumes with care, whatever its config."""
+
+from functools import wraps
+from typing import Any, Optional
+
+import mmengine.runner
+from mmengine.runner import FlexibleRunner, Runner, _flexible_runner
+from mmengine.runner import checkpoint as host_checkpoint
+from mmengine.runner import runner as host_runner
+
+from .check_resumed_state_hook import CheckResumedStateHook, remember_source
+from .checkpoint_writing import AnyRunner, repair_saving
+from .find_checkpoint import find_newest_checkpoint
+from .stop_when_not_finite_hook import StopWhenNotFiniteHook
+
+
+def repair_checkpoints() -> None:
+    """Repair both runners of mmengine; a second call changes nothing."""
+    if hasattr(Runner.register_default_hooks, '__wrapped__'):
+        return
+    repair_saving()
+    for module in (
+        mmengine.runner,
+        host_checkpoint,
+        host_runner,
+        _flexible_runner,
+    ):
+        module.find_latest_checkpoint = find_newest_checkpoint
+    for runner in (Runner, FlexibleRunner):
+        runner.resume = remember_source(runner.resume)
+        runner.register_default_hooks = _with_ours(
+            runner.register_default_hooks
+        )
+
+
+def _with_ours(register_default_hooks: Any) -> Any:
+    @wraps(register_default_hooks)
+    def register(self: AnyRunner, hooks: Optional[dict] = None) -> None:
+        register_default_hooks(self, hooks)
+        self.register_hook(CheckResumedStateHook())
+        self.register_hook(StopWhenNotFiniteHook())
+
+    return register
