@@ -56,7 +56,7 @@ class Clips:
 
 
 class Score(BaseMetric):
-    """Is best in the second epoch of three, by chance of the seed."""
+    """The mean square of the scores, the less the better."""
 
     default_prefix = 'acc'
 
