@@ -30,6 +30,7 @@ if find_spec('mmengine') is not None:
     runner.show_in_current_log()
     runner.repair_learning_rates()
     runner.repair_checkpoints()
+    runner.repair_resumed_loops()
 
     __all__ += ['datasets', 'runner', 'models', 'get_model', 'list_models']
 

@@ -46,6 +46,9 @@ launch_dist() {
     fi
     threads=$("$python" -c "import os; print(max(1, os.cpu_count() // $gpus))")
     prepare "$config" "$threads"
+    # The option --signals-to-handle, where torchrun has it (not in torch 2.8):
+    # it hands these on, and would die of SIGUSR1.
+    export PET_SIGNALS_TO_HANDLE=${PET_SIGNALS_TO_HANDLE:-SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1}
     exec "$python" -m torch.distributed.run \
         --nnodes="${NNODES:-1}" \
         --node_rank="${NODE_RANK:-0}" \

@@ -14,6 +14,8 @@ default_hooks = dict(
     sample_randomness=dict(type='SampleRandomnessHook'),
     average_losses=dict(type='AverageLossesHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
+    # Saves inside an epoch, every 30 minutes and when the run is to end.
+    preemption=dict(type='PreemptionHook'),
     # Switched on by `tools/test.py --show-dir`.
     visualization=dict(type='PredictionVideoHook'),
 )

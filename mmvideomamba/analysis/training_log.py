@@ -6,6 +6,7 @@ test leaves its metrics in `TIME/TIME.json`.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Tuple, Union
 
@@ -40,25 +41,36 @@ def read_training_log(work_dir: Union[str, Path]) -> TrainingLog:
         _read_lines(path)
         for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     ]
-    starts = [records for records in starts if any(map(_is_step, records))]
-    if not starts:
+    trained = [records for records in starts if any(map(_is_step, records))]
+    if not trained:
         raise ValueError(
             f"no training log in {work_dir}; expected the runner's "
             'work_dir with TIME/vis_data/scalars.json in it'
         )
-    by_epoch = all(map(_counts_epochs, starts))
+    by_epoch = all(map(_counts_epochs, trained))
+    lengths = [_epoch_length(records) for records in trained if by_epoch]
     train: List[Record] = []
     val: List[Record] = []
     for records in starts:
+        steps = list(filter(_is_step, records))
+        place = val_place = 'step'
         if by_epoch:
-            steps, validations = _with_epochs(records)
-            first = steps[0]['epoch']
-            train = [r for r in train if r['epoch'] < first]
+            steps = _with_epochs(steps, lengths)
+            place, val_place = 'epochs', 'epoch'
+        if steps:
+            train = [r for r in train if r[place] < steps[0][place]]
+        if by_epoch:
+            validations = list(filter(_is_validation, records))
         else:
-            steps, validations = _with_iterations(records)
-            first = steps[0]['step']
-            train = [r for r in train if r['step'] < first]
+            validations = _with_steps(records, train[-1:])
+            # mmengine counts 1 all the way.
+            steps = [{k: r[k] for k in r if k != 'epoch'} for r in steps]
         train += steps
+        first = min(
+            [r[val_place] for r in steps[:1]]
+            + [r['step'] for r in validations[:1]],
+            default=math.inf,
+        )
         val = [r for r in val if r['step'] < first] + validations
     return TrainingLog(train, val)
 
@@ -98,31 +110,53 @@ def _counts_epochs(records: List[Record]) -> bool:
     return all(1 <= r['step'] <= last for r in records if _is_validation(r))
 
 
-def _with_epochs(records: List[Record]) -> Tuple[List[Record], List[Record]]:
-    """Steps and validations of a start that counts epochs."""
+def _epoch_length(records: List[Record]) -> Tuple[float, float]:
+    """The least and the most iterations that an epoch of a start can have."""
     steps = list(filter(_is_step, records))
-    # Steps of an epoch, from below: exact but for the last logging interval.
-    epoch_length = max(r['step'] / r['epoch'] for r in steps)
-    steps = [dict(r, epochs=r['step'] / epoch_length) for r in steps]
-    return steps, list(filter(_is_validation, records))
+    # The least is exact but for the last logging interval of an epoch.
+    least = max(r['step'] / r['epoch'] for r in steps)
+    most = min(
+        ((r['step'] - 1) / (r['epoch'] - 1) for r in steps if r['epoch'] > 1),
+        default=math.inf,
+    )
+    return least, most
 
 
-def _with_iterations(
-    records: List[Record],
-) -> Tuple[List[Record], List[Record]]:
-    """The same of a start that counts iterations.
+def _with_epochs(
+    steps: List[Record], lengths: List[Tuple[float, float]]
+) -> List[Record]:
+    """The steps of a start, with the epochs that were trained until then.
 
-    mmengine numbers its validations by epoch even so, unless told otherwise.
+    Args:
+        steps (list[dict]): Those of the start.
+        lengths (list[tuple[float, float]]): `_epoch_length` of all starts:
+            one that was interrupted in its first epoch cannot tell.
     """
-    steps: List[Record] = []
+    if not steps:
+        return []
+    least, most = _epoch_length(steps)
+    length = max(other for other, _ in lengths if other <= max(least, most))
+    return [dict(r, epochs=r['step'] / length) for r in steps]
+
+
+def _with_steps(records: List[Record], before: List[Record]) -> List[Record]:
+    """The validations of a start that counts iterations, with their step.
+
+    mmengine numbers them by epoch even so, unless told otherwise.
+
+    Args:
+        records (list[dict]): Of the start.
+        before (list[dict]): The last step before it, if there is one.
+    """
     validations: List[Record] = []
-    for record in records:
+    last = 0.0
+    for record in before + records:
         if _is_step(record):
-            steps.append({k: v for k, v in record.items() if k != 'epoch'})
+            last = record['step']
         elif _is_validation(record):
-            step = max(record['step'], steps[-1]['step'] if steps else 0)
+            step = max(record['step'], last)
             validations.append(dict(record, step=step))
-    return steps, validations
+    return validations
 
 
 def _read_lines(path: Path) -> List[Record]:

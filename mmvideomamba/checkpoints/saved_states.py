@@ -64,7 +64,7 @@ def _look_at(
     """The states in a folder, and lines about files that are none."""
     states: List[SavedState] = []
     problems: List[str] = []
-    for path in sorted(folder.glob('*.pth')):
+    for path in sorted(folder.glob('[!.]*.pth')):
         if besides is not None and path.samefile(besides):
             continue
         try:

@@ -50,7 +50,6 @@ from .scores import (
 from .training import (
     check_optimizer_states,
     compile_the_model_alone,
-    count_epochs_of_flexible_checkpoints,
     deliver_swallowed_interrupts,
     explain_layer_decay,
 )
@@ -80,7 +79,6 @@ def repair_host() -> None:
     order_samples_by_the_seed_of_the_run()
     check_optimizer_states()
     compile_the_model_alone()
-    count_epochs_of_flexible_checkpoints()
     score_in_float32()
     dump_results_whole()
     deliver_swallowed_interrupts()

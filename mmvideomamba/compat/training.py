@@ -5,7 +5,6 @@ import sys
 import threading
 from functools import wraps
 from typing import Any, Callable
-from unittest import mock
 
 from torch import nn
 
@@ -40,39 +39,6 @@ def compile_the_model_alone() -> None:
 
     Runner._maybe_compile = maybe_compile
     BaseStrategy.compile_model = compile_model
-
-
-def count_epochs_of_flexible_checkpoints() -> None:
-    """Let FlexibleRunner save the epoch that the hook gives.
-
-    `save_checkpoint` takes that of the loop, plus one. Where the hook writes
-    a checkpoint after the validation, as it does for a new best, that is one
-    too many, and a resumed run leaves an epoch out:
-    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/runner/_flexible_runner.py
-    """
-    from mmengine.runner import FlexibleRunner
-
-    save = FlexibleRunner.save_checkpoint
-    if hasattr(save, '__wrapped__'):
-        return
-
-    @wraps(save)
-    def save_as_given(
-        self: FlexibleRunner, *args: Any, meta: Any = None, **kwargs: Any
-    ) -> None:
-        given = dict(meta or {})
-        write = self.strategy.save_checkpoint
-
-        def write_as_given(*args: Any, extra_ckpt: dict, **kwargs: Any) -> Any:
-            extra_ckpt['meta'].update(given)
-            return write(*args, extra_ckpt=extra_ckpt, **kwargs)
-
-        with mock.patch.object(
-            self.strategy, 'save_checkpoint', write_as_given
-        ):
-            save(self, *args, meta=meta, **kwargs)
-
-    FlexibleRunner.save_checkpoint = save_as_given
 
 
 def check_optimizer_states() -> None:

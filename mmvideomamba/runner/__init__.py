@@ -12,8 +12,10 @@ from .learning_rate import repair_learning_rates, require_base_batch_size
 from .log import show_in_current_log
 from .optim_wrapper import BF16OptimWrapper
 from .prediction_video_hook import PredictionVideoHook
+from .preemption_hook import PreemptionHook, TrainingInterrupted
 from .repair_checkpoints import repair_checkpoints
 from .report_skipped_hook import ReportSkippedHook
+from .resumed_loops import repair_resumed_loops
 from .sample_randomness_hook import SampleRandomnessHook
 
 __all__ = [
@@ -25,14 +27,16 @@ __all__ = [
     'EpochLinesHook',
     'LayerDecayOptimWrapperConstructor',
     'PredictionVideoHook',
+    'PreemptionHook',
     'ReportSkippedHook',
     'SampleRandomnessHook',
+    'TrainingInterrupted',
     'build_runner',
     'quiet_terminal',
-    'repair_learning_rates',
-    'require_base_batch_size',
     'repair_checkpoints',
     'repair_learning_rates',
+    'repair_resumed_loops',
+    'require_base_batch_size',
     'require_unused_work_dir',
     'show_in_current_log',
 ]

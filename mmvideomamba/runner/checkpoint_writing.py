@@ -8,7 +8,6 @@ https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/hooks/checkpoint_ho
 import os
 import os.path as osp
 import re
-import shutil
 from functools import wraps
 from typing import Any, Optional, Union
 
@@ -51,27 +50,24 @@ def write_checkpoint(path: str, checkpoint: Any) -> None:
     Raises:
         OSError: Says how much room was wanted and is left.
     """
-    folder = osp.dirname(osp.abspath(path))
     try:
-        with atomic_write(path) as partial, open(partial, 'wb') as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(folder)
-    # torch says in a RuntimeError that not all could be written.
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and 'inline_container' not in str(
-            error
+        with (
+            atomic_write(path, sync=True, size=_size(checkpoint)) as partial,
+            open(partial, 'wb') as file,
         ):
-            raise
-        free = shutil.disk_usage(folder).free if osp.isdir(folder) else 0
+            torch.save(checkpoint, file)
+    except OSError as error:
         raise OSError(
-            f'could not write {path}: it needs about '
-            f'{_size(checkpoint) / 1e6:.3g} MB, and {folder} has '
-            f'{free / 1e6:.3g} MB left ('
-            f'{getattr(error, "strerror", None) or "not all was written"}). '
-            'The checkpoints before it are kept. Make room, then go on with '
-            '--resume'
+            f'{error}. The checkpoints before it are kept: go on with --resume'
+        ) from error
+    # torch's word for a file that is shorter than what was written to it.
+    except RuntimeError as error:
+        if 'inline_container' not in str(error):
+            raise
+        raise OSError(
+            f'cannot write {path}: not all of about {_size(checkpoint)} bytes '
+            'were written; is the disk full? The checkpoints before it are '
+            'kept: make room, then go on with --resume'
         ) from error
 
 
@@ -84,15 +80,6 @@ def _size(value: Any) -> int:
     elif not isinstance(value, (list, tuple)):
         return 0
     return sum(map(_size, value))
-
-
-def _sync_folder(folder: str) -> None:
-    """Let the new name of a file survive a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _save_atomically(save_checkpoint: Any) -> Any:

@@ -5,13 +5,15 @@ sets: https://github.com/open-mmlab/mmengine/issues/894
 """
 
 import logging
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import wraps
 from types import SimpleNamespace
-from typing import Any, List, Optional, Union
+from typing import Any, Iterator, List, Optional, Union
 from unittest import mock
 
 from mmengine._strategy import BaseStrategy
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict, _ParamScheduler
 from mmengine.runner import EpochBasedTrainLoop, FlexibleRunner, Runner
@@ -20,6 +22,7 @@ from mmengine.runner.utils import _get_batch_size
 from torch.utils.data import DataLoader
 
 from ..datasets.pipelines import leaf_datasets
+from .data_position import DataPosition, restore_order
 from .resumed_settings import (
     settings_of,
     warn_of_finished_run,
@@ -164,11 +167,11 @@ def _log_effective_batch(processes: int, batch: int, accumulated: int) -> None:
 def _resume_by_epochs(resume: Any) -> Any:
     """`resume` that counts iterations anew where epochs have others.
 
-    A resumed run starts at the beginning of an epoch. mmengine takes the
-    number of iterations until there from the checkpoint, with the schedules
-    as they were built then. With another number of processes, another batch
-    size or another list of videos, an epoch has another number of iterations,
-    and the schedules would go on at a place that belongs to no epoch.
+    mmengine takes the number of iterations from the checkpoint, with the
+    schedules as they were built then. With another number of processes,
+    another batch size or another list of videos, an epoch has another number
+    of iterations, and the schedules would go on at a place that belongs to no
+    epoch. Inside an epoch, the run goes on after the clips that were seen.
     """
 
     @wraps(resume)
@@ -182,12 +185,14 @@ def _resume_by_epochs(resume: Any) -> Any:
                 )
         loop = self.train_loop
         config = settings_of(self.optim_wrapper, self.param_schedulers)
+        fresh = _Schedules(self.optim_wrapper, self.param_schedulers)
+        with _reading_meta(self) as meta:
+            resume(self, *args, **kwargs)
+        _count_steps(self.param_schedulers, loop.iter)
+        position = DataPosition.of_meta(meta)
+        restore_order(loop.dataloader, position)
         if isinstance(loop, EpochBasedTrainLoop):
-            fresh = _Schedules(self.optim_wrapper, self.param_schedulers)
-            resume(self, *args, **kwargs)
-            _count_anew(self, loop, fresh)
-        else:
-            resume(self, *args, **kwargs)
+            _count_anew(self, loop, fresh, position)
         warn_of_kept_settings(
             config, settings_of(self.optim_wrapper, self.param_schedulers)
         )
@@ -197,14 +202,18 @@ def _resume_by_epochs(resume: Any) -> Any:
 
 
 def _count_anew(
-    runner: Any, loop: EpochBasedTrainLoop, fresh: '_Schedules'
+    runner: Any,
+    loop: EpochBasedTrainLoop,
+    fresh: '_Schedules',
+    position: Optional[DataPosition],
 ) -> None:
-    """Go on at the start of an epoch, if epochs have other iterations now."""
+    """Go on after the same clips, if epochs have other iterations now."""
+    done = position.iterations_in(loop.dataloader) if position else 0
     epoch_length = loop.max_iters // loop.max_epochs
-    counted, expected = loop.iter, loop.epoch * epoch_length
+    counted, expected = loop.iter, loop.epoch * epoch_length + (done or 0)
     if counted == expected:
         return
-    fresh.restore_at(loop.epoch, epoch_length, counted)
+    fresh.restore_at(loop.epoch, epoch_length, expected, counted)
     loop._iter = expected
     runner.optim_wrapper.initialize_count_status(
         runner.model, expected, loop.max_iters
@@ -212,13 +221,55 @@ def _count_anew(
     rates = runner.optim_wrapper.get_lr().get('lr', [])
     print_log(
         f'The checkpoint counted {counted} iterations in {loop.epoch} '
-        f'epochs; an epoch now has {epoch_length} (batch size, processes '
-        f'or videos changed). Going on at iteration {expected} of '
-        f'{loop.max_iters}, where the schedule of the config gives the '
-        f'learning rate {max(rates, default=0):.4g}.',
+        f'epochs{_describe(position)}; an epoch now has {epoch_length} '
+        '(batch size, processes or videos changed). Going on at iteration '
+        f'{expected} of {loop.max_iters}, where the schedule of the config '
+        f'gives the learning rate {max(rates, default=0):.4g}.'
+        + (' The epoch begins again.' if done is None else ''),
         'current',
         level=logging.WARNING,
     )
+
+
+def _count_steps(schedulers: Any, steps: int) -> None:
+    """Let schedules know that the optimizers have stepped before them.
+
+    At the end of an epoch, they would warn of the reverse.
+    """
+    if isinstance(schedulers, dict):
+        schedulers = [s for several in schedulers.values() for s in several]
+    for scheduler in schedulers or []:
+        scheduler.optimizer._global_step = steps - 1
+
+
+def _describe(position: Optional[DataPosition]) -> str:
+    if position is None or not position.iterations:
+        return ''
+    return (
+        f' and {position.iterations} batches of {position.batch} clips of '
+        'the next'
+    )
+
+
+class _ReadMetaHook(Hook):
+    """Keeps what a checkpoint says of itself."""
+
+    def __init__(self) -> None:
+        self.meta: dict = {}
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        self.meta.update(checkpoint.get('meta', {}))
+
+
+@contextmanager
+def _reading_meta(runner: Any) -> Iterator[dict]:
+    """The meta of a checkpoint that the runner reads meanwhile."""
+    hook = _ReadMetaHook()
+    runner.register_hook(hook)
+    try:
+        yield hook.meta
+    finally:
+        runner.hooks.remove(hook)
 
 
 class _Schedules:
@@ -252,8 +303,10 @@ class _Schedules:
         ]
         self.states = deepcopy([s.state_dict() for s in self.schedulers])
 
-    def restore_at(self, epoch: int, epoch_length: int, counted: int) -> None:
-        """Set everything as after `epoch` epochs of this many iterations.
+    def restore_at(
+        self, epoch: int, epoch_length: int, iterations: int, counted: int
+    ) -> None:
+        """Set everything as after so many epochs and iterations.
 
         Raises:
             ValueError: They cannot be stepped without training.
@@ -286,7 +339,7 @@ class _Schedules:
             base_values = [state['base_values'][first] for first in first_of]
             scheduler.load_state_dict(dict(state, base_values=base_values))
             scheduler.optimizer = optimizer
-        self._step(epoch, epoch_length)
+        self._step(epoch, epoch_length, iterations)
         for scheduler, state in zip(self.schedulers, self.states):
             scheduler.optimizer = self.optim_wrapper
             scheduler.base_values = state['base_values']
@@ -294,13 +347,14 @@ class _Schedules:
         for group, kind in zip(self.optim_wrapper.param_groups, kind_of):
             group.update(optimizer.param_groups[kind])
 
-    def _step(self, epochs: int, epoch_length: int) -> None:
-        """Step the schedules as the runner does in so many epochs."""
+    def _step(self, epochs: int, epoch_length: int, iterations: int) -> None:
+        """Step the schedules as the runner does until then."""
         by_epoch = [s for s in self.schedulers if s.by_epoch]
         by_iteration = [s for s in self.schedulers if not s.by_epoch]
-        for _ in range(epochs):
-            for _ in range(epoch_length):
-                for scheduler in by_iteration:
-                    scheduler.step()
-            for scheduler in by_epoch:
+        ends = range(epoch_length, epochs * epoch_length + 1, epoch_length)
+        for iteration in range(1, iterations + 1):
+            for scheduler in by_iteration:
                 scheduler.step()
+            if iteration in ends:
+                for scheduler in by_epoch:
+                    scheduler.step()

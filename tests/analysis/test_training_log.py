@@ -115,6 +115,41 @@ def test_epochs_of_another_length_follow_the_old_ones(tmp_path):
     assert [r['step'] for r in log.val] == [1, 2, 3, 4]
 
 
+def write_lines(work_dir, time, *records):
+    path = work_dir / str(time) / 'vis_data' / 'scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(''.join(json.dumps(r) + '\n' for r in records))
+
+
+def test_a_start_inside_an_epoch_leaves_what_was_before(tmp_path):
+    # Five iterations an epoch; interrupted after 2, and killed after 7, of
+    # which 6 were saved.
+    step = [
+        dict(loss=1.0 + i, lr=0.1, step=i, epoch=1 + (i - 1) // 5)
+        for i in range(11)
+    ]
+    first, second = ({'acc/top1': 0.5, 'step': epoch} for epoch in (1, 2))
+    write_lines(tmp_path, 1, step[1], step[2])
+    write_lines(tmp_path, 2, *step[3:6], first, step[6], step[7])
+    write_lines(tmp_path, 3, *step[7:11])
+    # Saved and not yet validated.
+    write_lines(tmp_path, 4, second)
+    log = read_training_log(tmp_path)
+    assert [r['step'] for r in log.train] == list(range(1, 11))
+    assert [r['epochs'] for r in log.train] == [i / 5 for i in range(1, 11)]
+    assert log.val == [first, second]
+
+
+def test_a_validation_that_is_made_again_counts_once(tmp_path):
+    steps = [dict(loss=1.0, lr=0.1, step=i, epoch=i) for i in (1, 2, 3)]
+    vals = [{'acc/top1': 0.1 * i, 'step': i} for i in (1, 2, 3)]
+    write_lines(tmp_path, 1, steps[0], vals[0], steps[1], vals[1])
+    write_lines(tmp_path, 2, vals[1], steps[2], vals[2])
+    log = read_training_log(tmp_path)
+    assert [r['step'] for r in log.train] == [1, 2, 3]
+    assert log.val == vals
+
+
 @pytest.mark.parametrize('by_epoch', [True, False])
 @pytest.mark.parametrize('log_metric_by_epoch', [True, False])
 def test_a_training_by_iterations_counts_them(

@@ -82,10 +82,8 @@ def test_the_old_checkpoint_survives_a_full_disk(tmp_path):
     read_checkpoint(str(path))
     message = str(error.value)
     assert '\n' not in message
-    assert (
-        f'could not write {path.parent / "epoch_2.pth"}: it needs' in message
-    )
-    assert 'MB left' in message and '--resume' in message
+    assert f'cannot write {path.parent / "epoch_2.pth"}: ' in message
+    assert '--resume' in message
 
 
 def test_a_file_is_synced_before_the_old_one_goes(tmp_path, monkeypatch):
