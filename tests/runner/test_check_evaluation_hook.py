@@ -246,10 +246,10 @@ def test_a_metric_that_does_not_exist_is_named(run):
 @pytest.mark.parametrize(
     'text, message, changes',
     [
-        ('{0} 1\n{0}\n', '1 of the 2 videos .*list.txt have no label', {}),
-        ('{0}\n{0}\n', '2 of the 2 videos', dict(evaluator=MATRIX)),
+        ('{0} 1\n{1}\n', '1 of the 2 videos .*list.txt have no label', {}),
+        ('{0}\n{1}\n', '2 of the 2 videos', dict(evaluator=MATRIX)),
         (
-            '{0}\n{0}\n',
+            '{0}\n{1}\n',
             '2 of the 2 videos',
             dict(
                 head=dict(multi_class=True),
@@ -262,8 +262,8 @@ def test_a_metric_that_does_not_exist_is_named(run):
 def test_what_is_measured_has_labels(
     run, data_root, tmp_path, test, text, message, changes
 ):
-    video = (data_root / 'train_list.txt').read_text().split()[0]
-    (tmp_path / 'list.txt').write_text(text.format(video))
+    videos = (data_root / 'train_list.txt').read_text().split()[::2]
+    (tmp_path / 'list.txt').write_text(text.format(*videos))
     dataset = dict(
         changes.get('dataset', {}),
         ann_file=str(tmp_path / 'list.txt'),

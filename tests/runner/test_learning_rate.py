@@ -247,20 +247,17 @@ def test_the_base_rate_of_the_log_is_scaled_too(train):
     assert max(scaled.rates) == pytest.approx(LR * 2 / 8)
 
 
-@pytest.mark.parametrize('max_epochs', [4, 2])
-def test_a_finished_run_says_that_nothing_is_left(train, tmp_path, max_epochs):
+def test_a_finished_run_says_that_nothing_is_left(train, tmp_path):
     train(4)
-    resumed = train(
-        4,
-        load_from=str(tmp_path / 'epoch_4.pth'),
-        resume=True,
-        train_cfg=dict(by_epoch=True, max_epochs=max_epochs),
-    )
+    resume = dict(load_from=str(tmp_path / 'epoch_4.pth'), resume=True)
+    resumed = train(4, **resume)
     assert resumed.rates == []
     assert (
         'Nothing is left to train: the checkpoint is of epoch 4, and '
-        f'train_cfg.max_epochs={max_epochs}'
+        'train_cfg.max_epochs=4'
     ) in resumed.logged
+    with pytest.raises(ValueError, match="from 0 to 2 as meta.epoch, got '4'"):
+        train(4, **resume, train_cfg=dict(by_epoch=True, max_epochs=2))
 
 
 @pytest.mark.parametrize('base', [None, 0, -8, '64'])

@@ -18,7 +18,7 @@ MAP = 'acc/mean_average_precision'
 CONFIG = """
 _base_ = '{configs}/recognition/videomamba/{name}.py'
 model = dict(
-    backbone=dict(arch=dict(embed_dims=16, num_layers=1)),
+    backbone=dict(arch=dict(_delete_=True, embed_dims=16, num_layers=1)),
     cls_head=dict(in_channels=16),
 )
 small = dict(
