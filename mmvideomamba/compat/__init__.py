@@ -20,6 +20,7 @@ from .configs import (
 )
 from .data import (
     balance_action_datasets,
+    end_workers_with_the_run,
     open_videos_through_one_reader,
     read_with_opencv_as_with_decord,
     read_with_pyav_as_with_decord,
@@ -75,6 +76,7 @@ def repair_host() -> None:
     leave_unlabelled_out_of_average_precision()
     name_unknown_metrics()
     balance_action_datasets()
+    end_workers_with_the_run()
     start_reading_with_the_training()
     order_samples_by_the_seed_of_the_run()
     check_optimizer_states()

@@ -2,6 +2,7 @@
 
 import io
 import os
+from functools import wraps
 from typing import Any, List
 
 from .. import video
@@ -40,6 +41,38 @@ def balance_action_datasets() -> None:
         own = getattr(kind, 'get_cat_ids', None)
         if own in (None, BaseDataset.get_cat_ids):
             kind.get_cat_ids = get_cat_ids
+
+
+def end_workers_with_the_run() -> None:
+    """Let a run end its persistent workers when it is over.
+
+    The garbage collector closes their queues before PyTorch can tell them to
+    end, which then waits five seconds for each, see `_shutdown_workers`:
+    https://github.com/pytorch/pytorch/blob/v2.8.0/torch/utils/data/dataloader.py
+    """
+    from mmengine.runner import FlexibleRunner, Runner
+
+    def ending_workers(run: Any) -> Any:
+        @wraps(run)
+        def run_and_end(self: Any) -> Any:
+            try:
+                return run(self)
+            finally:
+                for name in ('train', 'val', 'test'):
+                    # Asked as a public property, a loop would be built.
+                    loop = getattr(self, f'_{name}_loop')
+                    loader: Any = getattr(loop, 'dataloader', None)
+                    iterator = getattr(loader, '_iterator', None)
+                    if iterator is not None:
+                        iterator._shutdown_workers()
+                        loader._iterator = None
+
+        return run_and_end
+
+    for runner in (Runner, FlexibleRunner):
+        if not hasattr(runner.train, '__wrapped__'):
+            for name in ('train', 'val', 'test'):
+                setattr(runner, name, ending_workers(getattr(runner, name)))
 
 
 def open_videos_through_one_reader() -> None:

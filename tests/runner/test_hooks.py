@@ -1,6 +1,7 @@
 """Runner parts, driven by the real runner where that is quick."""
 
 import copy
+import multiprocessing
 import shutil
 from types import SimpleNamespace
 
@@ -106,6 +107,7 @@ def test_skipped_videos_are_reported_each_epoch(
     )
     runner = Runner.from_cfg(config)
     runner.train()
+    assert not multiprocessing.active_children()
     (log,) = (tmp_path / 'work').glob('*/*.log')
     said = log.read_text().splitlines()
     for epoch in (1, 2):
