@@ -157,6 +157,11 @@ def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
     )
     add_cfg_options(parser, example)
     parser.add_argument(
+        '--brief',
+        action='store_true',
+        help='print one line for each epoch and test; the log file has all',
+    )
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',

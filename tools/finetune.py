@@ -42,11 +42,7 @@ from mmvideomamba.finetuning import (
 from mmvideomamba.model_zoo import find_model
 from mmvideomamba.models.videomamba import ARCHS
 from mmvideomamba.progress import track
-from mmvideomamba.runner import (
-    EpochLinesHook,
-    build_runner,
-    quiet_terminal,
-)
+from mmvideomamba.runner import build_runner
 from mmvideomamba.video import describe_error, open_video
 
 
@@ -119,10 +115,7 @@ def main() -> None:
 
     cfg = Config.fromfile(config)
     cfg.resume = True
-    with quiet_terminal():
-        runner = build_runner(cfg)
-    runner.register_hook(EpochLinesHook())
-    runner.train()
+    build_runner(cfg, brief=True).train()
 
     checkpoint = find_model(str(work_dir / 'run')).checkpoint
     model = init_model(config, checkpoint)

@@ -81,7 +81,7 @@ def load_config(args: argparse.Namespace) -> Config:
 def main() -> None:
     args = parse_args()
     with one_line_errors():
-        runner = build_runner(load_config(args))
+        runner = build_runner(load_config(args), args.brief)
         runner.test()
     # Left to the interpreter's exit, gloo's threads now and then abort.
     if torch.distributed.is_initialized():

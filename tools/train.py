@@ -119,7 +119,7 @@ def use_bfloat16(cfg: Config) -> None:
 def main() -> None:
     args = parse_args()
     with one_line_errors():
-        runner = build_runner(load_config(args))
+        runner = build_runner(load_config(args), args.brief)
         require_unused_work_dir(runner)
         runner.train()
     # Left to the interpreter's exit, gloo's threads now and then abort.

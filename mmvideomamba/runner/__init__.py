@@ -6,7 +6,7 @@ from .check_evaluation_hook import CheckEvaluationHook
 from .check_labels_hook import CheckLabelsHook
 from .check_targets_hook import CheckTargetsHook
 from .checkpoint_writing import require_unused_work_dir
-from .epoch_lines import EpochLinesHook, quiet_terminal
+from .epoch_lines import EpochLinesHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .learning_rate import repair_learning_rates, require_base_batch_size
 from .log import show_in_current_log
@@ -32,7 +32,6 @@ __all__ = [
     'SampleRandomnessHook',
     'TrainingInterrupted',
     'build_runner',
-    'quiet_terminal',
     'repair_checkpoints',
     'repair_learning_rates',
     'repair_resumed_loops',

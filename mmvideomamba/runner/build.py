@@ -9,6 +9,7 @@ from mmengine.runner import FlexibleRunner, Runner
 
 from ..checks import require_choice
 from ..registry import RUNNERS
+from .epoch_lines import EpochLinesHook, quiet_terminal
 
 # What Runner reads from a config and FlexibleRunner does not, and what to do.
 NOT_OF_FLEXIBLE_RUNNER = dict(
@@ -21,7 +22,9 @@ NOT_OF_FLEXIBLE_RUNNER = dict(
 )
 
 
-def build_runner(cfg: Config) -> Union[Runner, FlexibleRunner]:
+def build_runner(
+    cfg: Config, brief: bool = False
+) -> Union[Runner, FlexibleRunner]:
     """Build `cfg.runner_type`, by default mmengine's `Runner`.
 
     As mmaction2's train.py and test.py do; what the runner would not read is
@@ -29,6 +32,8 @@ def build_runner(cfg: Config) -> Union[Runner, FlexibleRunner]:
 
     Args:
         cfg (Config): A config of mmaction2.
+        brief (bool): Whether the terminal gets a line for each epoch and
+            test, and warnings, in place of the log.
 
     Raises:
         ValueError: There is no such runner or strategy, or the runner ignores
@@ -59,7 +64,12 @@ def build_runner(cfg: Config) -> Union[Runner, FlexibleRunner]:
             raise ValueError(
                 f"runner_type='FlexibleRunner' does not read {key}: {instead}"
             )
-    return RUNNERS.build(cfg)
+    if not brief:
+        return RUNNERS.build(cfg)
+    with quiet_terminal():
+        built = RUNNERS.build(cfg)
+    built.register_hook(EpochLinesHook())
+    return built
 
 
 def _find(setting: str, name: Any, registry: Registry) -> Any:
