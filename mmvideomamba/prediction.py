@@ -29,12 +29,12 @@ from .datasets.pipelines import find_dataset, split_at_decoding
 from .datasets.video_inputs import make_sample
 from .models import predicts_probabilities
 from .video import (
-    VIDEO_SUFFIXES,
     frame_times,
     naming_errors,
     open_container,
     read_video,
 )
+from .video_files import find_videos
 from .visualization.predictions import ClassScore, annotate_frames
 
 
@@ -68,11 +68,7 @@ def find_inputs(inputs: Iterable[str]) -> List[str]:
     for name in inputs:
         path = Path(name)
         if path.is_dir():
-            videos = [
-                str(file)
-                for file in sorted(path.rglob('*'))
-                if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()
-            ]
+            videos = list(map(str, find_videos(path)))
         elif path.is_file() and path.suffix == '.txt':
             lines = read_annotations(name, needs_labels=False)
             videos = [str(path.parent / video) for video, _ in lines]

@@ -5,7 +5,6 @@ read through it. decord decodes what it decodes well, PyAV the rest, and both
 give the same frames.
 """
 
-import os
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
@@ -16,7 +15,6 @@ from typing import (
     Iterable,
     Iterator,
     List,
-    Optional,
     Tuple,
     Union,
 )
@@ -26,16 +24,7 @@ import numpy as np
 
 from .files import atomic_write
 from .text import printable
-
-# Names of files that are looked for where a folder is searched for videos.
-# fmt: off
-VIDEO_SUFFIXES = {
-    '.3g2', '.3gp', '.asf', '.avi', '.divx', '.dv', '.f4v', '.flv', '.m2ts',
-    '.m2v', '.m4v', '.mkv', '.mov', '.mp4', '.mpe', '.mpeg', '.mpg', '.mts',
-    '.mxf', '.ogm', '.ogv', '.qt', '.rm', '.rmvb', '.ts', '.vob', '.webm',
-    '.wmv',
-}
-# fmt: on
+from .video_files import video_file
 
 # FFmpeg's names of the formats that PyAV may read. Left out are images, text
 # and playlists, which make FFmpeg open other files.
@@ -111,40 +100,6 @@ def open_video_bytes(path: str, file: BinaryIO, num_threads: int = 1) -> Any:
     """
     with naming_errors(path):
         return _open(file, num_threads)
-
-
-def video_file(path: str) -> str:
-    """The absolute path of a video, which may be named without its .mp4.
-
-    mmaction2 takes names without a suffix for those of .mp4 files; here the
-    file of the name itself goes first. No FIFO, on which a reader would wait
-    for ever, is a file.
-
-    Raises:
-        ValueError: There is no such file, or it is empty.
-    """
-    found = find_video_file(path)
-    if found is None:
-        if os.path.isdir(path):
-            raise ValueError('expected a video file, this is a folder')
-        if os.path.lexists(path):
-            raise ValueError('expected a video file, this is no regular file')
-        raise ValueError('there is no such file')
-    if not os.path.getsize(found):
-        raise ValueError('the file is empty')
-    # An absolute path names no protocol of FFmpeg.
-    return os.path.abspath(found)
-
-
-def find_video_file(path: str) -> Optional[str]:
-    """The file that `video_file` means, None where there is none."""
-    if os.path.isfile(path):
-        return path
-    has_suffix = os.path.splitext(path)[1]
-    named = f'{path}.mp4'
-    if has_suffix or os.path.lexists(path) or not os.path.isfile(named):
-        return None
-    return named
 
 
 def _open(source: Union[str, BinaryIO], num_threads: int) -> Any:
@@ -429,6 +384,38 @@ def is_mirrored(path: str) -> bool:
     with open_container(path) as container:
         a, b, c, d = display_matrix(next(container.decode(video=0)))
     return a * d < b * c
+
+
+class UnfitVideo(ValueError):
+    """It can be read, but not trained on."""
+
+
+def inspect_video(path: str, min_frames: int = 1) -> Tuple[int, int, int]:
+    """Read the first, middle and last frame of a video, as training does.
+
+    Args:
+        path (str): A video file.
+        min_frames (int): The fewest that it may have.
+
+    Returns:
+        tuple[int, int, int]: Frames, height and width.
+
+    Raises:
+        UnfitVideo: It is mirrored or too short.
+        Exception: It cannot be read; decoders have errors of their own, see
+            `describe_error`.
+    """
+    reader = open_video(path)
+    count = len(reader)
+    if count < min_frames:
+        raise UnfitVideo(f'{count} frames, fewer than {min_frames}')
+    frames = reader.get_batch([0, count // 2, count - 1]).asnumpy()
+    if is_mirrored(path):
+        raise UnfitVideo(
+            'its display matrix mirrors it, which readers of videos ignore; '
+            're-encode it with resize_videos.py'
+        )
+    return (count, *frames.shape[1:3])
 
 
 def read_video(path: str) -> Tuple[Iterator[np.ndarray], float]:

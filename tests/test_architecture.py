@@ -20,6 +20,7 @@ ORDER = (
     'tables',
     'cli',
     'progress',
+    'video_files',
     'video',
     'ops',
     'positions',

@@ -43,7 +43,7 @@ from mmvideomamba.model_zoo import find_model
 from mmvideomamba.models.videomamba import ARCHS
 from mmvideomamba.progress import track
 from mmvideomamba.runner import build_runner
-from mmvideomamba.video import describe_error, open_video
+from mmvideomamba.video import describe_error, inspect_video
 
 
 def parse_args() -> argparse.Namespace:
@@ -137,14 +137,8 @@ def leave_unreadable_aside(videos: OwnVideos) -> Tuple[OwnVideos, ClipSize]:
     for name in track(names, len(names)):
         path = os.path.join(videos.folder, name)
         try:
-            reader = open_video(path)
-            count = len(reader)
-            if count < TUBELET:
-                raise ValueError(
-                    f'it has {count} frames, fewer than {TUBELET}'
-                )
-            ends = reader.get_batch([0, count - 1]).asnumpy()
-            sizes[name] = ClipSize(count, min(ends.shape[1:3]))
+            count, *sides = inspect_video(path, TUBELET)
+            sizes[name] = ClipSize(count, min(sides))
         except Exception as error:
             # Whatever a decoder raises, the others are looked at.
             print(f'left aside {name}: {describe_error(path, error)}')

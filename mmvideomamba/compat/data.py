@@ -5,7 +5,7 @@ import os
 from functools import wraps
 from typing import Any, List
 
-from .. import video
+from .. import video, video_files
 from ..files import write_bytes
 
 
@@ -175,7 +175,7 @@ def read_with_opencv_as_with_decord() -> None:
 
     def copy_if_remote(self: OpenCVInit, filename: str) -> str:
         if self.io_backend == 'disk':
-            return video.video_file(filename)
+            return video_files.video_file(filename)
         path = f'{self.tmp_folder}/tmp_{get_thread_id()}.mp4'
         write_bytes(path, _fetch(self, filename).getvalue())
         return path
@@ -188,7 +188,7 @@ def _fetch(transform: Any, filename: str) -> io.BytesIO:
     from mmengine.fileio import FileClient
 
     if transform.io_backend == 'disk':
-        filename = video.video_file(filename)
+        filename = video_files.video_file(filename)
     if transform.file_client is None:
         transform.file_client = FileClient(
             transform.io_backend, **transform.kwargs

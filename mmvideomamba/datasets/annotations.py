@@ -14,7 +14,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..files import write_text
 from ..text import printable
-from ..video import find_video_file
+from ..video_files import find_video_file
 
 # What blanks may stand before and after a line; more might belong to a name.
 BLANKS = ' \t'
@@ -246,7 +246,7 @@ def check_labels(
 def check_videos(
     paths: Sequence[str], ann_file: Optional[str], on_disk: bool = False
 ) -> None:
-    """Refuse videos that do not exist, as `video.video_file` sees it.
+    """Refuse videos that do not exist, as `video_files.video_file` sees it.
 
     Args:
         paths (Sequence[str]): The videos of a data set.

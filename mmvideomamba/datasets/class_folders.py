@@ -11,7 +11,7 @@ from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 
-from ..video import VIDEO_SUFFIXES
+from ..video_files import VIDEO_SUFFIXES, find_videos
 from .annotations import Annotation
 
 SPLITS = ('train', 'val')
@@ -88,8 +88,8 @@ def _in_folders(root: Path) -> Dict[str, List[Tuple[str, str]]]:
                 path.relative_to(root).as_posix(),
                 path.relative_to(part).parts[0],
             )
-            for path in sorted(part.glob('[!.]*/**/*'))
-            if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+            for path in find_videos(part)
+            if path.parent != part
         ]
         for split, part in parts.items()
     }

@@ -18,7 +18,8 @@ from video_files import (
     write_sound,
 )
 
-from mmvideomamba.video import VIDEO_SUFFIXES, open_video, write_video
+from mmvideomamba.video import open_video, write_video
+from mmvideomamba.video_files import VIDEO_SUFFIXES
 
 
 def touch(root, *names):

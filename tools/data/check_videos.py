@@ -26,7 +26,11 @@ from mmvideomamba.datasets.annotations import (
     read_annotations,
     read_class_names,
 )
-from mmvideomamba.video import describe_error, is_mirrored, open_video
+from mmvideomamba.video import (
+    UnfitVideo,
+    describe_error,
+    inspect_video,
+)
 
 
 @one_line_errors()
@@ -86,16 +90,9 @@ def check_video(folder: Path, min_frames: int, name: str) -> Optional[str]:
     # As the data set joins them: a Path would lose a slash at the end.
     path = os.path.join(folder, name)
     try:
-        reader = open_video(path)
-        count = len(reader)
-        if count < min_frames:
-            return f'{count} frames, fewer than {min_frames}'
-        reader.get_batch([0, count // 2, count - 1]).asnumpy()
-        if is_mirrored(path):
-            return (
-                'its display matrix mirrors it, which readers of videos '
-                'ignore; re-encode it with resize_videos.py'
-            )
+        inspect_video(path, min_frames)
+    except UnfitVideo as error:
+        return str(error)
     except Exception as error:
         # Whatever a decoder raises, the rest is checked.
         return f'unreadable: {describe_error(path, error)}'

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Dict, Iterable, List, Tuple
 
+from mmvideomamba import video_files
 from mmvideomamba.cli import make_parser
 from mmvideomamba.datasets.annotations import Annotation, write_annotations
-from mmvideomamba.video import VIDEO_SUFFIXES
 
 Entry = Tuple[str, int]
 
@@ -36,10 +36,7 @@ def add_delimiter(parser: argparse.ArgumentParser) -> None:
 
 
 def find_videos(folder: Path) -> List[Path]:
-    """The videos in a folder and below, as sorted paths within the folder.
-
-    What has the suffix of a video is one, except for folders and what is
-    hidden: halves that a killed process left, or another system's notes.
+    """The paths of `video_files.find_videos` within the folder.
 
     Raises:
         ValueError: There is no such folder, or no video in it.
@@ -48,19 +45,14 @@ def find_videos(folder: Path) -> List[Path]:
         raise ValueError(
             f'no folder {folder}: put the videos there, or a link'
         )
-    videos = [
-        path.relative_to(folder)
-        for path in sorted(folder.rglob('*'))
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and not path.name.startswith('.')
-        and not path.is_dir()
-    ]
+    videos = video_files.find_videos(folder)
     if not videos:
         raise ValueError(
             f'no videos in {folder}; looked for '
-            f'{" ".join(sorted(VIDEO_SUFFIXES))}, in its subfolders too'
+            f'{" ".join(sorted(video_files.VIDEO_SUFFIXES))}, in its '
+            'subfolders too'
         )
-    return videos
+    return [path.relative_to(folder) for path in videos]
 
 
 def index_videos(folder: Path, by_path: bool = False) -> Dict[str, str]:
