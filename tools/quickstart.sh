@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/setup_env.sh
 setup_env requirements/run.txt
 
-config=configs/recognition/videomamba/videomamba-nano-p16-nocls_1xb32-8x4x1-16e_motionshapes-rgb.py
+config=configs/recognition/videomamba/videomamba-nano-p16-nocls_1xb32-8x4x1-20e_motionshapes-rgb.py
 data=data/motion_shapes
 work=work_dirs/quickstart
 pictures=$work/pictures
@@ -33,7 +33,7 @@ once() {
 step "MotionShapes: real video files in $data"
 once data python tools/data/motion_shapes.py "$data"
 
-step "Training, 16 epochs in $work"
+step "Training, 20 epochs in $work"
 once train python tools/train.py "$config" --work-dir "$work" --resume --brief
 checkpoint=$(cat "$work/last_checkpoint")
 

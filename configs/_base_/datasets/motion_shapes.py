@@ -93,5 +93,7 @@ test_dataloader = dict(
     ),
 )
 
-val_evaluator = dict(type='AccMetric')
+val_evaluator = dict(
+    type='AccMetric', metric_options=dict(top_k_accuracy=dict(topk=(1,)))
+)
 test_evaluator = val_evaluator

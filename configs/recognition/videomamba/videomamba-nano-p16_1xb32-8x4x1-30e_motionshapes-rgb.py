@@ -25,7 +25,7 @@ model = dict(
         num_frames=8,
         drop_path_rate=0.0,
     ),
-    cls_head=dict(num_classes=8, in_channels=96),
+    cls_head=dict(num_classes=8, in_channels=96, topk=1),
     test_cfg=None,
 )
 
