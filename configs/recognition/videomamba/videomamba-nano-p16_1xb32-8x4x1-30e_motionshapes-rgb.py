@@ -1,10 +1,10 @@
 """A VideoMamba of 96 channels and 4 blocks on the MotionShapes sample data.
 
-Command: bash tools/quickstart.sh, or
+Command:
     python tools/data/motion_shapes.py data/motion_shapes
     python tools/train.py THIS_FILE
 Hardware: 2 CPU cores, minutes.
-Result: measured by the quickstart, see the README.
+Result: top-1 88.8 to 99.6 %, 4 clips a video; docs/experiments.md, table 1.
 From the paper: the architecture, smaller: tubelets of 2 x 16 x 16, class
     token at the head, learnt positions, spatio-temporal reversal; AdamW, one
     epoch of warm-up, cosine.
