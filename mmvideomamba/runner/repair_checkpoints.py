@@ -13,6 +13,15 @@ from .checkpoint_writing import AnyRunner, repair_saving
 from .find_checkpoint import find_newest_checkpoint
 from .stop_when_not_finite_hook import StopWhenNotFiniteHook
 
+HOOKS_OF_MMENGINE = (
+    'runtime_info',
+    'timer',
+    'sampler_seed',
+    'logger',
+    'param_scheduler',
+    'checkpoint',
+)
+
 
 def repair_checkpoints() -> None:
     """Repair both runners of mmengine; a second call changes nothing."""
@@ -36,6 +45,13 @@ def repair_checkpoints() -> None:
 def _with_ours(register_default_hooks: Any) -> Any:
     @wraps(register_default_hooks)
     def register(self: AnyRunner, hooks: Optional[dict] = None) -> None:
+        # None switches off; of a hook that mmengine does not bring, it is an
+        # AssertionError.
+        hooks = {
+            name: hook
+            for name, hook in (hooks or {}).items()
+            if hook is not None or name in HOOKS_OF_MMENGINE
+        }
         register_default_hooks(self, hooks)
         self.register_hook(CheckResumedStateHook())
         self.register_hook(StopWhenNotFiniteHook())

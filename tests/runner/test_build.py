@@ -161,3 +161,20 @@ def test_checkpoints_count_the_epochs_that_are_over(
     for name in ('epoch_1', 'best_a_epoch_1'):
         meta = torch.load(tmp_path / f'{name}.pth')['meta']
         assert (meta['epoch'], meta['iter']) == (1, 1), name
+
+
+@pytest.mark.parametrize('kind', ['Runner', 'FlexibleRunner'])
+def test_none_switches_off_any_default_hook(config, kind):
+    config.runner_type = kind
+    hooks = dict(
+        sample_randomness=dict(type='SampleRandomnessHook'),
+        preemption=dict(type='PreemptionHook'),
+        logger=None,
+    )
+    config.default_hooks = hooks
+    on = {type(hook).__name__ for hook in build_runner(config).hooks}
+    config.default_hooks = dict(hooks, sample_randomness=None)
+    config.experiment_name += '_off'
+    off = {type(hook).__name__ for hook in build_runner(config).hooks}
+    assert on - off == {'SampleRandomnessHook'} and off < on
+    assert 'LoggerHook' not in on
