@@ -1,13 +1,12 @@
 """What is read, from where, and what is refused with which words."""
 
-import functools
 import http.server
 import os
 import pickle
-import threading
 
 import pytest
 import torch
+from file_server import serving
 from mmengine.runner import CheckpointLoader
 from safetensors.torch import save_file
 from small_checkpoints import make_state, save_flat, save_vim
@@ -47,15 +46,8 @@ def serve(tmp_path, monkeypatch):
             self.wfile.write(content[:100])
 
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
-    server = http.server.ThreadingHTTPServer(
-        ('127.0.0.1', 0), functools.partial(Handler, directory=folder)
-    )
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield folder, f'http://127.0.0.1:{server.server_port}', asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(folder, Handler) as url:
+        yield folder, url, asked
 
 
 def same(a, b):

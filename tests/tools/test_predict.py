@@ -5,26 +5,16 @@ from pathlib import Path
 
 import decord
 import pytest
-import torch
-from mmengine.config import Config
+from nano_recognizer import CONFIG, write_clips_and_weights
 from tool_runner import assert_refused, run_tool
 
-from mmvideomamba.datasets.motion_shapes import CLASSES, write_motion_shapes
-from mmvideomamba.registry import MODELS
-
-CONFIG = (
-    Path(__file__).resolve().parents[2] / 'configs/recognition/videomamba/'
-    'videomamba-nano-p16_1xb32-8x4x1-30e_motionshapes-rgb.py'
-)
+from mmvideomamba.datasets.motion_shapes import CLASSES
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('predict')
-    write_motion_shapes(str(folder), 2, 0, num_frames=12, size=64)
-    torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(CONFIG).model)
-    torch.save(dict(state_dict=model.state_dict()), folder / 'model.pth')
+    write_clips_and_weights(folder, 2)
     return folder
 
 

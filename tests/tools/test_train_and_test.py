@@ -14,9 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from same_runs import assert_same
 from tool_runner import TOOLS, assert_refused, run_tool
 
 from mmvideomamba.analysis.training_log import (
@@ -259,7 +259,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(config, trained):
     actual = torch.load(resumed / 'epoch_2.pth')
     expected = torch.load(work_dir / 'epoch_2.pth')
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
-        assert_equal(actual[part], expected[part], part)
+        assert_same(actual[part], expected[part], part)
     for key in ('epoch', 'iter', 'seed'):
         assert actual['meta'][key] == expected['meta'][key]
     # The message hub remembers the first epoch as well.
@@ -268,25 +268,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(config, trained):
             checkpoint['message_hub']['log_scalars'][key].data
             for checkpoint in (actual, expected)
         ]
-        assert_equal(*histories, key)
-
-
-def assert_equal(actual, expected, where):
-    """Equal to the bit, through dicts, lists and tensors."""
-    if isinstance(expected, dict):
-        assert actual.keys() == expected.keys(), where
-        for key in expected:
-            assert_equal(actual[key], expected[key], f'{where}.{key}')
-    elif isinstance(expected, (list, tuple)):
-        assert len(actual) == len(expected), where
-        for index, pair in enumerate(zip(actual, expected)):
-            assert_equal(*pair, f'{where}[{index}]')
-    elif isinstance(expected, torch.Tensor):
-        assert torch.equal(actual, expected), where
-    elif isinstance(expected, np.ndarray):
-        assert np.array_equal(actual, expected), where
-    else:
-        assert actual == expected, where
+        assert_same(*histories, key)
 
 
 def test_one_process_and_two_test_alike(config, trained, tmp_path):
