@@ -11,6 +11,8 @@ from typing import Any, Iterator, Optional, Union
 
 # A full disk, a used-up quota, the largest file that `ulimit -f` allows.
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# How the name of a file begins that is not complete.
+_PARTIAL = '.partial_'
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def atomic_write(
     try:
         os.makedirs(folder, exist_ok=True)
         handle, partial = tempfile.mkstemp(
-            dir=folder, prefix='.', suffix=os.path.splitext(path)[1]
+            dir=folder, prefix=_PARTIAL, suffix=os.path.splitext(path)[1]
         )
         os.close(handle)
         yield partial
@@ -71,6 +73,17 @@ def atomic_write(
         if partial:
             with suppress(FileNotFoundError):
                 os.remove(partial)
+
+
+def remove_partial_files(folder: Union[str, Path], suffix: str) -> None:
+    """Remove what programs that were killed had begun to write.
+
+    Args:
+        folder (str | Path): Nobody else may be writing to it now.
+        suffix (str): Of the files that were to be written, with its dot.
+    """
+    for path in Path(folder).glob(f'{_PARTIAL}*{suffix}'):
+        path.unlink(missing_ok=True)
 
 
 def write_bytes(

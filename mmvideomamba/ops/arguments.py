@@ -54,19 +54,23 @@ INNER: Layouts = dict(
 
 def causal_conv1d(
     x: Any, weight: Any, bias: Any, order: Any, activation: Any
-) -> None:
+) -> Sizes:
     """Raise unless these are arguments of `mmvideomamba.ops.causal_conv1d`.
+
+    Returns:
+        dict: Axis -> its size.
 
     Raises:
         TypeError: Something else than a tensor.
         ValueError: A dtype, layout, shape or device that does not fit, an
             order that is none, an unknown activation.
     """
-    _check(CONV, (x, weight, bias), order, optional=('bias',))
+    sizes = _check(CONV, (x, weight, bias), order, optional=('bias',))
     if activation not in ('silu', None):
         raise ValueError(
             f"activation must be 'silu' or None, got {activation!r}"
         )
+    return sizes
 
 
 def selective_scan(
@@ -80,10 +84,10 @@ def selective_scan(
     delta_bias: Any,
     delta_softplus: Any,
     order: Any,
-) -> None:
+) -> Sizes:
     """As `causal_conv1d`, for `mmvideomamba.ops.selective_scan`."""
     tensors = u, delta, A, B, C, D, z, delta_bias
-    _check(SCAN, tensors, order, optional=('D', 'z', 'delta_bias'))
+    return _check(SCAN, tensors, order, optional=('D', 'z', 'delta_bias'))
 
 
 def mamba_inner(
@@ -96,7 +100,7 @@ def mamba_inner(
     A: Any,
     D: Any,
     order: Any,
-) -> None:
+) -> Sizes:
     """As `causal_conv1d`, for `mmvideomamba.ops.mamba_inner`."""
     parameters = conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D
     sizes = _check(INNER, (xz, *parameters), order)
@@ -107,6 +111,7 @@ def mamba_inner(
         if sizes[axis] != size:
             sizes[axis] = size
             _refuse_shape(name, t, INNER[name], sizes)
+    return sizes
 
 
 def rms_norm(x: Any, weight: Any) -> None:

@@ -48,15 +48,22 @@ def _fake_conv(x: Tensor, weight: Tensor, *others: Any) -> Tensor:
 def _fake_scan(
     save: bool, u: Tensor, delta: Tensor, A: Tensor, *others: Any
 ) -> Tuple[Tensor, Tensor]:
-    states = u.new_empty(_states_shape(save, u, A), dtype=torch.float32)
+    shape = _states_shape(u, *u.shape, A.shape[-1]) if save else (0,)
+    states = u.new_empty(shape, dtype=torch.float32)
     return u.new_empty(u.shape[1:]), states
 
 
 def _fake_inner(save: bool, *inputs: Any) -> Tuple[Tensor, ...]:
-    xz = inputs[0]
-    out, projected, states = _inner_shapes(save, *inputs)
+    xz, _, _, x_proj, _, _, A, *_ = inputs
+    K, D, N = A.shape
+    out = xz.new_empty(*xz.shape[:2], D)
+    projected: Tuple[int, ...] = (0,)
+    states: Tuple[int, ...] = (0,)
+    if save:
+        projected = K, *xz.shape[:2], x_proj.shape[1]
+        states = _states_shape(xz, K, *out.shape, N)
     return (
-        xz.new_empty(out),
+        out,
         xz.new_empty(projected, dtype=torch.float32),
         xz.new_empty(states, dtype=torch.float32),
     )
@@ -90,20 +97,11 @@ def _fake_norm_gradients(
     return [x.new_empty(x.shape), weight.new_empty(weight.shape)]
 
 
-def _states_shape(save: bool, u: Tensor, A: Tensor) -> Tuple[int, ...]:
-    """Shape of the states that a scan keeps for its backward pass."""
-    if save and u.device.type in FUSED_DEVICES:
-        return kernels.states_shape(u, A)
+def _states_shape(beside: Tensor, *sizes: int) -> Tuple[int, ...]:
+    """Shape of what a scan of (K, B, L, D, N) keeps for its backward pass."""
+    if beside.device.type in FUSED_DEVICES:
+        return kernels.states_shape(*sizes)
     return (0,)
-
-
-def _inner_shapes(save: bool, *inputs: Any) -> Tuple[Tuple[int, ...], ...]:
-    """Shapes of the result, and of what is kept for the backward pass."""
-    xz, _, _, x_proj, _, _, A, *_ = inputs
-    out = (*xz.shape[:2], A.shape[1])
-    u = xz[..., : A.shape[1]].expand(A.shape[0], *out)
-    projected = (*u.shape[:3], x_proj.shape[1]) if save else (0,)
-    return out, projected, _states_shape(save, u, A)
 
 
 # The checks, for the arguments that an operator has before those of its
@@ -111,9 +109,8 @@ def _inner_shapes(save: bool, *inputs: Any) -> Tuple[Tuple[int, ...], ...]:
 
 
 def _check_conv_backward(grad: Any, *inputs: Any) -> None:
-    arguments.causal_conv1d(*inputs)
-    x, weight, *_ = inputs
-    arguments.gradient(grad, (weight.shape[0], *x.shape), x)
+    sizes = arguments.causal_conv1d(*inputs)
+    arguments.gradient(grad, [sizes[axis] for axis in 'KBLD'], inputs[0])
 
 
 def _check_scan(save: bool, *inputs: Any) -> None:
@@ -121,10 +118,8 @@ def _check_scan(save: bool, *inputs: Any) -> None:
 
 
 def _check_scan_backward(grad: Any, states: Any, *inputs: Any) -> None:
-    arguments.selective_scan(*inputs)
-    u, _, A, *_ = inputs
-    arguments.gradient(grad, u.shape[1:], u)
-    arguments.kept('states', states, _states_shape(True, u, A), u)
+    sizes = arguments.selective_scan(*inputs)
+    _check_results(grad, states, inputs[0], sizes)
 
 
 def _check_inner(save: bool, *inputs: Any) -> None:
@@ -134,14 +129,20 @@ def _check_inner(save: bool, *inputs: Any) -> None:
 def _check_inner_backward(
     grad: Any, projected: Any, states: Any, *inputs: Any
 ) -> None:
-    arguments.mamba_inner(*inputs)
-    xz = inputs[0]
-    out_shape, *kept_shapes = _inner_shapes(True, *inputs)
-    arguments.gradient(grad, out_shape, xz)
-    for name, t, shape in zip(
-        ('projected', 'states'), (projected, states), kept_shapes
-    ):
-        arguments.kept(name, t, shape, xz)
+    sizes = arguments.mamba_inner(*inputs)
+    _check_results(grad, states, inputs[0], sizes)
+    shape = [sizes[axis] for axis in 'KBLP']
+    arguments.kept('projected', projected, shape, inputs[0])
+
+
+def _check_results(
+    grad: Any, states: Any, beside: Tensor, sizes: Dict[str, int]
+) -> None:
+    """Check what a scan gave: the gradient of its result, and its states."""
+    K, B, L, D, N = (sizes[axis] for axis in 'KBLDN')
+    arguments.gradient(grad, (B, L, D), beside)
+    shape = _states_shape(beside, K, B, L, D, N)
+    arguments.kept('states', states, shape, beside)
 
 
 def _check_norm(x: Any, weight: Any, eps: float, dtype: Any) -> None:

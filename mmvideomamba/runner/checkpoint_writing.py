@@ -17,7 +17,7 @@ from mmengine.fileio import FileClient, LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import FlexibleRunner, Runner
 
-from ..files import atomic_write, write_text
+from ..files import atomic_write, remove_partial_files, write_text
 
 AnyRunner = Union[Runner, FlexibleRunner]
 
@@ -261,6 +261,10 @@ def _in_own_folder(before_train: Any) -> Any:
                 'the same names will be overwritten'
             )
         _drop_paths(runner, folder, _own_names(self), goes_on)
+        if is_main_process() and osp.isdir(folder):
+            # Of a run that was killed while it saved.
+            suffix = osp.splitext(self.filename_tmpl)[1]
+            remove_partial_files(folder, suffix)
         before_train(self, runner)
 
     return keep_to_folder

@@ -159,6 +159,14 @@ def go_on(work_dir, path):
     return runner
 
 
+def test_what_a_killed_run_had_half_saved_goes(first_run):
+    (first_run / '.partial_x1.pth').write_bytes(b'half')
+    (first_run / '.mine.pth').write_bytes(b'whole')
+    go_on(first_run, first_run / 'epoch_1.pth')
+    hidden = [p.name for p in first_run.iterdir() if p.name.startswith('.')]
+    assert hidden == ['.mine.pth']
+
+
 def test_another_runs_files_stay(tmp_path, first_run):
     go_on(tmp_path / 'second', first_run / 'epoch_1.pth')
     assert names(first_run) == ['best_acc_epoch_1.pth', 'epoch_1.pth']

@@ -76,7 +76,7 @@ def _conv_args(
 def selective_scan(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor]:
     u, _, A, *_ = inputs
     out = readable(u).new_empty(u.shape[1:])
-    shape = states_shape(u, A) if save else (0,)
+    shape = states_shape(*u.shape, A.shape[-1]) if save else (0,)
     states = u.new_empty(shape, dtype=torch.float32)
     args = _scan_args(
         *inputs,
@@ -179,7 +179,7 @@ def mamba_inner(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor, Tensor]:
     scan_shape: Tuple[int, ...] = (0,)
     if save:
         projected_shape = K, *x.shape[:2], x_proj.shape[1]
-        scan_shape = states_shape(x.expand(K, *x.shape), A)
+        scan_shape = states_shape(K, *x.shape, A.shape[-1])
     out = x.new_empty(x.shape)
     projected = x.new_empty(projected_shape, dtype=torch.float32)
     states = x.new_empty(scan_shape, dtype=torch.float32)
@@ -305,18 +305,13 @@ def _norm_args(
     )
 
 
-def states_shape(u: Tensor, A: Tensor) -> Tuple[int, ...]:
+def states_shape(
+    K: int, batch: int, length: int, channels: int, d_state: int
+) -> Tuple[int, ...]:
     """The state before each chunk but the first, by units of channels."""
-    K, batch, length, channels = u.shape
+    chunks = (length - 1) // binding.CHUNK
     units = (channels + binding.UNIT - 1) // binding.UNIT
-    return (
-        K,
-        batch,
-        (length - 1) // binding.CHUNK,
-        units,
-        A.shape[-1],
-        binding.UNIT,
-    )
+    return K, batch, chunks, units, d_state, binding.UNIT
 
 
 def _sum_memory(result: Tensor, num_directions: int) -> Optional[Tensor]:
