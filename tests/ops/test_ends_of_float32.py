@@ -73,6 +73,20 @@ def test_one_number_at_the_end_of_each_input(value, N):
         compare(selective_scan, inputs, what, delta_softplus=True)
 
 
+@pytest.mark.parametrize('value', ENDS[:3])
+def test_a_vector_that_the_channels_do_not_fill(value):
+    """A sum over one channel is infinite where its term is."""
+    for name in ('B', 'C'):
+        inputs = scan_inputs(1, 1, 5, 1, 4, dtype=torch.float32)
+        inputs[name][0, 0, 2, 1] = value
+        compare(
+            selective_scan,
+            inputs,
+            f'{name} of {value}',
+            delta_softplus=True,
+        )
+
+
 @pytest.mark.parametrize('rate', [-1e16, -3e38])
 def test_states_that_vanish_at_once(rate):
     inputs = scan_inputs(1, 1, 5, 16, 16, dtype=torch.float32)

@@ -55,11 +55,19 @@ struct Replay {
   float state[CHUNK + 1][GROUP][LANES];  // before each step; then the last
 };
 
+// What joins a sum over channels: `lanes` are those of the vector that are
+// channels. Infinity in B or C makes NaN of the zeros of the others, and then
+// the chunk is WILD.
+template <bool WILD>
+INLINE Vec scan_grad_term(Vec term, IntVec lanes) {
+  return WILD ? from_bits(bits(term) & lanes) : term;
+}
+
 // Run the chunk forward again with COUNT states; add to y and to the gradient
 // of C.
 template <bool WILD, int COUNT, int ROWS>
 INLINE void scan_grad_replay(int64_t steps, int64_t padded,
-                             const ScanGradArrays& at, int64_t i,
+                             const ScanGradArrays& at, int64_t i, IntVec lanes,
                              const float* b, const float* c, const float* rates,
                              float* y, float* grad_c,
                              const Prefetch<ROWS>& prefetch, int64_t channel,
@@ -80,17 +88,18 @@ INLINE void scan_grad_replay(int64_t steps, int64_t padded,
       store(replay.state[t + 1][n], s[n]);
       (n % 2 ? odd : even) += s[n] * c[t * padded + n];
       float* sum = grad_c + (t * padded + n) * LANES;
-      store(sum, load(sum) + grad_y * s[n]);
+      store(sum, load(sum) + scan_grad_term<WILD>(grad_y * s[n], lanes));
     }
     store(y + t * BLOCK, even + odd);
   }
 }
 
 // Run the adjoint of COUNT states backward in time.
-template <int COUNT, int ROWS>
+template <bool WILD, int COUNT, int ROWS>
 INLINE void scan_grad_adjoint(int64_t steps, int64_t padded, ScanGradArrays& at,
-                              int64_t i, const float* b, const float* c,
-                              const float* rates, const Replay& replay,
+                              int64_t i, IntVec lanes, const float* b,
+                              const float* c, const float* rates,
+                              const Replay& replay,
                               const Prefetch<ROWS>& prefetch, int64_t channel,
                               float* grad_b, float* grad_rates,
                               float* adjoint) {
@@ -112,7 +121,7 @@ INLINE void scan_grad_adjoint(int64_t steps, int64_t padded, ScanGradArrays& at,
       g[n] += grad_y * c[t * padded + n];
       grad_drive[n % 2] += g[n] * b[t * padded + n];
       float* sum = grad_b + (t * padded + n) * LANES;
-      store(sum, load(sum) + g[n] * drive);
+      store(sum, load(sum) + scan_grad_term<WILD>(g[n] * drive, lanes));
       g[n] *= load(replay.decay[t][n]);
       const Vec grad = g[n] * load(replay.state[t][n]);
       grad_exponent[n % 2] += grad * load(rates + n * LANES);
@@ -243,13 +252,15 @@ INLINE void scan_grad_states(const ScanArgs& args, const Tile& tile,
   const int64_t v = (offset + i) * padded + n * LANES;
   const float *b = buffers.b + n, *c = buffers.c + n;
   const float* rates = buffers.rates.rate + v;
+  const IntVec lanes = first_lanes(tile.width - i);
   scan_grad_load_replay(args, tile, i, n, COUNT, replay);
-  scan_grad_replay<WILD, COUNT>(tile.steps, padded, at, i, b, c, rates,
+  scan_grad_replay<WILD, COUNT>(tile.steps, padded, at, i, lanes, b, c, rates,
                                 at.y[0] + i, buffers.grad_c + n * LANES, inputs,
                                 tile.channel + i, replay);
-  scan_grad_adjoint<COUNT>(
-      tile.steps, padded, at, i, b, c, rates, replay, outputs, tile.channel + i,
-      buffers.grad_b + n * LANES, buffers.grad_rates + v, buffers.adjoint + v);
+  scan_grad_adjoint<WILD, COUNT>(tile.steps, padded, at, i, lanes, b, c, rates,
+                                 replay, outputs, tile.channel + i,
+                                 buffers.grad_b + n * LANES,
+                                 buffers.grad_rates + v, buffers.adjoint + v);
 }
 
 // Of any numbers, one state after another.
@@ -263,6 +274,15 @@ COLD void scan_grad_wild_states(const ScanArgs& args, const Tile& tile,
   for (int64_t n = 0; n < args.N; ++n)
     scan_grad_states<true, 1>(args, tile, at, i, n, offset, buffers, inputs,
                               outputs, replay);
+}
+
+INLINE bool scan_grad_finite_bc(const ScanArgs& args, int64_t steps,
+                                const ScanGradBuffers& buffers) {
+  bool finite = true;
+  for (int64_t i = 0; i < steps * round_up(args.N, STATES); ++i)
+    finite &=
+        __builtin_isfinite(buffers.b[i]) && __builtin_isfinite(buffers.c[i]);
+  return finite;
 }
 
 // Gradients of a chunk, whose B and C are in the buffers; it leaves the lanes
@@ -292,7 +312,9 @@ INLINE void scan_grad_chunk(const ScanArgs& args, const Task& task, int64_t k,
           scan_within(steps, at.delta[0] + i, load(rates.least + offset + i),
                       load(rates.most + offset + i)) &&
           scan_pads(args, steps, at.drive[0] + i) &&
-          scan_pads(args, steps, at.grad_y[0] + i);
+          scan_pads(args, steps, at.grad_y[0] + i) &&
+          (i + LANES <= tile.width ||
+           scan_grad_finite_bc(args, steps, buffers));
       if (tame)
         for (int64_t n = 0; n < padded; n += GROUP)
           scan_grad_states<false, GROUP>(args, tile, at, i, n, offset, buffers,

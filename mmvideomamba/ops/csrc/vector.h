@@ -147,6 +147,13 @@ INLINE Vec exp2_any_product(Vec x, Vec y) {
 constexpr float LOG2_E = 1.44269504f;
 constexpr float LN_2 = 0.693147181f;
 
+// All bits of the first `count` lanes.
+INLINE IntVec first_lanes(int64_t count) {
+  IntVec lanes;
+  for (int i = 0; i < LANES; ++i) lanes[i] = i < count ? -1 : 0;
+  return lanes;
+}
+
 INLINE Vec absolute(Vec x) { return from_bits(bits(x) & 0x7fffffff); }
 
 // exp(-|x|), in [0, 1].
