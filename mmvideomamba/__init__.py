@@ -16,6 +16,7 @@ torch alone.
 from importlib.util import find_spec
 from typing import Any
 
+from . import waiting_threads  # noqa: F401  # before torch
 from .version import __version__
 
 __all__ = ['__version__']

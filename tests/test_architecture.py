@@ -12,6 +12,7 @@ PACKAGE = Path(mmvideomamba.__file__).parent
 # From bottom to top: a part imports only parts before it. So there is no
 # cycle, and a part can be read without those after it.
 ORDER = (
+    'waiting_threads',
     'version',
     'checks',
     'random_keys',

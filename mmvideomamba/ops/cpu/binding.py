@@ -8,6 +8,7 @@ elsewhere is refused.
 """
 
 import ctypes
+import logging
 import math
 import sys
 from ctypes import c_char_p, c_double, c_int64, c_void_p
@@ -18,8 +19,11 @@ from typing import Any, Dict, Optional, TypeVar
 import torch
 from torch import Tensor
 
+from ... import waiting_threads
 from ..loading import Unavailable, load_once
 from .allocator import keep_freed_memory
+
+logger = logging.getLogger(__name__)
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1}
 _STATUSES = {
@@ -167,6 +171,11 @@ def kernel_library() -> ctypes.CDLL:
             + (f', or {other}' if (other := _other_copy(path)) else '')
         )
     keep_freed_memory()
+    if waiting_threads.SHORTENED:
+        logger.info(
+            'waiting threads soon give way to other programs; '
+            'set GOMP_SPINCOUNT or OMP_WAIT_POLICY for another choice'
+        )
     return kernels
 
 
