@@ -63,7 +63,7 @@ def make_overlay_frames(
         np.ndarray: (H', W', 3) uint8 RGB, T of them.
     """
     titles = ['clip', *maps]
-    scaled = [_norm(values)(values) for values in maps.values()]
+    scaled = [scale_map(values) for values in maps.values()]
     width = round(height * frames.shape[2] / frames.shape[1])
     for number, frame in enumerate(frames):
         frame = cv2.resize(frame, (width, height))
@@ -122,7 +122,7 @@ def draw_token_maps(
         axes[0, column].imshow(frames[number])
         axes[0, column].set_title(f't = {step}', fontsize=8)
         for ax, values in zip(axes[1:, column], maps.values()):
-            picture = overlay_map(frames[number], _norm(values)(values)[step])
+            picture = overlay_map(frames[number], scale_map(values)[step])
             ax.imshow(picture)
     for row, title in zip(axes, ['clip', *maps]):
         row[0].set_ylabel(title, rotation=0, ha='right', va='center')
@@ -161,6 +161,11 @@ def save_token_maps(
     video = Path(f'{path}.mp4')
     write_video(video, make_overlay_frames(frames, maps), fps=8)
     return (*save_figure(figure, path), video)
+
+
+def scale_map(values: np.ndarray) -> np.ndarray:
+    """Values from 0 to 1, for `overlay_map`; outliers are clipped."""
+    return np.asarray(_norm(values)(values))
 
 
 def _norm(values: np.ndarray) -> Normalize:

@@ -126,6 +126,14 @@ def test_get_flops_without_a_config(capsys):
     assert_refused(capsys, 'no such file: none.py', script, 'none.py')
 
 
+def test_draw_overview(clip_arguments, capsys):
+    run_tool('analysis_tools/draw_overview.py', *clip_arguments)
+    written = capsys.readouterr().out.splitlines()[-2:]
+    out = clip_arguments[-1]
+    assert written == [f'{out}.pdf', f'{out}.png']
+    assert all(Path(path).stat().st_size for path in written)
+
+
 @pytest.mark.parametrize('choice', [[], ['--blocks', -1, '--direction', 1]])
 def test_vis_delta(clip_arguments, choice, capsys):
     run_tool('analysis_tools/vis_delta.py', *clip_arguments, *choice)
