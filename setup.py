@@ -1,18 +1,16 @@
-"""Packaging of mmvideomamba. Settings of the tools are in pyproject.toml."""
+"""What is built: kernels and `.mim`. All else is in pyproject.toml."""
 
 import platform
-import runpy
 import shutil
 from pathlib import Path
 from typing import Dict, List
 
-from setuptools import Extension, find_packages, setup
+from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError
 
 ROOT = Path(__file__).resolve().parent
-VERSION = runpy.run_path(str(ROOT / 'mmvideomamba' / 'version.py'))
 
 # Where `mim train mmvideomamba ...` looks for what lies beside the package.
 MIM = Path('mmvideomamba') / '.mim'
@@ -118,36 +116,6 @@ class BuildKernels(build_ext):
 
 
 setup(
-    name='mmvideomamba',
-    version=VERSION['__version__'],
-    description="KAIST's VideoMamba (ECCV 2024) as a plugin of mmaction2",
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    license_files=['LICENSE'],
-    keywords=['video understanding', 'action recognition', 'mamba'],
-    packages=find_packages(include=['mmvideomamba', 'mmvideomamba.*']),
-    package_data={'mmvideomamba.analysis': ['*.yml']},
-    python_requires='>=3.9',
-    # mmcv stays out: mmcv and mmcv-lite install the same module, so naming
-    # one here would break installations of the other. Without either,
-    # `import mmvideomamba` says what to run.
-    install_requires=[
-        'av>=14.1',  # VideoFrame.rotation
-        'matplotlib',
-        'mmaction2==1.2.0',
-        'mmengine>=0.10.7,<1.0',
-        'numpy',
-        'safetensors',
-        'torch>=2.4',
-    ],
-    extras_require={
-        # What tools/analysis_tools/benchmark_scan.py runs beside ours.
-        'bench': ['mambapy'],
-        # Both compile against the torch that is there: docs/scan_backends.md.
-        'cuda': ['causal-conv1d>=1.4', 'mamba-ssm>=2.2,<2.4'],
-        'tests': ['hypothesis', 'pytest>=8', 'ruff'],
-    },
     ext_modules=[
         Extension(
             'mmvideomamba.ops._kernels',

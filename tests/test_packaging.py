@@ -14,7 +14,7 @@ from mmengine.config import Config
 import mmvideomamba
 
 ROOT = Path(__file__).parents[1]
-pytest.importorskip('setuptools', minversion='70.1', reason='for wheels')
+pytest.importorskip('setuptools', minversion='77.0.3', reason='for wheels')
 
 
 def files_of(folder):

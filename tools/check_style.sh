@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# What CI and pre-commit check beside the tests: style, spelling, types. Needs
-# requirements/tests.txt in the active environment.
+# What CI and pre-commit check beside the tests: style, spelling, types,
+# workflows. Needs requirements/tests.txt in the active environment.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 ruff check .
 ruff format --check .
 clang-format --dry-run -Werror mmvideomamba/ops/csrc/*.{cpp,h} tests/ops/*.cpp
-codespell mmvideomamba tools tests configs docs *.md setup.py
+codespell mmvideomamba tools tests configs docs *.md setup.py .github
+check-jsonschema -q --builtin-schema vendor.github-workflows \
+    .github/workflows/*.yml
+zizmor -q --offline .github
 mypy

@@ -27,9 +27,9 @@ setup_env() {
 activate_venv() {
     local python=${PYTHON:-python3}
     if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
-        if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))'
+        if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'
         then
-            echo "Python >= 3.9 is needed, but $python is" \
+            echo "Python >= 3.10 is needed, but $python is" \
                 "$("$python" --version 2>&1). Set PYTHON to another." >&2
             return 1
         fi
