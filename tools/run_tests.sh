@@ -23,4 +23,9 @@ fi
 [ "$*" != --robustness ] || set -- tests/robustness --robustness -s
 
 step 'Tests'
-python -m pytest "$@"
+if [ $# -eq 0 ]; then
+    # Two files at a time, of one thread each.
+    OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+else
+    python -m pytest "$@"
+fi

@@ -28,7 +28,9 @@ def save_figures(
     Returns:
         list[Path]: What was written, PDF and PNG of each figure.
     """
-    measured = [row for row in results if row['memory'] is not None]
+    measured = [
+        row for row in results if row['memory'] is not None and not row['busy']
+    ]
     passes = {row['pass'] for row in measured}
     name = 'forward' if 'forward' in passes else 'training'
     what = dict(forward='forward pass', training='training step')[name]

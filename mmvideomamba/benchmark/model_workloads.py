@@ -29,6 +29,7 @@ from ..analysis.flops import count_complexity
 from ..apis import find_backbone
 from ..registry import MODELS
 from .benchmarked_models import BENCHMARKED_MODELS, model_config
+from .busy_processes import busy_processes
 from .comparison import Contender, compare
 from .fused_attention import fuse_attention
 from .isolated_process import isolated_process
@@ -55,17 +56,21 @@ class Entry(NamedTuple):
         model (str): One of `BENCHMARKED_MODELS`.
         frames (int): Frames of a clip.
         dtype (str): 'fp32', or 'bf16' for autocast.
+        busy (int): Other processes that keep a core busy meanwhile.
     """
 
     model: str
     frames: int
     dtype: str
+    busy: int = 0
 
     @property
     def name(self) -> str:
         """What tables call it, such as 'VideoMamba-S 16f bf16'."""
         title = f'{BENCHMARKED_MODELS[self.model].title} {self.frames}f'
-        return title if self.dtype == 'fp32' else f'{title} {self.dtype}'
+        if self.dtype != 'fp32':
+            title += f' {self.dtype}'
+        return f'{title} + {self.busy} busy' if self.busy else title
 
 
 class ModelWorkload:
@@ -216,7 +221,11 @@ def measure_models(
                 hosts[key] = call, call('complexity')
             call, complexity = hosts[key]
             memory = call('memory', pass_name, entry.dtype)
-            time = partial(call, 'time', pass_name, entry.dtype)
+
+            def time() -> float:
+                with busy_processes(entry.busy):
+                    return call('time', pass_name, entry.dtype)
+
             return time, dict(complexity, **memory)
 
         def prepare_products(
@@ -235,7 +244,8 @@ def measure_models(
             about = dict.fromkeys(COSTS)
             about.update(batch_size=batch_size, **entry._asdict())
             rows: List[Tuple[str, Callable]] = [(entry.name, prepare)]
-            if BENCHMARKED_MODELS[entry.model].videomamba is not None:
+            videomamba = BENCHMARKED_MODELS[entry.model].videomamba
+            if videomamba is not None and not entry.busy:
                 rows += [(f'{entry.name}, {PRODUCTS}', prepare_products)]
             contenders += [
                 Contender(name, about, partial(function, entry))

@@ -30,6 +30,7 @@ of the scan also
 of a model also
 
 - `model`, one of `BENCHMARKED_MODELS`, and `frames` of a clip;
+- `busy`: other processes that kept a core busy meanwhile;
 - `parameters`, and of one clip `paper_macs` and `complete_macs`, multiply-
   accumulates by two protocols (`analysis/flops.py`);
 - `memory`: bytes that tensors take at the worst moment, above weights and

@@ -3,6 +3,8 @@
 import json
 import os
 import os.path as osp
+import resource
+import time
 from functools import partial
 
 import pytest
@@ -15,6 +17,7 @@ from mmvideomamba.benchmark.benchmarked_models import (
     BENCHMARKED_MODELS,
     model_config,
 )
+from mmvideomamba.benchmark.busy_processes import busy_processes
 from mmvideomamba.benchmark.fused_attention import (
     FusedAttention,
     fuse_attention,
@@ -157,6 +160,25 @@ def test_the_results_are_complete_and_ready_for_json(capsys):
         assert row['median'] is row['memory'] is None
     assert 'ended with exit code -6' in killed['error']
     assert 'training: round 2/2' in capsys.readouterr().err
+
+
+def test_other_processes_are_busy_while_a_model_is_timed():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with busy_processes(2):
+        time.sleep(0.3)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert after - before > 0.1
+
+    entries = [Entry('videomamba-s', 4, 'fp32', busy) for busy in (0, 1)]
+    results = measure_models(
+        entries, ['forward'], rounds=1, build=tiny_workload
+    )
+    assert [(row['name'], row['busy']) for row in results] == [
+        ('VideoMamba-S 4f', 0),
+        ('VideoMamba-S 4f, its matrix products alone', 0),
+        ('VideoMamba-S 4f + 1 busy', 1),
+    ]
+    assert list(results[2]['ratios']) == ['VideoMamba-S 4f']
 
 
 def test_every_model_is_built_for_its_frames_without_weights():

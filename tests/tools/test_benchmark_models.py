@@ -37,3 +37,7 @@ def test_no_rounds(capsys):
     assert_refused(
         capsys, 'expected a whole number of at least 1', SCRIPT, '--rounds', 0
     )
+
+
+def test_fewer_than_no_busy_processes(capsys):
+    assert_refused(capsys, 'must not be negative', SCRIPT, '--busy', 0, -1)

@@ -12,6 +12,10 @@ Examples:
     python tools/analysis_tools/benchmark_models.py --passes training \\
         --models videomamba-s videomamba-s-cp --frames 16 32 64 --rounds 2
 
+    # How a model bears one other program, against none.
+    python tools/analysis_tools/benchmark_models.py --models videomamba-s \\
+        --frames 16 --busy 0 1 --rounds 11
+
     # On a GPU, in bfloat16 too, with clips in batches.
     python tools/analysis_tools/benchmark_models.py --device cuda \\
         --dtypes fp32 bf16 --batch-sizes 8 --out work_dirs/benchmark
@@ -71,13 +75,25 @@ def parse_args() -> argparse.Namespace:
         help='frames of the clips, by default what each model is known for',
     )
     parser.add_argument(
+        '--busy',
+        nargs='+',
+        type=int,
+        default=[0],
+        metavar='N',
+        help='measure beside so many processes that keep a core busy each '
+        '(default: 0)',
+    )
+    parser.add_argument(
         '--out',
         type=Path,
         metavar='DIR',
         help='draw the results there: costs.{pdf,png}, cost against memory, '
         'and growth.{pdf,png} where a model ran at several numbers of frames',
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if min(args.busy) < 0:
+        parser.error(f'--busy must not be negative, got {min(args.busy)}')
+    return args
 
 
 @one_line_errors()
@@ -88,10 +104,11 @@ def main() -> None:
         scan_backend=choose_backend('auto', torch.device(args.device)),
     )
     entries = [
-        Entry(name, frames, dtype)
+        Entry(name, frames, dtype, busy)
         for dtype in args.dtypes
         for name in args.models
         for frames in args.frames or BENCHMARKED_MODELS[name].frames
+        for busy in args.busy
     ]
     results = []
     for batch_size in args.batch_sizes:
