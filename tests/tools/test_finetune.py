@@ -11,7 +11,12 @@ from tool_runner import assert_refused, run_tool
 from mmvideomamba import get_model
 from mmvideomamba.datasets.class_folders import OwnVideos
 from mmvideomamba.datasets.motion_shapes import write_motion_shapes
-from mmvideomamba.finetuning import ClipSize, make_config, make_start
+from mmvideomamba.finetuning import (
+    ClipSize,
+    fit_clips,
+    make_config,
+    make_start,
+)
 
 SMALL = ('--frames', 4, '--size', 32, '--epochs', 1)
 
@@ -62,8 +67,9 @@ def test_the_same_command_goes_on_and_another_is_refused(
     before = (trained / 'run' / 'epoch_1.pth').stat().st_mtime_ns
     run_tool('finetune.py', clips, '--work-dir', trained, *SMALL)
     out = capsys.readouterr().out
-    assert 'left aside move left/broken.mp4' in out
-    assert 'top-1 ' in out and 'tools/predict.py' in out
+    assert 'move left/broken.mp4: unreadable: ' in out
+    assert '1 of 7 videos left aside' in out
+    assert 'top-1 ' in out and f'mmvideomamba predict {trained} VIDEO' in out
     assert (trained / 'run' / 'epoch_1.pth').stat().st_mtime_ns == before
     arguments = (clips, '--work-dir', trained, *SMALL[:-1], 2)
     assert_refused(capsys, 'other settings', 'finetune.py', *arguments)
@@ -88,7 +94,7 @@ def test_clips_follow_the_videos():
         (300, 720, (16, 224)),
         (10, 40, (4, 32)),
     ):
-        start = make_start(None, None, (None, None), ClipSize(frames, side))
+        start = fit_clips(make_start(None, None), ClipSize(frames, side))
         backbone = start.backbone
         assert (backbone['num_frames'], backbone['img_size']) == expected
         assert backbone['arch'] == 'nano' and start.weights is None
@@ -96,12 +102,12 @@ def test_clips_follow_the_videos():
 
 def test_weights_bring_their_model_and_freeze_half_for_few_videos(tmp_path):
     name = 'videomamba-tiny-p16_opengvlab-8f_kinetics400-rgb'
-    start = make_start(None, name, (None, 256), ClipSize(100, 480))
+    start = make_start(None, name, size=256)
     assert start.weights.endswith('videomamba_t16_k400_f8_res224.pth')
     assert start.backbone['num_frames'] == 8
     assert start.backbone['img_size'] == 256
     with pytest.raises(ValueError, match="not that of .*'tiny'"):
-        make_start('small', name, (None, None), ClipSize(100, 480))
+        make_start('small', name)
 
     def config_of(count):
         annotations = [(f'{number}.mp4', (0,)) for number in range(count)]
