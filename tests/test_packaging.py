@@ -106,6 +106,12 @@ def test_building_leaves_nothing_that_git_would_see(built):
     assert not [name for name in built[1] if not name.startswith(ignored)]
 
 
+def test_the_command_is_installed(wheel):
+    (name,) = (n for n in wheel.namelist() if n.endswith('entry_points.txt'))
+    command = 'mmvideomamba = mmvideomamba_cli:main'
+    assert command in wheel.read(name).decode().splitlines()
+
+
 def test_metadata(metadata, required):
     assert f'\nVersion: {mmvideomamba.__version__}\n' in metadata
     assert '\nLicense-File: LICENSE\n' in metadata
