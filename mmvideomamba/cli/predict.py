@@ -71,12 +71,11 @@ def parse_args() -> argparse.Namespace:
         'that the config names',
     )
     args = parser.parse_args()
-    # A model with weights of its own is followed by videos.
-    given, args.checkpoint = args.checkpoint, None
-    if given and (os.path.isfile(args.config) or is_weights(given)):
-        args.checkpoint = given
-    elif given:
+    given = args.checkpoint
+    if given and not (os.path.isfile(args.config) or is_weights(given)):
+        # A model with weights of its own is followed by videos.
         args.videos.insert(0, given)
+        args.checkpoint = None
     return args
 
 

@@ -135,11 +135,11 @@ def main() -> None:
         if published is not None:
             videos = find_usable(cfg)
         metrics = build_runner(cfg, args.brief).test()
-        if published is not None:
+        # Of several processes, the first one that fails ends the others.
+        if published is not None and is_main_process():
             top1 = 100 * metrics['acc/top1']
+            print(describe_difference(published, top1, videos))
             as_published = is_reproduced(published, top1)
-            if is_main_process():
-                print(describe_difference(published, top1, videos))
     # Left to the interpreter's exit, gloo's threads now and then abort.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
