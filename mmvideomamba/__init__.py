@@ -7,12 +7,13 @@ Importing the package repairs the host and registers everything:
 
 Models have names, and `mmvideomamba.apis` has what to do with them:
 
-    from mmvideomamba import get_model, list_models
+    from mmvideomamba import get_model, list_models, recognize
 
 Where there is no host at all, `mmvideomamba.ops` is what there is; it needs
 torch alone.
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,6 +21,12 @@ from . import waiting_threads  # noqa: F401  # before torch
 from .version import __version__
 
 __all__ = ['__version__']
+_LAZY = dict(
+    extract_features='apis',
+    get_model='apis',
+    list_models='model_zoo',
+    recognize='apis',
+)
 
 if find_spec('mmengine') is not None:
     from . import compat
@@ -33,17 +40,11 @@ if find_spec('mmengine') is not None:
     runner.repair_checkpoints()
     runner.repair_resumed_loops()
 
-    __all__ += ['datasets', 'runner', 'models', 'get_model', 'list_models']
+    __all__ += ['datasets', 'runner', 'models', *_LAZY]
 
 
 def __getattr__(name: str) -> Any:
     """Import what loads mmaction2's tools when it is asked for."""
-    if name == 'get_model':
-        from .apis import get_model
-
-        return get_model
-    if name == 'list_models':
-        from .model_zoo import list_models
-
-        return list_models
+    if name in _LAZY:
+        return getattr(import_module(f'.{_LAZY[name]}', __name__), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -3,21 +3,30 @@
 model = get_model('videomamba-small-p16_opengvlab-8f_kinetics400-rgb')
 model = init_model('CONFIG.py', 'CHECKPOINT.pth')
 name, score = recognize(model, 'clip.mp4')[0]
+for scores in recognize(model, ['a.mp4', 'b.mp4']):
+    print(scores[0])
+for features in extract_features(model, ['a.mp4', 'b.mp4']):
+    print(features.shape)
 
 clip = read_clip(model, 'clip.mp4')
 feature = find_backbone(model)(clip.inputs)
 """
 
 import copy
+import os
 from typing import (
     Any,
+    Callable,
     Dict,
+    Iterable,
+    Iterator,
     List,
     NamedTuple,
     Optional,
     Sequence,
     Tuple,
     Union,
+    overload,
 )
 
 import numpy as np
@@ -217,31 +226,106 @@ def read_clip(
     return Clip(data['inputs'][:, 0], np.ascontiguousarray(frames))
 
 
+@overload
 def recognize(
     model: BaseModel,
-    video: VideoInput,
+    videos: VideoInput,
     classes: Optional[Sequence[str]] = None,
-) -> List[ClassScore]:
+) -> List[ClassScore]: ...
+
+
+@overload
+def recognize(
+    model: BaseModel,
+    videos: Iterable[VideoInput],
+    classes: Optional[Sequence[str]] = None,
+) -> Iterator[List[ClassScore]]: ...
+
+
+def recognize(
+    model: BaseModel,
+    videos: Union[VideoInput, Iterable[VideoInput]],
+    classes: Optional[Sequence[str]] = None,
+) -> Union[List[ClassScore], Iterator[List[ClassScore]]]:
     """Recognise the action in a video, from all views of the test pipeline.
 
     Args:
-        model (BaseModel): A model of `init_model`.
-        video (str | np.ndarray): A video file, or what else the test
-            pipeline reads, see `read_clip`.
+        model (BaseModel): A model of `init_model` or `get_model`.
+        videos (VideoInput | Iterable[VideoInput]): A video file, or what else
+            the test pipeline reads, see `read_clip`; or several of them.
         classes (Sequence[str], optional): Names of the classes. None: those
             that the config names for its test set, or numbers.
 
     Returns:
-        list[ClassScore]: Name and score of every class, the best first.
-        Where `predicts_probabilities(model)`, in [0, 1]: they add up to 1,
-        or, if the head has `multi_class=True`, are independent.
+        list[ClassScore] | Iterator[list[ClassScore]]: Name and score of every
+        class, the best first. Where `predicts_probabilities(model)`, in
+        [0, 1]: they add up to 1, or, if the head has `multi_class=True`, are
+        independent. Of several videos, one list after the other, each read
+        when it is asked for; an error of one does not end the iterator, whose
+        next element is that of the next video.
 
     Raises:
         ValueError: The video cannot be read or is not what the pipeline
             reads, the names are not as many as the classes, the head does not
             average the views of a video, or the config has no test set.
     """
-    return score_views(model, _read_views(model.cfg, video), classes)
+
+    def recognize_one(video: VideoInput) -> List[ClassScore]:
+        return score_views(model, _read_views(model.cfg, video), classes)
+
+    return _one_or_each(recognize_one, videos)
+
+
+def extract_features(
+    model: BaseModel, videos: Union[VideoInput, Iterable[VideoInput]]
+) -> Union[Tensor, Iterator[Tensor]]:
+    """What the backbone makes of all views of a video.
+
+    Args:
+        model (BaseModel): A recognizer of `init_model` or `get_model`. The
+            `out_type` of its `find_backbone(model)`, which may be set to
+            another, says what is returned.
+        videos (VideoInput | Iterable[VideoInput]): As for `recognize`.
+
+    Returns:
+        Tensor | Iterator[Tensor]: On the CPU, (V, ...) for the V views of the
+        test pipeline, such as (V, C) with out_type='cls_token'. Of several
+        videos, one tensor after the other, as of `recognize`.
+
+    Raises:
+        ValueError: The video cannot be read or is not what the pipeline
+            reads, the config has no test set, or `model` has no VideoMamba,
+            or is one, which has no pipeline.
+    """
+    if find_backbone(model) is model:
+        raise ValueError(
+            'expected a recognizer, got its backbone alone: build it without '
+            'out_type, and set find_backbone(model).out_type'
+        )
+
+    def extract_one(video: VideoInput) -> Tensor:
+        data = pseudo_collate([_read_views(model.cfg, video)])
+        data = model.data_preprocessor(data, training=False)
+        with torch.no_grad():
+            features, _ = model.extract_feat(
+                data['inputs'],
+                stage='backbone',
+                data_samples=data['data_samples'],
+                test_mode=True,
+            )
+        return features.cpu()
+
+    return _one_or_each(extract_one, videos)
+
+
+def _one_or_each(function: Callable[[VideoInput], Any], videos: Any) -> Any:
+    """Call a function on a video, or on each of several when its turn comes.
+
+    Unlike a generator, `map` goes on after an error.
+    """
+    if isinstance(videos, (str, os.PathLike, np.ndarray)):
+        return function(videos)
+    return map(function, videos)
 
 
 def score_views(

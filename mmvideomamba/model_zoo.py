@@ -11,6 +11,8 @@ from mmengine.fileio import load
 from mmengine.runner import find_latest_checkpoint
 
 PACKAGE = Path(__file__).parent
+RUN = 'run'
+"""Where `finetune` trains, below its work folder."""
 
 
 class ModelInfo(NamedTuple):
@@ -70,32 +72,41 @@ def list_models(pattern: str = '*') -> List[ModelInfo]:
     ]
 
 
+def find_published(name: str) -> Optional[ModelInfo]:
+    """The public weights of that name, None where there are none."""
+    return next((model for model in _models() if model.name == name), None)
+
+
 def find_model(name: str) -> Source:
     """Find a model by its name, or the one that a work folder holds.
 
     Args:
-        name (str): A name of `list_models`, that of a config in `configs/`
-            without `.py`, or the folder of a training: its config, and its
+        name (str): A name of `list_models`; a config, which comes without
+            weights: a file, or the name of one in `configs/` without `.py`;
+            or the folder of a training or of `finetune`: its config, and its
             best checkpoint or else its last.
 
     Raises:
         ValueError: There is none.
     """
-    if Path(name).is_dir():
-        return _from_work_dir(Path(name))
-    for model in _models():
-        if model.name == name:
-            config = Config.fromfile(model.config)
-            config.merge_from_dict(model.cfg_options)
-            return Source(config, model.weights)
+    path = Path(name)
+    if path.is_dir():
+        return _from_work_dir(path)
+    if path.is_file():
+        return Source(Config.fromfile(name), None)
+    published = find_published(name)
+    if published is not None:
+        config = Config.fromfile(published.config)
+        config.merge_from_dict(published.cfg_options)
+        return Source(config, published.weights)
     recipes = {path.stem: path for path in _root().glob('configs/r*/**/*.py')}
     if name in recipes:
         return Source(Config.fromfile(str(recipes[name])), None)
     known = {*recipes, *(model.name for model in _models())}
     close = get_close_matches(name, known, cutoff=0.3)
     raise ValueError(
-        f'no model and no folder is called {name!r}. list_models() tells the '
-        f'names; the closest: {", ".join(close)}'
+        f'no model, file or folder is called {name!r}. `mmvideomamba list` '
+        f'tells the names; the closest: {", ".join(close)}'
     )
 
 
@@ -106,8 +117,9 @@ def _from_work_dir(folder: Path) -> Source:
             f'expected the config of one training in {folder}, got '
             f'{[path.name for path in configs]}'
         )
-    best = sorted(map(str, folder.glob('best_*.pth')), key=os.path.getmtime)
-    last = find_latest_checkpoint(str(folder))
+    run = folder / RUN if (folder / RUN).is_dir() else folder
+    best = sorted(map(str, run.glob('best_*.pth')), key=os.path.getmtime)
+    last = find_latest_checkpoint(str(run))
     return Source(Config.fromfile(str(configs[0])), [last, *best][-1])
 
 

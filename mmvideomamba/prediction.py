@@ -13,6 +13,7 @@ from typing import (
     Iterable,
     Iterator,
     List,
+    Mapping,
     NamedTuple,
     Optional,
     Sequence,
@@ -194,7 +195,7 @@ def annotate_segments(
         )
 
 
-def to_csv(predictions: Dict[str, Sequence[Segment]]) -> str:
+def to_csv(predictions: Mapping[str, Sequence[Segment]]) -> str:
     """A line for each segment: video, start, end, best class, score."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
@@ -207,7 +208,7 @@ def to_csv(predictions: Dict[str, Sequence[Segment]]) -> str:
     return text.getvalue()
 
 
-def to_json(predictions: Dict[str, Sequence[Segment]]) -> str:
+def to_json(predictions: Mapping[str, Sequence[Segment]]) -> str:
     """All classes of all segments."""
     content: List[Dict[str, Any]] = [
         dict(

@@ -5,6 +5,7 @@ read through it. decord decodes what it decodes well, PyAV the rest, and both
 give the same frames.
 """
 
+import os
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
@@ -416,6 +417,21 @@ def inspect_video(path: str, min_frames: int = 1) -> Tuple[int, int, int]:
             're-encode it with resize_videos.py'
         )
     return (count, *frames.shape[1:3])
+
+
+def check_video(
+    folder: Union[str, Path], min_frames: int, name: str
+) -> Union[Tuple[int, int, int], str]:
+    """`inspect_video` for a video below a folder, or what is wrong with it."""
+    # As the data set joins them: a Path would lose a slash at the end.
+    path = os.path.join(folder, name)
+    try:
+        return inspect_video(path, min_frames)
+    except UnfitVideo as error:
+        return str(error)
+    except Exception as error:
+        # Whatever a decoder raises, the others are looked at.
+        return f'unreadable: {describe_error(path, error)}'
 
 
 def read_video(path: str) -> Tuple[Iterator[np.ndarray], float]:

@@ -19,7 +19,9 @@ def serving(folder, handler=QuietHandler):
     )
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield f'http://127.0.0.1:{server.server_port}'
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f'http://127.0.0.1:{server.server_port}'
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,5 +1,9 @@
 """Models, clips and answers from configs and real files."""
 
+import itertools
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +12,7 @@ from small_models import small_recognizer
 from torch import nn
 
 from mmvideomamba.apis import (
+    extract_features,
     find_backbone,
     init_model,
     input_shape,
@@ -178,3 +183,80 @@ def test_classes_are_named_by_the_config_or_the_caller(video):
     assert names == {'a', 'b'}
     with pytest.raises(ValueError, match='2 classes of the model, got 3'):
         recognize(model, video, ['a', 'b', 'c'])
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Five videos, each brighter than the one before it."""
+    paths = [str(tmp_path / f'{number}.mp4') for number in range(5)]
+    for number, path in enumerate(paths):
+        frames = [np.full((96, 128, 3), 40 * number + 20, np.uint8)] * 12
+        write_video(path, frames)
+    return paths
+
+
+def test_videos_are_recognised_when_their_turn_comes(videos):
+    model = init_model(make_config(), device='cpu')
+    expected = [recognize(model, video) for video in videos]
+    assert len({scores[0].score for scores in expected}) == 5
+    asked = []
+
+    def ask():
+        for video in videos:
+            asked.append(video)
+            yield Path(video)
+
+    streamed = recognize(model, ask())
+    assert asked == []
+    assert next(streamed) == expected[0]
+    assert asked == videos[:1]
+    assert list(streamed) == expected[1:]
+    assert list(recognize(model, [])) == []
+
+
+def test_what_cannot_be_read_is_named_and_the_next_one_follows(videos):
+    model = init_model(make_config(), device='cpu')
+    Path(videos[1]).write_bytes(b'not a video')
+    for function in recognize, extract_features:
+        streamed = function(model, videos[:3])
+        next(streamed)
+        with pytest.raises(ValueError, match=f'^{videos[1]}: '):
+            next(streamed)
+        (last,) = streamed
+        alone = function(model, videos[2])
+        assert last == alone if function is recognize else last.equal(alone)
+
+
+@pytest.mark.parametrize('max_testing_views', [None, 1])
+def test_features_are_those_of_each_view(videos, max_testing_views):
+    options = {'model.test_cfg': dict(max_testing_views=max_testing_views)}
+    model = init_model(make_config(), device='cpu', cfg_options=options)
+    backbone = find_backbone(model)
+    for out_type in ('cls_token', 'featmap'):
+        backbone.out_type = out_type
+        for video, features in zip(videos, extract_features(model, videos)):
+            views = [read_clip(model, video, view).inputs for view in (0, 1)]
+            with torch.no_grad():
+                expected = torch.cat([backbone(view) for view in views])
+            torch.testing.assert_close(features, expected)
+
+
+def test_features_need_the_pipeline_of_a_recognizer(videos):
+    model = init_model(make_config(), device='cpu')
+    with pytest.raises(ValueError, match='got its backbone alone'):
+        extract_features(find_backbone(model), videos)
+    with pytest.raises(ValueError, match='expected a model with a VideoMamba'):
+        extract_features(nn.Linear(2, 2), videos)
+
+
+def test_memory_does_not_grow_with_the_videos(videos):
+    model = init_model(make_config(), device='cpu')
+    streamed = extract_features(model, itertools.cycle(videos))
+    for _ in range(10):
+        next(streamed)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(50):
+        next(streamed)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    # The clips of 50 videos would take 20 MB; ru_maxrss is in KB.
+    assert grown < 10_000

@@ -19,8 +19,8 @@ ORDER = (
     'text',
     'files',
     'tables',
-    'cli',
     'progress',
+    'parallel',
     'video_files',
     'video',
     'ops',
@@ -38,6 +38,7 @@ ORDER = (
     'finetuning',
     'analysis',
     'benchmark',
+    'cli',
     '__init__',
 )
 HOST = {'mmaction', 'mmengine', 'mmcv'}

@@ -47,6 +47,24 @@ def test_who_decides_on_the_work_folder(tmp_path, text, arguments, work_dir):
     assert cfg.work_dir == work_dir and cfg.launcher == 'none'
 
 
+def test_all_data_sets_move_to_another_folder(tmp_path):
+    path = tmp_path / 'name.py'
+    path.write_text(
+        "a = dict(data_root='there', ann_file='a.txt')\n"
+        'repeated = dict(type="RepeatDataset", times=2, dataset=a)\n'
+        'train_dataloader = dict(dataset=repeated)\n'
+        "test_dataloader = dict(dataset=dict(ann_file='/b.txt'))\n"
+    )
+    parser = make_parser('')
+    add_run_arguments(parser, 'a=1')
+    args = parser.parse_args([str(path), '--data-root', str(tmp_path)])
+    with pytest.raises(ValueError, match='test_dataloader .*list is /b.txt'):
+        read_run_config(args)
+    args.cfg_options = dict(test_dataloader=None)
+    cfg = read_run_config(args)
+    assert cfg.train_dataloader.dataset.dataset.data_root == str(tmp_path)
+
+
 @pytest.mark.parametrize(
     'environ, arguments, rank',
     [

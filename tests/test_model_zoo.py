@@ -4,64 +4,25 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from file_server import serving
 from mmaction.apis import MMAction2Inferencer
 from mmengine import hub
 from mmengine.config import Config
-from small_checkpoints import make_state, save_wrapped
+from small_checkpoints import save_wrapped
+from small_zoo import CONFIG, NAME, OPTIONS, ROOT, small_state, small_zoo
 from video_files import write_frames
 
-from mmvideomamba import get_model, list_models, model_zoo
-from mmvideomamba.apis import recognize
-
-ROOT = Path(__file__).parents[1]
-NAME = 'videomamba-tiny-p16_opengvlab-8f_kinetics400-rgb'
-CONFIG = (
-    'configs/recognition/videomamba/opengvlab/'
-    'videomamba-small-p16_opengvlab-8f_kinetics400-rgb.py'
-)
-# A model small enough for a test.
-OPTIONS = {
-    'model.backbone.arch': dict(embed_dims=32, num_layers=2, _delete_=True),
-    'model.backbone.img_size': 32,
-    'model.cls_head.in_channels': 32,
-    'model.cls_head.num_classes': 5,
-}
+from mmvideomamba import get_model, list_models, recognize
 
 
 @pytest.fixture
 def state():
-    return make_state(32, times=8, num_patches=4, classes=5)
+    return small_state()
 
 
 @pytest.fixture
-def zoo(tmp_path, state, monkeypatch):
+def zoo(tmp_path):
     """A folder with the metafile of one small model, its weights served."""
-    served = tmp_path / 'served'
-    served.mkdir()
-    save_wrapped(served / 'tiny.pth', state)
-    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
-    with serving(served) as url:
-        entry = dict(
-            Name=NAME,
-            Config=CONFIG,
-            Metadata={
-                'Training Data': 'Kinetics-400',
-                'Frames': 8,
-                'Resolution': '32x32',
-                'Parameters': '0.03M',
-                'FLOPs': '0.1G',
-                'Results From': 'nobody',
-                'Config Options': OPTIONS,
-            },
-            Results=[dict(Metrics={'Top 1 Accuracy': 20.0})],
-            Weights=f'{url}/tiny.pth',
-        )
-        (tmp_path / 'meta.yml').write_text(yaml.safe_dump({'Models': [entry]}))
-        (tmp_path / 'model-index.yml').write_text('Import: [meta.yml]')
-        monkeypatch.setattr(model_zoo, '_root', lambda: tmp_path)
-        monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
+    with small_zoo(tmp_path):
         yield tmp_path
 
 
@@ -135,6 +96,26 @@ def test_a_training_is_named_by_its_folder(zoo, tmp_path, state):
     config.dump(str(work / 'another.py'))
     with pytest.raises(ValueError, match=r"got \['another.py', 'mine.py'\]"):
         get_model(str(work))
+
+
+def test_the_folder_of_finetune_has_its_training_in_it(zoo, tmp_path, state):
+    work = tmp_path / 'work'
+    run = work / 'run'
+    run.mkdir(parents=True)
+    Config.fromfile(str(ROOT / CONFIG)).dump(str(work / 'finetune.py'))
+    config = Config.fromfile(str(work / 'finetune.py'))
+    config.merge_from_dict(OPTIONS)
+    config.dump(str(work / 'finetune.py'))
+    torch.save(get_model(NAME).state_dict(), run / 'best_acc_epoch_2.pth')
+    weight = get_model(str(work)).cls_head.fc_cls.weight
+    assert torch.equal(weight, state['head.weight'])
+
+
+def test_a_config_is_a_model_without_weights(zoo, tmp_path, state):
+    path = str(ROOT / CONFIG)
+    with pytest.raises(ValueError, match=f'{path} comes without weights'):
+        get_model(path)
+    assert get_model(path, pretrained=False).backbone.embed_dims == 384
 
 
 def test_a_recipe_is_a_model_without_weights():

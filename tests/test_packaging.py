@@ -97,13 +97,19 @@ def test_wheel_carries_the_package_and_what_mim_looks_for(source, wheel):
     modules = {n for n in modules if n.startswith('mmvideomamba/')}
     assert modules <= packed
     # Nothing else becomes importable.
-    tops = {n.split('/')[0] for n in names}
-    assert {n for n in tops if '.dist-info' not in n} == {'mmvideomamba'}
+    tops = {n.split('/')[0] for n in names if '.dist-info/' not in n}
+    assert tops == {'mmvideomamba', 'mmvideomamba_cli.py'}
 
 
 def test_building_leaves_nothing_that_git_would_see(built):
     ignored = ('build/', 'mmvideomamba.egg-info/')
     assert not [name for name in built[1] if not name.startswith(ignored)]
+
+
+def test_the_command_is_installed(wheel):
+    (name,) = (n for n in wheel.namelist() if n.endswith('entry_points.txt'))
+    command = 'mmvideomamba = mmvideomamba_cli:main'
+    assert command in wheel.read(name).decode().splitlines()
 
 
 def test_metadata(metadata, required):

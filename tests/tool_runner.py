@@ -1,4 +1,4 @@
-"""Run a script of tools/ in this process, as from the command line."""
+"""Run scripts of tools/ and commands in this process, as from a shell."""
 
 import runpy
 import sys
@@ -6,6 +6,8 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+
+import mmvideomamba_cli
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 
@@ -18,6 +20,12 @@ def run_tool(script, *arguments):
     search = [str(Path(path).parent), *sys.path]
     with mock.patch('sys.argv', argv), mock.patch('sys.path', search):
         runpy.run_path(path, run_name='__main__')
+
+
+def run_command(*arguments):
+    """Run `mmvideomamba` with command-line arguments."""
+    with mock.patch('sys.argv', ['mmvideomamba', *map(str, arguments)]):
+        mmvideomamba_cli.main()
 
 
 def assert_refused(capsys, message, script, *arguments):

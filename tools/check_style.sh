@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ruff check .
 ruff format --check .
 clang-format --dry-run -Werror mmvideomamba/ops/csrc/*.{cpp,h} tests/ops/*.cpp
-codespell mmvideomamba tools tests configs docs *.md setup.py .github
+codespell mmvideomamba *.py tools tests configs docs *.md .github
 check-jsonschema -q --builtin-schema vendor.github-workflows \
     .github/workflows/*.yml
 zizmor -q --offline .github

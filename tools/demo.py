@@ -13,11 +13,12 @@ Example:
 import os.path as osp
 import sys
 
-from mmvideomamba.apis import init_model, recognize
+from mmvideomamba.apis import recognize
 from mmvideomamba.cli import (
     add_model_arguments,
     existing_file,
     existing_path,
+    load_model,
     make_parser,
     one_line_errors,
 )
@@ -59,9 +60,7 @@ def main() -> None:
         raise ValueError(
             f'--out is the video itself, {out}: give another name'
         )
-    model = init_model(
-        args.config, args.checkpoint, args.device, args.cfg_options
-    )
+    model = load_model(args)
     classes = None
     if args.labels:
         classes = read_class_names(args.labels, model.cls_head.num_classes)

@@ -70,9 +70,9 @@ cat <<'END'
 
 Next, in this environment (. .venv/bin/activate):
   your own videos, a folder for each class:
-    python tools/finetune.py FOLDER
+    mmvideomamba finetune FOLDER
   this model on other videos, in parts of a second:
-    python tools/predict.py CONFIG CHECKPOINT VIDEO --window 1 --out time_line
+    mmvideomamba predict CONFIG CHECKPOINT VIDEO --window 1 --out time_line
   a published model, and its names:
-    python -c 'import mmvideomamba; print(*mmvideomamba.list_models(), sep="\n")'
+    mmvideomamba list
 END

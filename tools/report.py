@@ -1,45 +1,6 @@
-"""What a model gets wrong on the test set of its config.
+"""`mmvideomamba report`, without an installation of the command."""
 
-Prints the accuracy of each class and the worst mistakes, by file name; writes
-both to OUT.md, and the confusion matrix to OUT.png and OUT.pdf.
-
-Example:
-    python tools/report.py CONFIG.py CHECKPOINT.pth --out work_dirs/mine/report
-"""
-
-from mmvideomamba.analysis.mistakes import (
-    classify_test_set,
-    write_report,
-)
-from mmvideomamba.apis import init_model
-from mmvideomamba.cli import (
-    add_model_arguments,
-    add_out,
-    make_parser,
-    one_line_errors,
-    positive_int,
-)
-
-
-@one_line_errors()
-def main() -> None:
-    parser = make_parser(__doc__)
-    add_model_arguments(parser)
-    add_out(parser, default='report')
-    parser.add_argument(
-        '--mistakes',
-        type=positive_int,
-        default=20,
-        help='how many are listed (default: %(default)s)',
-    )
-    args = parser.parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, args.cfg_options
-    )
-    classified = classify_test_set(model, model.cfg)
-    print(write_report(classified, args.out, args.mistakes))
-    print(f'written: {args.out}.md, .png and .pdf')
-
+from mmvideomamba.cli.report import main
 
 if __name__ == '__main__':
     main()

@@ -7,7 +7,7 @@ from functools import wraps
 from importlib.util import find_spec
 from typing import Any, Optional, Tuple
 
-from ..model_zoo import find_model, list_models
+from ..model_zoo import find_model, find_published
 
 
 def find_packages_without_pkg_resources() -> None:
@@ -134,7 +134,7 @@ def let_inferencers_find_our_models() -> None:
 
     @wraps(load_model)
     def load_ours(self: BaseInferencer, model: str) -> Any:
-        if any(ours.name == model for ours in list_models()):
+        if find_published(model) is not None:
             return find_model(model)
         return load_model(self, model)
 

@@ -6,13 +6,16 @@ ROOT/CLASS/*.mp4    ROOT/{train,val}/CLASS/*.mp4    FILE,CLASS of a CSV
 import csv
 import re
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 
+from ..parallel import find_good
+from ..video import check_video
 from ..video_files import VIDEO_SUFFIXES, find_videos
-from .annotations import Annotation
+from .annotations import Annotation, format_annotations, read_lines
 
 SPLITS = ('train', 'val')
 
@@ -96,16 +99,18 @@ def _in_folders(root: Path) -> Dict[str, List[Tuple[str, str]]]:
 
 
 def _in_table(path: Path) -> List[Tuple[str, str]]:
-    with open(path, encoding='utf-8-sig', newline='') as file:
-        rows = [row for row in csv.reader(file) if row]
+    rows = [row for row in csv.reader(read_lines(str(path))) if row]
     for number, row in enumerate(rows, 1):
-        if len(row) != 2:
+        if len(row) != 2 or not row[1].strip():
             raise ValueError(
                 f"{path}, row {number}: expected 'FILE,CLASS', got {row}"
             )
     # The first row may have the names of the columns.
     if rows and Path(rows[0][0]).suffix.lower() not in VIDEO_SUFFIXES:
         del rows[0]
+    for video, count in Counter(video for video, _ in rows).items():
+        if count > 1:
+            raise ValueError(f'{path}: {video} is in {count} rows, keep one')
     return [(video, name.strip()) for video, name in rows]
 
 
@@ -127,6 +132,39 @@ def _check_classes(classes: List[str], root: str) -> None:
             )
 
 
+def leave_unfit_aside(
+    videos: OwnVideos, min_frames: int, workers: int
+) -> Tuple[OwnVideos, np.ndarray]:
+    """Look at every video; print what is wrong with some.
+
+    Args:
+        videos (OwnVideos): Divided or not.
+        min_frames (int): The fewest that a video may have.
+        workers (int): Processes.
+
+    Returns:
+        tuple: The others, and their sizes, (N, 3): frames, height, width.
+
+    Raises:
+        ValueError: None can be used.
+    """
+    names = [name for split in videos.splits.values() for name, _ in split]
+    look = partial(check_video, videos.folder, min_frames)
+    sizes = find_good(look, names, workers)
+    if not sizes:
+        raise ValueError(
+            f'none of the {len(names)} videos in {videos.folder} can be used, '
+            'see above'
+        )
+    if len(sizes) < len(names):
+        print(f'{len(names) - len(sizes)} of {len(names)} videos left aside')
+    good = {
+        split: [a for a in annotations if a.video in sizes]
+        for split, annotations in videos.splits.items()
+    }
+    return videos._replace(splits=good), np.array(list(sizes.values()))
+
+
 def split_off_validation(
     videos: OwnVideos,
     share: float,
@@ -136,7 +174,8 @@ def split_off_validation(
     """Divide videos into training and validation, class by class.
 
     Args:
-        videos (OwnVideos): With the one split 'all'.
+        videos (OwnVideos): With the one split 'all'; others are divided
+            already and stay as they are.
         share (float): Of the videos of each class, for validation; at least
             one of them.
         seed (int): One seed, one division.
@@ -151,6 +190,9 @@ def split_off_validation(
         raise ValueError(
             f'expected a share for validation between 0 and 1, got {share}'
         )
+    if 'all' not in videos.splits:
+        _check_divided(videos, None)
+        return videos
     groups = _groups(videos.splits['all'], group)
     chosen = _choose_groups(groups, share, seed)
     parts: Dict[str, List[Annotation]] = {split: [] for split in SPLITS}
@@ -246,3 +288,19 @@ def choose_delimiter(videos: OwnVideos) -> str:
         f'file names in {videos.folder} hold spaces, semicolons, bars and '
         'tabs: rename some'
     )
+
+
+def format_lists(videos: OwnVideos) -> Dict[str, str]:
+    """The files that describe divided videos: their names and texts.
+
+    Raises:
+        ValueError: The name of a file or class fits no list.
+    """
+    delimiter = choose_delimiter(videos)
+    return {
+        'classes.txt': ''.join(f'{name}\n' for name in videos.classes),
+        **{
+            f'{split}_list.txt': format_annotations(annotations, delimiter)
+            for split, annotations in videos.splits.items()
+        },
+    }

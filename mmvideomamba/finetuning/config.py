@@ -43,6 +43,7 @@ def make_config(
     epochs: Optional[int] = None,
     workers: int = 2,
     on_gpu: bool = False,
+    seed: int = 0,
 ) -> str:
     """Write the config of a training.
 
@@ -54,6 +55,7 @@ def make_config(
             as its recipe says, within 10 to 100 epochs.
         workers (int): Processes that read videos.
         on_gpu (bool): Whether it will run on a GPU.
+        seed (int): Of all that is random.
     """
     arch = start.backbone['arch']
     num_train, num_classes = len(videos.splits['train']), len(videos.classes)
@@ -86,6 +88,7 @@ def make_config(
         epochs=epochs,
         warm_up=math.ceil(num_train / batch),
         interval=max(1, num_train // batch // 4),
+        seed=seed,
     )
 
 
@@ -128,10 +131,10 @@ def _format_dict(values: Dict[str, Any]) -> str:
 
 
 TEMPLATE = '''\
-"""Written by tools/finetune.py for the videos in {folder}.
+"""Written by `mmvideomamba finetune` for the videos in {folder}.
 
 A config like any other: edit it, and
-    python tools/train.py THIS_FILE
+    mmvideomamba train THIS_FILE
 """
 
 default_scope = 'mmaction'
@@ -251,6 +254,9 @@ default_hooks = dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='auto'
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    sample_randomness=dict(type='SampleRandomnessHook'),
+    # Saves inside an epoch, every 30 minutes and when the run is to end.
+    preemption=dict(type='PreemptionHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
 )
 custom_hooks = [
@@ -267,5 +273,5 @@ log_processor = dict(type='LogProcessor', window_size={interval})
 visualizer = dict(
     type='ActionVisualizer', vis_backends=[dict(type='LocalVisBackend')]
 )
-randomness = dict(seed=0)
+randomness = dict(seed={seed})
 '''

@@ -1,7 +1,7 @@
 """What a training on one's own videos starts from."""
 
 import os
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional
 
 from ..checkpoints import load_backbone
 from ..model_zoo import find_model
@@ -23,7 +23,8 @@ class Start(NamedTuple):
     """What a training starts from.
 
     Attributes:
-        backbone (dict): Config of the backbone.
+        backbone (dict): Config of the backbone; `num_frames` and `img_size`
+            are None where they are to follow from the videos.
         preprocessor (dict): Config of the data preprocessor.
         weights (str, optional): File or URL; None: random weights.
     """
@@ -36,8 +37,8 @@ class Start(NamedTuple):
 def make_start(
     arch: Optional[str],
     weights: Optional[str],
-    clip: Tuple[Optional[int], Optional[int]],
-    videos: ClipSize,
+    frames: Optional[int] = None,
+    size: Optional[int] = None,
 ) -> Start:
     """What to train, of which clips.
 
@@ -46,9 +47,9 @@ def make_start(
             'nano'.
         weights (str, optional): A name of `list_models`, the folder of a
             training, a file or a URL.
-        clip (tuple): Frames and size of a clip, None where they follow from
-            the weights or from the videos.
-        videos (ClipSize): Median frames and short side of the videos.
+        frames (int, optional): Of a clip. None: as the weights have it, or
+            else the videos, see `fit_clips`.
+        size (int, optional): Height and width of a clip, likewise.
 
     Raises:
         ValueError: The weights are of another architecture, or the clip does
@@ -65,43 +66,58 @@ def make_start(
     if weights is None:
         # At its head, a class token tells the forward direction nothing.
         backbone.update(cls_token_position=None, out_type='avg_featmap')
-        size = fit_clip(videos)
     elif os.path.isfile(weights) or '://' in weights:
-        source, size = weights, ClipSize(16, 224)
+        source = weights
         if arch is None:
             raise ValueError(
                 f'expected --arch with weights of a file, one of '
                 f'{", ".join(ARCHS)}'
             )
+        backbone.update(num_frames=16, img_size=224)
     else:
         config, source = find_model(weights)
         if source is None:
             raise ValueError(f'{weights} comes without weights')
         normal = dict(config.model.data_preprocessor)
-        theirs = dict(config.model.backbone)
-        theirs.pop('init_cfg', None)
-        if arch not in (None, theirs['arch']):
+        backbone = dict(config.model.backbone)
+        backbone.pop('init_cfg', None)
+        if arch not in (None, backbone['arch']):
             raise ValueError(
-                f'--arch {arch} is not that of {weights}, {theirs["arch"]!r}: '
-                'leave it out'
+                f'--arch {arch} is not that of {weights}, '
+                f'{backbone["arch"]!r}: leave it out'
             )
-        backbone = theirs
-        size = ClipSize(theirs['num_frames'], theirs['img_size'])
-    frames, side = (mine or ours for mine, ours in zip(clip, size))
-    if frames % TUBELET or side % PATCH:
-        raise ValueError(
-            f'expected frames divisible by {TUBELET} and a size divisible by '
-            f'{PATCH}, got {frames} and {side}'
-        )
-    backbone.update(num_frames=frames, img_size=side)
+    backbone['num_frames'] = frames or backbone.get('num_frames')
+    backbone['img_size'] = size or backbone.get('img_size')
+    _require_whole_tubelets(backbone)
     return Start(backbone, normal, source)
 
 
-def fit_clip(videos: ClipSize) -> ClipSize:
-    """A quarter of the frames of a video, and nine tenths of its picture."""
+def _require_whole_tubelets(backbone: Dict[str, Any]) -> None:
+    frames, size = backbone['num_frames'] or 0, backbone['img_size'] or 0
+    tubelet = backbone.get('tubelet_size', TUBELET)
+    patch = backbone.get('patch_size', PATCH)
+    if frames % tubelet or size % patch:
+        raise ValueError(
+            f'expected frames divisible by {tubelet} and a size divisible by '
+            f'{patch}, got {frames} and {size}'
+        )
+
+
+def fit_clips(start: Start, videos: ClipSize) -> Start:
+    """Choose the clips that are left to the videos.
+
+    A quarter of the frames of a video, and nine tenths of its picture.
+
+    Args:
+        start (Start): Of `make_start`.
+        videos (ClipSize): Median frames and short side of the videos.
+    """
     frames = max(4, min(16, videos.frames // 4 // TUBELET * TUBELET))
-    side = max(32, min(224, int(0.9 * videos.size) // 32 * 32))
-    return ClipSize(frames, side)
+    size = max(32, min(224, int(0.9 * videos.size) // 32 * 32))
+    backbone = dict(start.backbone)
+    backbone['num_frames'] = backbone['num_frames'] or frames
+    backbone['img_size'] = backbone['img_size'] or size
+    return start._replace(backbone=backbone)
 
 
 def require_weights_fit(start: Start) -> None:

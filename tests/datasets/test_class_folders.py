@@ -167,3 +167,28 @@ def test_the_delimiter_is_in_no_name():
     assert choose_delimiter(own_videos(2, name='{label} {number}')) == ';'
     with pytest.raises(ValueError, match='rename some'):
         choose_delimiter(own_videos(1, name=' ;|\t{label}{number}'))
+
+
+def test_what_is_divided_stays_so(tmp_path):
+    videos = own_videos(2, 2)
+    parts = {'train': videos.splits['all'], 'val': videos.splits['all'][:3]}
+    divided = videos._replace(splits=parts)
+    assert split_off_validation(divided, 0.2) == divided
+    parts['val'] = parts['val'][:2]
+    with pytest.raises(ValueError, match="'class1' has no video for val"):
+        split_off_validation(divided, 0.2)
+
+
+@pytest.mark.parametrize(
+    ('rows', 'message'),
+    [
+        (b'a.mp4,run\nb.mp4, \n', r"row 2: expected 'FILE,CLASS'"),
+        (b'a.mp4,run\nb.mp4,sit\na.mp4,sit\n', 'a.mp4 is in 2 rows'),
+        (b'a.mp4,run\nb.mp4,l\xe9ve\n', 'expected UTF-8'),
+    ],
+)
+def test_rows_that_cannot_be_meant(tmp_path, rows, message):
+    table = tmp_path / 'clips.csv'
+    table.write_bytes(rows)
+    with pytest.raises(ValueError, match=message):
+        find_own_videos(str(table))

@@ -12,6 +12,7 @@ from mmengine.evaluator import DumpResults
 from tool_runner import TOOLS, assert_refused
 from video_files import write_frames
 
+from mmvideomamba import parallel
 from mmvideomamba.checkpoints.writing import encode_weights, write_new
 from mmvideomamba.datasets.annotations import Annotation, write_annotations
 from mmvideomamba.datasets.motion_shapes import write_motion_shapes
@@ -107,7 +108,6 @@ def test_a_full_disk_leaves_whole_files_or_none(campaign, writers, tmp_path):
 @pytest.fixture
 def serial(writers, monkeypatch):
     """The data tools work in this process: workers would keep the limit."""
-    import parallel
 
     def run(function, items, workers, on_crash):
         return {item: function(item) for item in items}

@@ -7,7 +7,6 @@ import sys
 import time
 
 import pytest
-from tool_runner import TOOLS
 
 import mmvideomamba
 
@@ -23,7 +22,7 @@ def write_for_ever(path):
 PROGRAM = """
 import signal, sys
 from busy import write_for_ever
-from parallel import run_parallel
+from mmvideomamba.parallel import run_parallel
 # Whatever started the tests may ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 paths = [f'{sys.argv[1]}/{number}.mp4' for number in range(400)]
@@ -40,7 +39,6 @@ def start(tmp_path):
         f'__path__ = {list(mmvideomamba.__path__)!r}\n'
     )
     (tmp_path / 'busy.py').write_text(BUSY)
-    search = os.pathsep.join(map(str, (TOOLS / 'data', tmp_path)))
 
     def start(number):
         folder = tmp_path / str(number)
@@ -48,7 +46,7 @@ def start(tmp_path):
         return folder, subprocess.Popen(
             [sys.executable, '-c', PROGRAM, str(folder)],
             cwd=tmp_path,  # where python -c looks first
-            env={**os.environ, 'PYTHONPATH': search},
+            env={**os.environ, 'PYTHONPATH': str(tmp_path)},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -3,9 +3,10 @@
 import os
 
 import pytest
-from tool_runner import TOOLS, run_tool
+from tool_runner import run_tool
 from video_files import write_frames
 
+from mmvideomamba import parallel
 from mmvideomamba.datasets.annotations import read_annotations
 from mmvideomamba.registry import DATASETS
 
@@ -72,8 +73,6 @@ ODDITIES += ['\u2028', '\ufeff', '跑', '0', '/', '..', '-', 'a.mp4', ';', '"']
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Folder of some videos; check_videos.py works in this process."""
-    monkeypatch.syspath_prepend(str(TOOLS / 'data'))
-    import parallel
 
     def run(function, items, workers, on_crash):
         return {item: function(item) for item in items}

@@ -377,3 +377,54 @@ def test_resize_videos_of_one_name(tmp_path, capsys):
     shutil.rmtree(target)
     assert_refused(capsys, message, *arguments)
     assert not target.exists()
+
+
+@pytest.fixture
+def class_folders(tmp_path):
+    """Four videos of each of two classes, one of which is too short."""
+    root = tmp_path / 'root'
+    for name in ('sit down', 'wave'):
+        (root / name).mkdir(parents=True)
+        for number in range(4):
+            frames = 1 if (name, number) == ('wave', 0) else 3
+            times = range(0, 40 * frames, 40)
+            write_frames(root / name / f'{name[0]}{number}.mp4', times)
+    return root
+
+
+def test_class_folders(class_folders, tmp_path, capsys):
+    out = tmp_path / 'lists'
+    script = 'data/class_folders.py'
+    run_tool(script, class_folders, out, '--val', 0.5, '--workers', 2)
+    assert lines(out / 'classes.txt') == ['sit down', 'wave']
+    train, val = (lines(out / f'{s}_list.txt') for s in ('train', 'val'))
+    assert [line[-2:] for line in train + val].count(';0') == 4
+    assert len(val) in (3, 4) and len(train) + len(val) == 7
+    said = capsys.readouterr().out.splitlines()
+    assert 'wave/w0.mp4: 1 frames, fewer than 2' in said
+    assert '1 of 8 videos left aside' in said
+    assert f"video={str(class_folders)!r}), delimiter=';'" in said[-1]
+
+    # A table of the same videos, divided by another seed and by groups.
+    rows = [f'root/{path[:-2]},{path[0]}\n' for path in train + val]
+    (tmp_path / 'table.csv').write_text(''.join(rows))
+    options = '--seed', 1, '--group', '[0-9]', '--workers', 2
+    run_tool(script, tmp_path / 'table.csv', tmp_path / 'other', *options)
+    assert lines(tmp_path / 'other' / 'classes.txt') == ['s', 'w']
+    parts = [
+        {line.split('.')[0][-1] for line in lines(tmp_path / 'other' / name)}
+        for name in ('train_list.txt', 'val_list.txt')
+    ]
+    assert not parts[0] & parts[1]
+
+
+def test_class_folders_writes_nothing_of_what_cannot_be_divided(
+    class_folders, tmp_path, capsys
+):
+    out = tmp_path / 'lists'
+    arguments = 'data/class_folders.py', class_folders, out
+    assert_refused(capsys, 'got 2.0', *arguments, '--val', 2)
+    (class_folders / 'yawn').mkdir()
+    shutil.copy(class_folders / 'wave/w0.mp4', class_folders / 'yawn/only.mp4')
+    assert_refused(capsys, "class 'yawn' has no video for train", *arguments)
+    assert not out.exists()

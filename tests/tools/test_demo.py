@@ -136,8 +136,8 @@ def test_a_folder_for_a_config_that_reads_files(arguments, capsys):
 
 @pytest.mark.parametrize('missing', range(3))
 def test_a_missing_file_is_one_clear_line(arguments, capsys, missing):
-    arguments[missing] = 'nowhere'
-    assert_refused(capsys, 'no such file: nowhere', 'demo.py', *arguments)
+    arguments[missing] = 'no/where'
+    assert_refused(capsys, 'no such file: no/where', 'demo.py', *arguments)
 
 
 @pytest.mark.parametrize('content', ['', 'not a video', 'half'])

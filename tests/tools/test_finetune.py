@@ -1,17 +1,25 @@
 """From a folder of videos to a model and a report, in one command."""
 
 import shutil
+import signal
 
 import pytest
 import torch
 from mmengine.config import Config
 from small_checkpoints import make_state, save_wrapped
-from tool_runner import assert_refused, run_tool
+from tool_runner import assert_refused, run_command, run_tool
+from video_files import write_frames
 
 from mmvideomamba import get_model
 from mmvideomamba.datasets.class_folders import OwnVideos
 from mmvideomamba.datasets.motion_shapes import write_motion_shapes
-from mmvideomamba.finetuning import ClipSize, make_config, make_start
+from mmvideomamba.finetuning import (
+    ClipSize,
+    fit_clips,
+    make_config,
+    make_start,
+)
+from mmvideomamba.runner import PreemptionHook
 
 SMALL = ('--frames', 4, '--size', 32, '--epochs', 1)
 
@@ -62,24 +70,99 @@ def test_the_same_command_goes_on_and_another_is_refused(
     before = (trained / 'run' / 'epoch_1.pth').stat().st_mtime_ns
     run_tool('finetune.py', clips, '--work-dir', trained, *SMALL)
     out = capsys.readouterr().out
-    assert 'left aside move left/broken.mp4' in out
-    assert 'top-1 ' in out and 'tools/predict.py' in out
+    assert 'move left/broken.mp4: unreadable: ' in out
+    assert '1 of 7 videos left aside' in out
+    assert 'top-1 ' in out and f'mmvideomamba predict {trained} VIDEO' in out
     assert (trained / 'run' / 'epoch_1.pth').stat().st_mtime_ns == before
     arguments = (clips, '--work-dir', trained, *SMALL[:-1], 2)
     assert_refused(capsys, 'other settings', 'finetune.py', *arguments)
 
 
+def test_an_interrupted_run_is_resumed_by_the_same_command(
+    clips, tmp_path, monkeypatch, capsys
+):
+    after_train_iter = PreemptionHook.after_train_iter
+
+    def warn_once(hook, runner, batch_idx, *args, **kwargs):
+        if runner.epoch == runner.iter == 0:
+            signal.raise_signal(signal.SIGTERM)
+        after_train_iter(hook, runner, batch_idx, *args, **kwargs)
+
+    monkeypatch.setattr(PreemptionHook, 'after_train_iter', warn_once)
+    command = ('finetune.py', clips, '--work-dir', tmp_path, *SMALL)
+    with pytest.raises(SystemExit) as exit_info:
+        run_tool(*command)
+    assert exit_info.value.code == 75
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == 'Interrupted: the same command resumes'
+    saved = torch.load(tmp_path / 'run' / 'in_epoch.pth')
+    assert saved['meta']['iter'] == 1
+
+    # Of the two steps of the epoch, one is left.
+    steps = []
+
+    def count(hook, runner, *args, **kwargs):
+        steps.append(runner.iter)
+        after_train_iter(hook, runner, *args, **kwargs)
+
+    monkeypatch.setattr(PreemptionHook, 'after_train_iter', count)
+    run_tool(*command)
+    assert steps == [1]
+    assert 'top-1 ' in capsys.readouterr().out
+    assert not (tmp_path / 'run' / 'in_epoch.pth').exists()
+
+
 def test_nothing_is_written_where_something_is_wrong(clips, tmp_path, capsys):
     script, work = 'finetune.py', ('--work-dir', tmp_path / 'work')
-    (tmp_path / 'empty').mkdir()
-    assert_refused(capsys, 'got no video', script, tmp_path / 'empty', *work)
+    root = tmp_path / 'root'
+    root.mkdir()
+
+    def refuse(message, *arguments):
+        assert_refused(capsys, message, script, root, *work, *arguments)
+
+    refuse('got no video')
+    (root / 'wave').mkdir()
+    shutil.copy(next(clips.glob('*/*0.mp4')), root / 'wave/1.mp4')
+    refuse("got one class, 'wave'")
+    shutil.copytree(root / 'wave', root / 'Wave')
+    refuse("'Wave' and 'wave' differ by case alone")
+    (root / 'Wave').rename(root / 'sit')
+    refuse("class 'sit' has no video for train: each class needs two")
+    for name in ('wave', 'sit'):
+        write_frames(root / name / '1.mp4', [0])
+        (root / name / '2.mp4').write_bytes(b'no video')
+    refuse('none of the 4 videos in')
+    capsys.readouterr()
+    refuse("'person' is not in the name", '--group', 'person')
+    refuse("file or folder is called 'videomumba'", '--weights', 'videomumba')
+    # Before it looks at the videos.
+    assert 'unreadable' not in capsys.readouterr().out
     wrong = save_wrapped(tmp_path / 'wrong.pth', make_state(32, times=4))
     weights = ('--arch', 'nano', '--weights', wrong)
     assert_refused(capsys, 'wrong.pth', script, clips, *work, *weights)
     assert_refused(
         capsys, 'divisible by 16', script, clips, *work, '--size', 50
     )
+    assert_refused(
+        capsys, 'divisible by 2', script, clips, *work, '--frames', 1
+    )
     assert not (tmp_path / 'work').exists()
+
+
+def test_the_work_folder_is_a_model(clips, trained, capsys, monkeypatch):
+    """Everywhere in place of config and checkpoint."""
+    monkeypatch.chdir(trained)
+    video = next(clips.glob('*/*0.mp4'))
+    for checkpoint in ((), (trained / 'run' / 'epoch_1.pth',)):
+        run_command('predict', trained, *checkpoint, video)
+        line = capsys.readouterr().out.splitlines()[-1]
+        assert line.endswith(f'  {video}') and ' move ' in line
+    run_command('report', trained, '--out', 'again')
+    again = (trained / 'again.md').read_text()
+    assert again == (trained / 'report.md').read_text()
+    run_command('test', trained, '--brief', '--work-dir', trained / 'test')
+    right = float(capsys.readouterr().out.split('acc/top1')[-1].split()[0])
+    assert again.startswith(f'top-1 {100 * right:.1f} %')
 
 
 def test_clips_follow_the_videos():
@@ -88,7 +171,7 @@ def test_clips_follow_the_videos():
         (300, 720, (16, 224)),
         (10, 40, (4, 32)),
     ):
-        start = make_start(None, None, (None, None), ClipSize(frames, side))
+        start = fit_clips(make_start(None, None), ClipSize(frames, side))
         backbone = start.backbone
         assert (backbone['num_frames'], backbone['img_size']) == expected
         assert backbone['arch'] == 'nano' and start.weights is None
@@ -96,12 +179,12 @@ def test_clips_follow_the_videos():
 
 def test_weights_bring_their_model_and_freeze_half_for_few_videos(tmp_path):
     name = 'videomamba-tiny-p16_opengvlab-8f_kinetics400-rgb'
-    start = make_start(None, name, (None, 256), ClipSize(100, 480))
+    start = make_start(None, name, size=256)
     assert start.weights.endswith('videomamba_t16_k400_f8_res224.pth')
     assert start.backbone['num_frames'] == 8
     assert start.backbone['img_size'] == 256
     with pytest.raises(ValueError, match="not that of .*'tiny'"):
-        make_start('small', name, (None, None), ClipSize(100, 480))
+        make_start('small', name)
 
     def config_of(count):
         annotations = [(f'{number}.mp4', (0,)) for number in range(count)]

@@ -7,7 +7,6 @@ is stopped and resumed, its checkpoint tested in two processes and in one.
 import math
 import os
 import pickle
-import runpy
 import shutil
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from mmvideomamba.analysis.training_log import (
     read_test_metrics,
     read_training_log,
 )
+from mmvideomamba.cli import train
 from mmvideomamba.datasets.motion_shapes import write_motion_shapes
 
 # Clips, drop path and dropout are random. The seed decides what they draw,
@@ -309,11 +309,10 @@ def test_one_process_and_two_test_alike(config, trained, tmp_path):
 @pytest.fixture
 def load_config(config):
     """What train.py makes of the config and its other arguments."""
-    train = runpy.run_path(str(TOOLS / 'train.py'))
 
     def load(*arguments):
         arguments = [str(config), *map(str, arguments)]
-        return train['load_config'](train['parse_args'](arguments))
+        return train.load_config(train.parse_args(arguments))
 
     return load
 

@@ -24,6 +24,7 @@ from mmvideomamba.apis import init_model
 from mmvideomamba.cli import (
     add_model_arguments,
     add_out,
+    load_model,
     make_parser,
     one_line_errors,
     positive_int,
@@ -47,11 +48,9 @@ def main() -> None:
         help='at most so many of the test set (default: %(default)s)',
     )
     args = parser.parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, args.cfg_options
-    )
+    model = load_model(args)
     torch.manual_seed(0)
-    untrained = init_model(args.config, None, args.device, args.cfg_options)
+    untrained = init_model(model.cfg, None, args.device)
     videos = [
         dataset.get_data_info(index)['filename']
         for dataset in map(

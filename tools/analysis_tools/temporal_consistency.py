@@ -10,10 +10,10 @@ Example:
 """
 
 from mmvideomamba.analysis.temporal_consistency import evaluate_frame_orders
-from mmvideomamba.apis import init_model
 from mmvideomamba.cli import (
     add_model_arguments,
     add_out,
+    load_model,
     make_parser,
     one_line_errors,
 )
@@ -29,9 +29,7 @@ def main() -> None:
     add_model_arguments(parser)
     add_out(parser, 'temporal_consistency')
     args = parser.parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, args.cfg_options
-    )
+    model = load_model(args)
     results = evaluate_frame_orders(model, model.cfg, FRAME_ORDERS)
 
     metrics = list(results['sequential'])

@@ -11,11 +11,12 @@ Example:
 import torch
 
 from mmvideomamba.analysis.delta import record_delta
-from mmvideomamba.apis import find_backbone, init_model, read_clip
+from mmvideomamba.apis import find_backbone, read_clip
 from mmvideomamba.cli import (
     add_model_arguments,
     add_out,
     add_video,
+    load_model,
     make_parser,
     one_line_errors,
 )
@@ -42,9 +43,7 @@ def main() -> None:
         'mean of all',
     )
     args = parser.parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, args.cfg_options
-    )
+    model = load_model(args)
     clip = read_clip(model, args.video, args.view)
     backbone = find_backbone(model)
 

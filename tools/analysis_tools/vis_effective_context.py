@@ -13,11 +13,12 @@ from mmvideomamba.analysis.effective_context import (
     context_size,
     token_influence,
 )
-from mmvideomamba.apis import find_backbone, init_model, read_clip
+from mmvideomamba.apis import find_backbone, read_clip
 from mmvideomamba.cli import (
     add_model_arguments,
     add_out,
     add_video,
+    load_model,
     make_parser,
     one_line_errors,
     positive_int,
@@ -38,9 +39,7 @@ def main() -> None:
         help='backward passes; more are more exact (default: %(default)s)',
     )
     args = parser.parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, args.cfg_options
-    )
+    model = load_model(args)
     clip = read_clip(model, args.video, args.view)
     backbone = find_backbone(model)
     tubelet = backbone.tokenizer.tubelet

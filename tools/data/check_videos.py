@@ -11,26 +11,25 @@ Example:
         data/hmdb51/hmdb51_train_split_1_videos.txt data/hmdb51/videos
 """
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Optional
 
 from list_files import add_delimiter, write_list
-from parallel import add_workers, find_good
 
-from mmvideomamba.cli import existing_folder, make_parser, one_line_errors
+from mmvideomamba.cli import (
+    add_workers,
+    existing_folder,
+    make_parser,
+    one_line_errors,
+)
 from mmvideomamba.datasets.annotations import (
     check_labels,
     read_annotations,
     read_class_names,
 )
-from mmvideomamba.video import (
-    UnfitVideo,
-    describe_error,
-    inspect_video,
-)
+from mmvideomamba.parallel import find_good
+from mmvideomamba.video import check_video
 
 
 @one_line_errors()
@@ -83,20 +82,6 @@ def main() -> None:
     write_list(out, good, args.delimiter)
     if len(good) < len(annotations):
         sys.exit(1)
-
-
-def check_video(folder: Path, min_frames: int, name: str) -> Optional[str]:
-    """What is wrong with a video, or None."""
-    # As the data set joins them: a Path would lose a slash at the end.
-    path = os.path.join(folder, name)
-    try:
-        inspect_video(path, min_frames)
-    except UnfitVideo as error:
-        return str(error)
-    except Exception as error:
-        # Whatever a decoder raises, the rest is checked.
-        return f'unreadable: {describe_error(path, error)}'
-    return None
 
 
 if __name__ == '__main__':

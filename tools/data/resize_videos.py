@@ -23,10 +23,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 import av
 import numpy as np
 from list_files import find_videos
-from parallel import add_workers, find_good
 
-from mmvideomamba.cli import make_parser, one_line_errors
+from mmvideomamba.cli import add_workers, make_parser, one_line_errors
 from mmvideomamba.files import atomic_write
+from mmvideomamba.parallel import find_good
 from mmvideomamba.video import (
     describe_error,
     display_matrix,

@@ -1,14 +1,10 @@
-"""Workers of the data tools: crashes and errors."""
+"""Work on many files in processes: crashes, errors, and what is printed."""
 
 import os
 
 import pytest
-from tool_runner import TOOLS
 
-
-@pytest.fixture(autouse=True)
-def beside_the_tools(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS / 'data'))
+from mmvideomamba.parallel import find_good, run_parallel
 
 
 def half_or_die(number):
@@ -18,8 +14,6 @@ def half_or_die(number):
 
 
 def test_a_file_that_kills_its_process_stops_nothing():
-    from parallel import run_parallel
-
     results = run_parallel(half_or_die, range(6), 2, on_crash='dead')
     assert results == {0: 0, 1: 0.5, 2: 1, 3: 'dead', 4: 2, 5: 2.5}
     assert list(results) == list(range(6))
@@ -37,7 +31,14 @@ def fail(error):
     ],
 )
 def test_an_error_ends_the_loop(error, raised, message):
-    from parallel import run_parallel
-
     with pytest.raises(raised, match=message):
         run_parallel(fail, [error], 1, on_crash=None)
+
+
+def judge(name):
+    return dict(bad='\x1b is bad').get(name, len(name))
+
+
+def test_the_good_have_results_and_the_others_are_printed(capsys):
+    assert find_good(judge, ['one', 'bad', 'four'], 2) == dict(one=3, four=4)
+    assert capsys.readouterr().out == 'bad: \\x1b is bad\n'

@@ -1,4 +1,4 @@
-"""What the command lines of the tools share: arguments, and how they end.
+"""What the command lines share: arguments, and how they end.
 
 mmengine is imported where it is needed: the GPU check does without it.
 """
@@ -9,12 +9,13 @@ import os.path as osp
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Optional
 
-from .text import printable
+from ..text import printable
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.model import BaseModel
 
 
 @contextmanager
@@ -49,6 +50,15 @@ def existing_file(path: str) -> str:
     return path
 
 
+def config_or_model(name: str) -> str:
+    """The type of an argument that names what `find_model` finds.
+
+    Names of models hold no slash and no suffix; the rest are paths.
+    """
+    is_path = os.sep in name or name.endswith('.py')
+    return existing_path(name) if is_path else name
+
+
 def existing_path(path: str) -> str:
     """The type of an argument that names a file or a folder."""
     return path if osp.isdir(path) else existing_file(path)
@@ -66,9 +76,14 @@ def existing_folder(path: str) -> Path:
     return Path(path)
 
 
+def is_weights(path: str) -> bool:
+    """Whether a file or URL has the suffix of weights."""
+    return path.endswith(('.pth', '.safetensors'))
+
+
 def weights_file(path: str) -> str:
     """The type of an argument that names a file of weights to write."""
-    if not path.endswith(('.pth', '.safetensors')):
+    if not is_weights(path):
         raise argparse.ArgumentTypeError(
             f'the output is a .pth or .safetensors, got {path}'
         )
@@ -105,17 +120,54 @@ def add_cfg_options(
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `mmvideomamba.apis.init_model` takes."""
+    """Add what `load_model` takes."""
     parser.add_argument(
-        'config', type=existing_file, help='config of the model'
+        'config',
+        type=config_or_model,
+        help='config of the model, or its name or the folder of its training',
     )
     parser.add_argument(
-        'checkpoint', type=file_or_url, help='its weights, a file or a URL'
+        'checkpoint',
+        nargs='?',
+        help='its weights, a file or a URL; named models and folders have '
+        'their own',
     )
     parser.add_argument(
         '--device', help='for example cuda:0; by default a GPU if there is one'
     )
     add_cfg_options(parser)
+
+
+def load_model(args: argparse.Namespace) -> 'BaseModel':
+    """Build the model that `add_model_arguments` asks for.
+
+    Raises:
+        OSError, ValueError: As `find_model` and `init_model` do, or there are
+            no weights.
+    """
+    from ..apis import init_model
+    from ..model_zoo import find_model
+
+    config, own = find_model(args.config)
+    checkpoint = require_weights(args.checkpoint or own, args.config)
+    return init_model(config, checkpoint, args.device, args.cfg_options)
+
+
+def require_weights(checkpoint: Optional[str], config: str) -> str:
+    """What was given as a checkpoint, or comes with a model.
+
+    Raises:
+        FileNotFoundError: It is a file that is not there.
+        ValueError: There is none.
+    """
+    if checkpoint is None:
+        raise ValueError(
+            f'{config} comes without weights: name a checkpoint after it, a '
+            'file or a URL'
+        )
+    if '://' not in checkpoint and not osp.isfile(checkpoint):
+        raise FileNotFoundError(f'no such file: {checkpoint}')
+    return checkpoint
 
 
 def add_video(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +194,39 @@ def add_out(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add --workers of a tool that looks at many files."""
+    parser.add_argument(
+        '--workers',
+        type=positive_int,
+        default=os.cpu_count(),
+        help='number of processes (default: of CPUs, %(default)s)',
+    )
+
+
+def add_division(parser: argparse.ArgumentParser) -> None:
+    """Add what `datasets.class_folders.split_off_validation` takes."""
+    parser.add_argument(
+        '--val',
+        type=float,
+        default=0.2,
+        metavar='SHARE',
+        help='of each class for validation (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--group',
+        metavar='REGEX',
+        help='keep videos together in whose names it finds the same text, '
+        "such as 'person[0-9]+'",
+    )
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=0,
+        help='of all that is random (default: %(default)s)',
+    )
+
+
 def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
     """Add what every run of mmengine's runner takes.
 
@@ -149,7 +234,16 @@ def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
         parser (ArgumentParser): Of train.py or test.py.
         example (str): A setting for --cfg-options.
     """
-    parser.add_argument('config', type=existing_file, help='config file')
+    parser.add_argument(
+        'config',
+        type=config_or_model,
+        help='config file, or the name of a config or model of ours',
+    )
+    parser.add_argument(
+        '--data-root',
+        type=existing_folder,
+        help='folder of the data set, in place of that of the config',
+    )
     parser.add_argument(
         '--work-dir',
         help='folder of what the run writes, by default '
@@ -176,19 +270,43 @@ def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
 def read_run_config(args: argparse.Namespace) -> 'Config':
     """Read the config that `add_run_arguments` asks for.
 
-    --cfg-options replaces its settings, --work-dir both.
-    """
-    from mmengine.config import Config
+    --cfg-options replaces its settings, --data-root and --work-dir both.
 
-    cfg = Config.fromfile(args.config)
+    Raises:
+        ValueError: There is no such model, or --data-root is for data sets
+            that have no `data_root`.
+    """
+    from ..model_zoo import find_model
+
+    cfg = find_model(args.config).config
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.launcher = args.launcher
     if args.launcher != 'none':
         # Launchers other than torchrun leave it to the argument.
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
+    if args.data_root is not None:
+        set_data_root(cfg, str(args.data_root))
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         name = osp.splitext(osp.basename(args.config))[0]
         cfg.work_dir = osp.join('work_dirs', name)
     return cfg
+
+
+def set_data_root(cfg: 'Config', folder: str) -> None:
+    """Let all data sets of a config be below another folder.
+
+    Raises:
+        ValueError: One of them has no `data_root`.
+    """
+    from ..datasets.pipelines import find_datasets
+
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for dataset in find_datasets(cfg, loader) if cfg.get(loader) else ():
+            if dataset.get('data_root') is None:
+                raise ValueError(
+                    f'--data-root: {loader} of the config has no data_root, '
+                    f'its list is {dataset.get("ann_file")}'
+                )
+            dataset.data_root = folder

@@ -4,7 +4,6 @@ Workers never outlive the program that started them: it ends them when it ends,
 and where it is killed, they notice.
 """
 
-import argparse
 import multiprocessing
 import os
 import signal
@@ -17,19 +16,19 @@ from contextlib import closing, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import (
+    Any,
     Callable,
     Dict,
-    Iterator,
+    Generator,
+    List,
     Optional,
     Sequence,
-    Set,
     Tuple,
     TypeVar,
 )
 
-from mmvideomamba.cli import positive_int
-from mmvideomamba.progress import track
-from mmvideomamba.text import printable
+from .progress import track
+from .text import printable
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -38,34 +37,26 @@ Result = TypeVar('Result')
 TIME_TO_END = 1
 
 
-def add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--workers',
-        type=positive_int,
-        default=os.cpu_count(),
-        help='number of processes (default: of CPUs, %(default)s)',
-    )
-
-
 def find_good(
-    find_fault: Callable[[str], Optional[str]],
-    names: Sequence[str],
-    workers: int,
-) -> Set[str]:
+    look: Callable[[str], Result], names: Sequence[str], workers: int
+) -> Dict[str, Result]:
     """Look at many videos; print what is wrong with some, return the others.
 
     Args:
-        find_fault (Callable): Name -> what is wrong, or None; runs in
-            another process.
+        look (Callable): Name -> what is wrong, as a str, or something else;
+            runs in another process.
         names (Sequence[str]): Different from one another.
         workers (int): Processes.
+
+    Returns:
+        dict: Name -> what else, in the order of the names.
     """
-    crash = 'kills the decoder'
-    faults = run_parallel(find_fault, names, workers, on_crash=crash)
-    for name, fault in faults.items():
-        if fault is not None:
-            print(printable(f'{name}: {fault}'))
-    return {name for name, fault in faults.items() if fault is None}
+    crash: Any = 'kills the decoder'
+    found = run_parallel(look, names, workers, on_crash=crash)
+    for name, result in found.items():
+        if isinstance(result, str):
+            print(printable(f'{name}: {result}'))
+    return {n: r for n, r in found.items() if not isinstance(r, str)}
 
 
 def run_parallel(
@@ -86,7 +77,7 @@ def run_parallel(
     Returns:
         dict: item -> result, in the order of the items.
     """
-    results = {}
+    results: Dict[Item, Result] = {}
     with closing(_results(function, items, workers, on_crash)) as finished:
         results.update(track(finished, len(items)))
     return {item: results[item] for item in items}
@@ -97,11 +88,11 @@ def _results(
     items: Sequence[Item],
     workers: int,
     on_crash: Result,
-) -> Iterator[Tuple[Item, Result]]:
+) -> Generator[Tuple[Item, Result], None, None]:
     """Yield the items as they are finished, each with its result."""
     context = _clean_context()
     left = deque(items)
-    busy: Dict[Connection, Tuple[_Worker, Item]] = {}
+    busy: Dict[Any, Tuple[_Worker, Item]] = {}
     idle = [_Worker(context, function) for _ in items[:workers]]
     try:
         while left or busy:
@@ -109,7 +100,8 @@ def _results(
                 worker, item = idle.pop(), left.popleft()
                 busy[worker.connection] = worker, item
                 worker.connection.send(item)
-            for connection in wait(list(busy)):
+            ready: List[Any] = wait(list(busy))
+            for connection in ready:
                 worker, item = busy.pop(connection)
                 idle.append(worker)
                 try:
@@ -133,7 +125,7 @@ class _Worker:
             which is None; ends where the process dies.
     """
 
-    def __init__(self, context: BaseContext, function: Callable) -> None:
+    def __init__(self, context: Any, function: Callable) -> None:
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
             target=_serve, args=(theirs, function), daemon=True
@@ -177,7 +169,9 @@ def _answer(
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     signal.raise_signal(signal.SIGTERM)
     time.sleep(TIME_TO_END)
     os._exit(1)  # a decoder has not returned
