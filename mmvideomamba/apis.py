@@ -37,7 +37,7 @@ from .datasets.pipelines import (
     step_type,
 )
 from .datasets.video_inputs import VideoInput, make_sample, name_of
-from .model_zoo import find_model
+from .model_zoo import find_model, read_config
 from .models import VideoMamba
 from .registry import MODELS
 from .video import naming_errors
@@ -72,9 +72,10 @@ def init_model(
     to it.
 
     Args:
-        config (str | Config): A config of any mmaction2 recognizer, or the
-            path of one. It stays as it is.
-        checkpoint (str, optional): A file or URL. None: random weights.
+        config (str | Config): A config of any mmaction2 recognizer, the path
+            of one, or a model folder. It stays as it is.
+        checkpoint (str, optional): A file, URL or model folder. None: random
+            weights.
         device (str, optional): Such as 'cuda:0'. None: a GPU if there is
             one.
         cfg_options (dict, optional): Settings such as
@@ -95,7 +96,7 @@ def init_model(
         raise ValueError(f'{device}: {error}') from error
 
     if isinstance(config, str):
-        config = Config.fromfile(config)
+        config = read_config(config)
     config = copy.deepcopy(config)
     config.merge_from_dict(cfg_options or {})
     if config.get('test_dataloader'):
@@ -120,8 +121,8 @@ def get_model(
     """Build a model that has a name.
 
     Args:
-        name (str): A name of `list_models`, that of a config of ours, or the
-            folder of a training, see `model_zoo.find_model`.
+        name (str): A name of `list_models`, that of a config of ours, a model
+            folder, or that of a training, see `model_zoo.find_model`.
         pretrained (bool | str): Whether to load its own weights, or the file
             or URL of others.
         num_classes (int, optional): Classes of the head. With another number

@@ -9,12 +9,17 @@ import os.path as osp
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence
 
+from .model_folder import is_model_folder, weights_in
 from .text import printable
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+
+# What the names of files in place of a checkpoint end with.
+CHECKPOINTS = ('.pth', '.safetensors', '.pkl', '.pickle')
 
 
 @contextmanager
@@ -34,9 +39,45 @@ def one_line_errors() -> Iterator[None]:
         sys.exit('error: ' + printable(error, keep='\n'))
 
 
-def make_parser(description: str) -> argparse.ArgumentParser:
+class ToolParser(argparse.ArgumentParser):
+    """A parser that takes a model folder in place of config and checkpoint.
+
+    Attributes:
+        takes_model (bool): Whether there are such arguments.
+    """
+
+    takes_model = False
+
+    def parse_known_args(  # type: ignore[override]  # its overloads
+        self, args: Optional[Sequence[str]] = None, namespace: Any = None
+    ) -> Any:
+        """Parse as usual; the model folder is both arguments."""
+        words = list(sys.argv[1:] if args is None else args)
+        if self.takes_model:
+            words = _name_folder_twice(words)
+        return super().parse_known_args(words, namespace)
+
+
+def _name_folder_twice(words: List[str]) -> List[str]:
+    """FOLDER -> FOLDER FOLDER, unless a checkpoint is there."""
+    for place, word in enumerate(words):
+        if word.endswith(CHECKPOINTS):
+            break
+        if is_model_folder(word):
+            following = words[place + 1 : place + 2]
+            if not any(map(_is_checkpoint, following)):
+                return [*words[:place], word, *words[place:]]
+            break
+    return words
+
+
+def _is_checkpoint(word: str) -> bool:
+    return word.endswith(CHECKPOINTS) or is_model_folder(word)
+
+
+def make_parser(description: str) -> ToolParser:
     """A parser whose --help shows the docstring of a tool as it is."""
-    return argparse.ArgumentParser(
+    return ToolParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,8 +96,21 @@ def existing_path(path: str) -> str:
 
 
 def file_or_url(path: str) -> str:
-    """The type of an argument that names a file or an address."""
-    return path if '://' in path else existing_file(path)
+    """The type of an argument that names a checkpoint.
+
+    A file, an address, or a model folder, which becomes its weights.
+    """
+    if '://' in path:
+        return path
+    try:
+        return existing_file(weights_in(path))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(printable(error)) from error
+
+
+def config_or_folder(path: str) -> str:
+    """The type of an argument that names a config or a model folder."""
+    return path if is_model_folder(path) else existing_file(path)
 
 
 def existing_folder(path: str) -> Path:
@@ -104,18 +158,32 @@ def add_cfg_options(
     )
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `mmvideomamba.apis.init_model` takes."""
+WEIGHTS = 'its weights, a file or a URL'
+
+
+def add_model_arguments(parser: ToolParser, checkpoint: str = WEIGHTS) -> None:
+    """Add what `mmvideomamba.apis.init_model` takes.
+
+    Args:
+        parser (ToolParser): Of a tool.
+        checkpoint (str): What may be given as the checkpoint.
+    """
     parser.add_argument(
-        'config', type=existing_file, help='config of the model'
+        'config',
+        type=config_or_folder,
+        help='config of the model, or a model folder alone',
     )
-    parser.add_argument(
-        'checkpoint', type=file_or_url, help='its weights, a file or a URL'
-    )
+    add_checkpoint(parser, checkpoint)
     parser.add_argument(
         '--device', help='for example cuda:0; by default a GPU if there is one'
     )
     add_cfg_options(parser)
+
+
+def add_checkpoint(parser: ToolParser, what: str = WEIGHTS) -> None:
+    """Add the checkpoint that follows a config."""
+    parser.add_argument('checkpoint', type=file_or_url, help=what)
+    parser.takes_model = True
 
 
 def add_video(parser: argparse.ArgumentParser) -> None:
@@ -149,7 +217,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, example: str) -> None:
         parser (ArgumentParser): Of train.py or test.py.
         example (str): A setting for --cfg-options.
     """
-    parser.add_argument('config', type=existing_file, help='config file')
+    parser.add_argument('config', type=config_or_folder, help='config file')
     parser.add_argument(
         '--work-dir',
         help='folder of what the run writes, by default '
@@ -178,9 +246,9 @@ def read_run_config(args: argparse.Namespace) -> 'Config':
 
     --cfg-options replaces its settings, --work-dir both.
     """
-    from mmengine.config import Config
+    from .model_zoo import read_config
 
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.launcher = args.launcher
     if args.launcher != 'none':
@@ -189,6 +257,6 @@ def read_run_config(args: argparse.Namespace) -> 'Config':
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        name = osp.splitext(osp.basename(args.config))[0]
+        name = Path(args.config).absolute().stem
         cfg.work_dir = osp.join('work_dirs', name)
     return cfg

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from mmvideomamba.cli import (
+    add_model_arguments,
     add_run_arguments,
     file_or_url,
     make_parser,
@@ -27,6 +28,46 @@ def test_checkpoints_are_files_or_urls():
     assert file_or_url('https://host/a.pth') == 'https://host/a.pth'
     with pytest.raises(argparse.ArgumentTypeError, match='no such file: no'):
         file_or_url('no')
+
+
+@pytest.mark.parametrize(
+    'words, videos',
+    [
+        (['FOLDER', 'a.mp4', 'b.mp4'], ['a.mp4', 'b.mp4']),
+        (['--out', 'x', 'FOLDER', 'a.mp4'], ['a.mp4']),
+        (['FOLDER', 'FOLDER', 'a.mp4'], ['a.mp4']),
+        (['FOLDER', 'other.pth', 'a.mp4'], ['a.mp4']),
+        (['config.py', 'other.pth', 'FOLDER'], ['FOLDER']),
+    ],
+)
+def test_a_model_folder_is_config_and_checkpoint(
+    tmp_path, monkeypatch, words, videos
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'FOLDER').mkdir()
+    for name in 'FOLDER/config.json', 'FOLDER/model.safetensors':
+        (tmp_path / name).touch()
+    for name in 'config.py', 'other.pth':
+        (tmp_path / name).touch()
+    parser = make_parser('')
+    add_model_arguments(parser)
+    parser.add_argument('videos', nargs='+')
+    parser.add_argument('--out')
+    args = parser.parse_args(words)
+    assert args.videos == videos
+    named = 'other.pth' in words
+    weights = os.path.join('FOLDER', 'model.safetensors')
+    assert args.checkpoint == ('other.pth' if named else weights)
+    assert args.config == ('config.py' if 'config.py' in words else 'FOLDER')
+
+
+def test_a_folder_without_weights_is_refused(tmp_path, capsys):
+    (tmp_path / 'config.json').touch()
+    parser = make_parser('')
+    add_model_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([str(tmp_path)])
+    assert 'but no model.safetensors beside it' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ..checkpoints import load_backbone
+from ..checks import require_choice
 from ..model_zoo import find_model
 from ..models.videomamba import ARCHS
 from ..registry import MODELS
@@ -80,6 +81,7 @@ def make_start(
         normal = dict(config.model.data_preprocessor)
         theirs = dict(config.model.backbone)
         theirs.pop('init_cfg', None)
+        require_choice('arch of the weights', theirs['arch'], ARCHS)
         if arch not in (None, theirs['arch']):
             raise ValueError(
                 f'--arch {arch} is not that of {weights}, {theirs["arch"]!r}: '
