@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config
 
 from mmvideomamba.cli import (
+    add_checkpoint,
     add_run_arguments,
-    file_or_url,
     make_parser,
     one_line_errors,
     positive_int,
@@ -23,16 +23,19 @@ from mmvideomamba.runner import build_runner
 def parse_args() -> argparse.Namespace:
     parser = make_parser(__doc__)
     add_run_arguments(parser, example='test_dataloader.num_workers=2')
-    parser.add_argument(
-        'checkpoint', type=file_or_url, help='checkpoint, a file or a URL'
-    )
+    add_checkpoint(parser)
     parser.add_argument(
         '--dump', metavar='FILE.pkl', help='write all predictions to this file'
     )
     parser.add_argument(
         '--show-dir',
         metavar='FOLDER',
-        help='write annotated videos to this folder',
+        help='write annotated videos to this folder, named after the videos',
+    )
+    parser.add_argument(
+        '--wrong-only',
+        action='store_true',
+        help='write those videos only that are taken for another class',
     )
     parser.add_argument(
         '--interval',
@@ -60,6 +63,8 @@ def load_config(args: argparse.Namespace) -> Config:
             '--show and --wait-time are for windows; annotated videos are '
             'written with --show-dir FOLDER'
         )
+    if args.wrong_only and not args.show_dir:
+        raise ValueError('--wrong-only needs --show-dir FOLDER')
     cfg = read_run_config(args)
     cfg.load_from = args.checkpoint
     if args.dump:
@@ -73,7 +78,12 @@ def load_config(args: argparse.Namespace) -> Config:
             cfg.default_hooks = dict()
         hook = dict(type='PredictionVideoHook')
         hook.update(cfg.default_hooks.get('visualization') or {})
-        hook.update(enable=True, out_dir=args.show_dir, interval=args.interval)
+        hook.update(
+            enable=True,
+            out_dir=args.show_dir,
+            interval=args.interval,
+            wrong_only=args.wrong_only,
+        )
         cfg.default_hooks.visualization = hook
     return cfg
 
