@@ -81,9 +81,10 @@ def init_model(
     to it.
 
     Args:
-        config (str | Config): A config of any mmaction2 recognizer, or the
-            path of one. It stays as it is.
-        checkpoint (str, optional): A file or URL. None: random weights.
+        config (str | Config): A config of any mmaction2 recognizer, the path
+            of one, or a model folder. It stays as it is.
+        checkpoint (str, optional): A file, URL or model folder. None: random
+            weights.
         device (str, optional): Such as 'cuda:0'. None: a GPU if there is
             one.
         cfg_options (dict, optional): Settings such as
@@ -104,7 +105,7 @@ def init_model(
         raise ValueError(f'{device}: {error}') from error
 
     if isinstance(config, str):
-        config = Config.fromfile(config)
+        config = find_model(config).config
     config = copy.deepcopy(config)
     config.merge_from_dict(cfg_options or {})
     if config.get('test_dataloader'):
@@ -129,8 +130,8 @@ def get_model(
     """Build a model that has a name.
 
     Args:
-        name (str): A name of `list_models`, that of a config of ours, or the
-            folder of a training, see `model_zoo.find_model`.
+        name (str): A name of `list_models`, that of a config of ours, a model
+            folder, or that of a training, see `model_zoo.find_model`.
         pretrained (bool | str): Whether to load its own weights, or the file
             or URL of others.
         num_classes (int, optional): Classes of the head. With another number

@@ -1,4 +1,4 @@
-"""Models by name: the public weights, and the recipes of `configs/`."""
+"""Models by name: the public weights, the recipes of `configs/`, folders."""
 
 import fnmatch
 import os
@@ -9,6 +9,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.runner import find_latest_checkpoint
+
+from .model_folder import is_model_folder, read_model_folder
 
 PACKAGE = Path(__file__).parent
 RUN = 'run'
@@ -78,18 +80,21 @@ def find_published(name: str) -> Optional[ModelInfo]:
 
 
 def find_model(name: str) -> Source:
-    """Find a model by its name, or the one that a work folder holds.
+    """Find a model by its name, or the one that a folder holds.
 
     Args:
         name (str): A name of `list_models`; a config, which comes without
             weights: a file, or the name of one in `configs/` without `.py`;
-            or the folder of a training or of `finetune`: its config, and its
-            best checkpoint or else its last.
+            a model folder; or the folder of a training or of `finetune`: its
+            config, and its best checkpoint or else its last.
 
     Raises:
-        ValueError: There is none.
+        OSError: A file of a model folder cannot be read.
+        ValueError: There is none, or a model folder says what none may.
     """
     path = Path(name)
+    if is_model_folder(path):
+        return _from_model_folder(name)
     if path.is_dir():
         return _from_work_dir(path)
     if path.is_file():
@@ -110,17 +115,64 @@ def find_model(name: str) -> Source:
     )
 
 
+def _from_model_folder(folder: str) -> Source:
+    """The config of a test, without its list and its videos."""
+    description, weights = read_model_folder(folder)
+    head = description['model']['cls_head']
+    several = head.get('multi_class', False)
+    dataset = dict(
+        type='CheckedVideoDataset',
+        ann_file='',
+        pipeline=list(description['test_pipeline']),
+        test_mode=True,
+        num_classes=head['num_classes'],
+        multi_class=several,
+    )
+    if description['classes'] is not None:
+        dataset['metainfo'] = dict(classes=list(description['classes']))
+    if several:
+        metrics: Dict[str, Any] = dict(metric_list='mean_average_precision')
+    else:
+        topk = (1, 5) if head['num_classes'] >= 10 else (1,)
+        metrics = dict(metric_options=dict(top_k_accuracy=dict(topk=topk)))
+    runtime = _root() / 'configs/_base_/default_runtime.py'
+    config = dict(
+        Config.fromfile(str(runtime)).to_dict(),
+        model=description['model'],
+        test_dataloader=dict(
+            batch_size=1,
+            num_workers=min(4, os.cpu_count() or 1),
+            persistent_workers=True,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dataset,
+        ),
+        test_cfg=dict(type='TestLoop'),
+        test_evaluator=dict(type='AccMetric', **metrics),
+    )
+    return Source(Config(config), weights)
+
+
 def _from_work_dir(folder: Path) -> Source:
+    config = find_config(folder)
+    run = folder / RUN if (folder / RUN).is_dir() else folder
+    best = sorted(map(str, run.glob('best_*.pth')), key=os.path.getmtime)
+    last = find_latest_checkpoint(str(run))
+    return Source(Config.fromfile(config), [last, *best][-1])
+
+
+def find_config(folder: Path) -> str:
+    """The path of the config in the folder of a training.
+
+    Raises:
+        ValueError: There is none, or several.
+    """
     configs = sorted(folder.glob('*.py'))
     if len(configs) != 1:
         raise ValueError(
             f'expected the config of one training in {folder}, got '
             f'{[path.name for path in configs]}'
         )
-    run = folder / RUN if (folder / RUN).is_dir() else folder
-    best = sorted(map(str, run.glob('best_*.pth')), key=os.path.getmtime)
-    last = find_latest_checkpoint(str(run))
-    return Source(Config.fromfile(str(configs[0])), [last, *best][-1])
+    return str(configs[0])
 
 
 def _models() -> Iterator[ModelInfo]:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Sequence, Set
 
 # Names of files that are looked for where a folder is searched for videos.
 # fmt: off
@@ -30,6 +30,31 @@ def find_videos(folder: Path) -> List[Path]:
         )
         and not path.is_dir()
     ]
+
+
+def name_outputs(paths: Sequence[str]) -> List[str]:
+    """Names without suffix for what is written of each video, none twice.
+
+    They are the paths below the folder that all have in common. Where two
+    are the same, such as of a.avi and a.mp4, the number of the video follows.
+    """
+    # An address has its folders after ://.
+    full = [os.path.abspath(path.split('://')[-1]) for path in paths]
+    root = os.path.commonpath(map(os.path.dirname, full))
+    names: List[str] = []
+    taken: Set[str] = set()
+    for number, path in enumerate(full):
+        name, suffix = os.path.splitext(os.path.relpath(path, root))
+        if suffix.lower() not in VIDEO_SUFFIXES:
+            name += suffix
+        # Some disks take 'A' and 'a' for one name.
+        if name.lower() in taken:
+            name = f'{name}_{number:06d}'
+        while name.lower() in taken:
+            name += '_'
+        taken.add(name.lower())
+        names.append(name)
+    return names
 
 
 def video_file(path: str) -> str:

@@ -19,6 +19,7 @@ ORDER = (
     'text',
     'files',
     'tables',
+    'model_folder',
     'progress',
     'parallel',
     'video_files',
@@ -35,11 +36,13 @@ ORDER = (
     'runner',
     'apis',
     'prediction',
+    'hub',
     'finetuning',
     'analysis',
     'benchmark',
     'cli',
     '__init__',
+    '__main__',
 )
 HOST = {'mmaction', 'mmengine', 'mmcv'}
 # What of the host a part does without; the others may use all of it.

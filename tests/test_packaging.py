@@ -98,7 +98,7 @@ def test_wheel_carries_the_package_and_what_mim_looks_for(source, wheel):
     assert modules <= packed
     # Nothing else becomes importable.
     tops = {n.split('/')[0] for n in names if '.dist-info/' not in n}
-    assert tops == {'mmvideomamba', 'mmvideomamba_cli.py'}
+    assert tops == {'mmvideomamba'}
 
 
 def test_building_leaves_nothing_that_git_would_see(built):
@@ -108,7 +108,7 @@ def test_building_leaves_nothing_that_git_would_see(built):
 
 def test_the_command_is_installed(wheel):
     (name,) = (n for n in wheel.namelist() if n.endswith('entry_points.txt'))
-    command = 'mmvideomamba = mmvideomamba_cli:main'
+    command = 'mmvideomamba = mmvideomamba.__main__:main'
     assert command in wheel.read(name).decode().splitlines()
 
 

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-import mmvideomamba_cli
+from mmvideomamba.__main__ import main
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 
@@ -25,7 +25,7 @@ def run_tool(script, *arguments):
 def run_command(*arguments):
     """Run `mmvideomamba` with command-line arguments."""
     with mock.patch('sys.argv', ['mmvideomamba', *map(str, arguments)]):
-        mmvideomamba_cli.main()
+        main()
 
 
 def assert_refused(capsys, message, script, *arguments):

@@ -4,16 +4,21 @@ import copy
 from typing import Any, List, NamedTuple, Sequence
 
 import numpy as np
+import torch
 from mmaction.evaluation import ConfusionMatrix
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+from torch import Tensor
 
-from ..datasets.pipelines import find_class_names, find_dataset
+from ..checkpoints.plain_results import read_results
+from ..datasets.pipelines import find_class_names, find_dataset, find_paths
 from ..files import write_text
 from ..registry import DATASETS
 from ..tables import markdown_table
+from ..text import printable
 from ..visualization import draw_confusion, save_figure
 from .evaluation import evaluate
 
@@ -66,25 +71,75 @@ def classify_test_set(model: BaseModel, config: Config) -> Classified:
     return make_classified(config, results['labels'], results['scores'])
 
 
-def make_classified(
-    config: Config, labels: Sequence[int], scores: np.ndarray
-) -> Classified:
-    """The test set of a config, with scores in its order."""
-    dataset: BaseDataset = DATASETS.build(
-        copy.deepcopy(find_dataset(config, 'test_dataloader'))
+def read_classified(path: str, config: Config) -> Classified:
+    """Read what test.py --dump wrote of the test set of a config.
+
+    Args:
+        path (str): The .pkl file, which is read as data.
+        config (Config): Its `test_dataloader` names the videos.
+
+    Raises:
+        OSError, ValueError: As `read_results` and `make_classified` do, or
+            the file has no scores and labels.
+    """
+    results = read_results(path)
+    scores: List[Any] = [result.get('pred_score') for result in results]
+    labels: List[Any] = [result.get('gt_label') for result in results]
+    if (
+        not all(isinstance(value, Tensor) for value in (*scores, *labels))
+        or len({score.shape for score in scores}) != 1
+    ):
+        raise ValueError(
+            f'{path}: expected pred_score and gt_label of each sample, and '
+            'as many scores everywhere'
+        )
+    return make_classified(
+        config,
+        np.stack([np.squeeze(label.numpy()) for label in labels]),
+        torch.stack(scores).float().numpy(),
     )
-    videos = [
-        str(dataset.get_data_info(number)['filename'])
-        for number in range(len(dataset))
-    ]
+
+
+def make_classified(
+    config: Config, labels: np.ndarray, scores: np.ndarray
+) -> Classified:
+    """The test set of a config, with labels and scores in its order.
+
+    Raises:
+        ValueError: They are not those of the test set, or its videos have no
+            label or several.
+    """
+    find_dataset(config, 'test_dataloader')
+    init_default_scope(config.get('default_scope', 'mmaction'))
+    dataset: BaseDataset = DATASETS.build(
+        copy.deepcopy(config.test_dataloader.dataset)
+    )
+    videos = find_paths(dataset) or []
     if np.ndim(labels) != 1 or len(videos) != len(labels) or min(labels) < 0:
         raise ValueError(
             f'expected one label for each of the {len(videos)} videos of the '
             f'test set, got labels of shape {np.shape(labels)}'
         )
+    for number, (video, label) in enumerate(zip(videos, labels)):
+        expected = dataset.get_data_info(number)['label']
+        if label != expected:
+            raise ValueError(
+                f'expected label {expected} for {printable(video)}, got '
+                f'{label}: the scores are of another list'
+            )
+    if scores.ndim != 2 or not np.isfinite(scores).all():
+        raise ValueError(
+            'expected one finite score for each class of a video, got scores '
+            f'of shape {scores.shape}'
+        )
     count = scores.shape[1]
     names = find_class_names(config.test_dataloader.dataset)
     classes = names or [f'class {number}' for number in range(count)]
+    if len(classes) != count or max(labels) >= count:
+        raise ValueError(
+            f'expected a score for each of the {len(classes)} classes and '
+            f'for label {max(labels)}, got {count} scores'
+        )
     return Classified(classes, videos, np.asarray(labels), scores)
 
 

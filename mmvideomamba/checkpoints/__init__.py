@@ -4,6 +4,7 @@ reading            a file or URL -> what was saved, without running any of it
 torch_files        what torch saved, as data
 plain_data         what may be in it
 plain_numpy        numpy's and mmengine's part of that
+plain_results      what test.py --dump wrote
 tensor_checks      what may be weights
 saved_states       the newest sound checkpoint of a folder
 run_state          optimizers, schedulers and notes, for the run that resumes

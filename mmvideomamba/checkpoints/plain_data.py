@@ -10,7 +10,7 @@ import argparse
 import pickletools
 import zipfile
 from collections import Counter, OrderedDict
-from typing import Any, BinaryIO, Dict, Iterator, Set
+from typing import Any, BinaryIO, Dict, FrozenSet, Iterator, Set
 
 import numpy as np
 import torch
@@ -80,12 +80,15 @@ MAX_ITEMS = 10_000_000
 MAX_SHARING = 4
 
 
-def look_into(stream: BinaryIO, whole: bool = True) -> None:
+def look_into(
+    stream: BinaryIO, whole: bool = True, names: FrozenSet[str] = NAMES
+) -> None:
     """Check what can be seen of a torch file without opening it.
 
     Args:
         stream: The file.
         whole (bool): Also compare the numbers with their checksums.
+        names (frozenset[str]): What its pickles may name.
 
     Raises:
         zipfile.BadZipFile: It is cut or damaged.
@@ -94,7 +97,7 @@ def look_into(stream: BinaryIO, whole: bool = True) -> None:
     start = stream.read(4)
     stream.seek(0)
     if start != b'PK\x03\x04':
-        _look_into_old_file(stream)
+        _look_into_old_file(stream, names)
         return
     with zipfile.ZipFile(stream) as archive:
         entries = archive.infolist()
@@ -110,14 +113,14 @@ def look_into(stream: BinaryIO, whole: bool = True) -> None:
             raise UnsafeFile('two of its parts have one name')
         for entry in entries:
             if entry.filename.endswith('.pkl'):
-                _require_known_names(archive.read(entry))
+                _require_known_names(archive.read(entry), names)
             elif whole and entry.CRC:  # torch can be told to leave it out
                 with archive.open(entry) as part:
                     while part.read(1 << 22):
                         pass
 
 
-def _look_into_old_file(stream: BinaryIO) -> None:
+def _look_into_old_file(stream: BinaryIO, names: FrozenSet[str]) -> None:
     """Of torch before 1.6: pickles, the content among them, then numbers."""
     for _ in range(5):
         start = stream.tell()
@@ -125,18 +128,18 @@ def _look_into_old_file(stream: BinaryIO) -> None:
             pass
         end = stream.tell()
         stream.seek(start)
-        _require_known_names(stream.read(end - start))
+        _require_known_names(stream.read(end - start), names)
         if stream.read(1) != b'\x80':
             return
         stream.seek(end)
 
 
-def _require_known_names(pickled: bytes) -> None:
+def _require_known_names(pickled: bytes, names: FrozenSet[str]) -> None:
     for opcode, argument, _ in pickletools.genops(pickled):
         if opcode.name == 'GLOBAL':
             module, name = str(argument).split(' ', 1)
             module = module.replace('__builtin__', 'builtins')
-            if f'{module}.{name}' not in NAMES:
+            if f'{module}.{name}' not in names:
                 raise unsafe_call(f'{module}.{name}'.replace('builtins.', ''))
 
 

@@ -39,7 +39,7 @@ def printable(text: str) -> str:
     return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _named(path: str) -> Callable[[Named], Named]:
+def named(path: str) -> Callable[[Named], Named]:
     """Give a stand-in the name that pickles have for what it stands for."""
 
     def rename(standin: Named) -> Named:
@@ -50,7 +50,7 @@ def _named(path: str) -> Callable[[Named], Named]:
     return rename
 
 
-@_named('numpy.dtype')
+@named('numpy.dtype')
 class PlainDtype:
     """Stands for `numpy.dtype`: the kind of a number, by its name."""
 
@@ -104,10 +104,10 @@ class _ArrayType:
     """Stands for the class `numpy.ndarray`, which nothing may call."""
 
     def __init__(self) -> None:
-        _named('numpy.ndarray')(self)  # type: ignore[type-var]
+        named('numpy.ndarray')(self)  # type: ignore[type-var]
 
 
-@_named('mmengine.logging.history_buffer.HistoryBuffer')
+@named('mmengine.logging.history_buffer.HistoryBuffer')
 class PlainHistory(HistoryBuffer):
     """Becomes a `HistoryBuffer` when its numbers arrive.
 
@@ -133,7 +133,7 @@ class PlainHistory(HistoryBuffer):
         self.__class__ = HistoryBuffer
 
 
-@_named('builtins.getattr')
+@named('builtins.getattr')
 def _statistic(owner: Any, name: Any) -> Callable:
     """Stands for `getattr`, by which a HistoryBuffer's methods are saved."""
     if owner is not PlainHistory or name not in STATISTICS:
@@ -141,7 +141,7 @@ def _statistic(owner: Any, name: Any) -> Callable:
     return getattr(HistoryBuffer, name)
 
 
-@_named('builtins.bytes')
+@named('builtins.bytes')
 def _no_bytes(*arguments: Any) -> bytes:
     """Stands for `bytes`, by which the empty ones are saved."""
     if arguments:
@@ -175,7 +175,7 @@ def _numpy_functions() -> List[Callable]:
             def call(*args: Any, make: Callable = make) -> Any:
                 return make(*args)
 
-            functions.append(_named(f'numpy.{core}.multiarray.{name}')(call))
+            functions.append(named(f'numpy.{core}.multiarray.{name}')(call))
     return functions
 
 

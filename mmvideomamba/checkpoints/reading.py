@@ -19,6 +19,7 @@ from mmengine.dist import barrier
 from mmengine.logging import print_log
 
 from ..files import write_bytes
+from ..model_folder import weights_in
 from .saved_states import take_instead
 from .settings import with_settings
 from .torch_files import DamagedFile, MapLocation, UnsafeFile, read_torch
@@ -30,9 +31,10 @@ def read_checkpoint(location: str, map_location: MapLocation = 'cpu') -> Any:
     """Read a .pth or .safetensors file.
 
     Args:
-        location (str): A path; an http(s) URL, such as a Hugging Face
-            `resolve` link, which is downloaded once to torch's hub folder;
-            or an address of mmengine's other file backends (`s3://...`).
+        location (str): The path of a file or of a model folder; an http(s)
+            URL, such as a Hugging Face `resolve` link, which is downloaded
+            once to torch's hub folder; or an address of mmengine's other file
+            backends (`s3://...`).
         map_location: As for `torch.load`.
 
     Returns:
@@ -69,7 +71,7 @@ def _open(location: str) -> BinaryIO:
         return open(download(location), 'rb')
     if '://' in location:
         return io.BytesIO(fileio.get(location))
-    path = os.path.expanduser(location)
+    path = weights_in(os.path.expanduser(location))
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f'there is no checkpoint at {location!r} (looked in '

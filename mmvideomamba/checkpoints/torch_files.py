@@ -6,11 +6,19 @@ import os
 import re
 import warnings
 import zipfile
-from typing import Any, BinaryIO, Callable, Iterator, Union
+from typing import (
+    Any,
+    BinaryIO,
+    Callable,
+    FrozenSet,
+    Iterator,
+    Sequence,
+    Union,
+)
 
 import torch
 
-from .plain_data import look_into, require_plain
+from .plain_data import NAMES, look_into, require_plain
 from .plain_numpy import STANDINS, UnsafeFile, printable, unsafe_call
 
 MapLocation = Union[str, torch.device, Callable, None]
@@ -22,21 +30,28 @@ class DamagedFile(ValueError):
     """A file that is cut or changed; the message says how."""
 
 
-def read_torch(stream: BinaryIO, map_location: MapLocation = 'cpu') -> Any:
+def read_torch(
+    stream: BinaryIO,
+    map_location: MapLocation = 'cpu',
+    names: FrozenSet[str] = NAMES,
+    standins: Sequence[Any] = (),
+) -> Any:
     """Read a torch file; nothing of it runs.
 
     Args:
         stream: The file.
         map_location: As for `torch.load`.
+        names (frozenset[str]): What it may name.
+        standins (Sequence): What stands for names that torch has not.
 
     Raises:
         DamagedFile, UnsafeFile: It cannot or must not be read.
     """
     with _explained():
-        look_into(stream)
+        look_into(stream, names=names)
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        with _allowing(ALLOWED):
+        with _allowing([*ALLOWED, *standins]):
             content = torch.load(
                 stream, map_location=map_location, weights_only=True
             )
@@ -68,6 +83,8 @@ def _explained() -> Iterator[None]:
         with warnings.catch_warnings():
             # torch's of itself, where it reads a quantized tensor.
             warnings.filterwarnings('ignore', 'TypedStorage is deprecated')
+            # Nor does anyone write into the bytes of a pickled tensor.
+            warnings.filterwarnings('ignore', 'The given buffer is not')
             yield
     except UnsafeFile:
         raise

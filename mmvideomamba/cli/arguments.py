@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional
 
+from ..model_folder import weights_in
 from ..text import printable
 
 if TYPE_CHECKING:
@@ -65,8 +66,16 @@ def existing_path(path: str) -> str:
 
 
 def file_or_url(path: str) -> str:
-    """The type of an argument that names a file or an address."""
-    return path if '://' in path else existing_file(path)
+    """The type of an argument that names a checkpoint.
+
+    A file, an address, or a model folder, which becomes its weights.
+    """
+    if '://' in path:
+        return path
+    try:
+        return existing_file(weights_in(path))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(printable(error)) from error
 
 
 def existing_folder(path: str) -> Path:
@@ -119,18 +128,26 @@ def add_cfg_options(
     )
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `load_model` takes."""
+def add_model_arguments(
+    parser: argparse.ArgumentParser, weights: str = 'a file or a URL'
+) -> None:
+    """Add what `load_model` takes.
+
+    Args:
+        parser (ArgumentParser): Of a tool.
+        weights (str): What may be given as them.
+    """
     parser.add_argument(
         'config',
         type=config_or_model,
-        help='config of the model, or its name or the folder of its training',
+        help='config of the model, its name, or its folder: of a training, '
+        'or one that publish_model.py has written',
     )
     parser.add_argument(
         'checkpoint',
         nargs='?',
-        help='its weights, a file or a URL; named models and folders have '
-        'their own',
+        help=f'its weights, {weights}; named models and folders have their '
+        'own',
     )
     parser.add_argument(
         '--device', help='for example cuda:0; by default a GPU if there is one'
@@ -165,7 +182,10 @@ def require_weights(checkpoint: Optional[str], config: str) -> str:
             f'{config} comes without weights: name a checkpoint after it, a '
             'file or a URL'
         )
-    if '://' not in checkpoint and not osp.isfile(checkpoint):
+    if '://' in checkpoint:
+        return checkpoint
+    checkpoint = weights_in(checkpoint)
+    if not osp.isfile(checkpoint):
         raise FileNotFoundError(f'no such file: {checkpoint}')
     return checkpoint
 
@@ -289,7 +309,7 @@ def read_run_config(args: argparse.Namespace) -> 'Config':
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        name = osp.splitext(osp.basename(args.config))[0]
+        name = Path(args.config).absolute().stem
         cfg.work_dir = osp.join('work_dirs', name)
     return cfg
 

@@ -56,7 +56,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--show-dir',
         metavar='FOLDER',
-        help='write annotated videos to this folder',
+        help='write annotated videos to this folder, named after the videos',
+    )
+    parser.add_argument(
+        '--wrong-only',
+        action='store_true',
+        help='write those videos only that are taken for another class',
     )
     parser.add_argument(
         '--interval',
@@ -84,6 +89,8 @@ def load_config(args: argparse.Namespace) -> Config:
             '--show and --wait-time are for windows; annotated videos are '
             'written with --show-dir FOLDER'
         )
+    if args.wrong_only and not args.show_dir:
+        raise ValueError('--wrong-only needs --show-dir FOLDER')
     cfg = read_run_config(args)
     own = find_model(args.config).checkpoint
     cfg.load_from = require_weights(args.checkpoint or own, args.config)
@@ -100,7 +107,12 @@ def load_config(args: argparse.Namespace) -> Config:
             cfg.default_hooks = dict()
         hook: Dict[str, Any] = dict(type='PredictionVideoHook')
         hook.update(cfg.default_hooks.get('visualization') or {})
-        hook.update(enable=True, out_dir=args.show_dir, interval=args.interval)
+        hook.update(
+            enable=True,
+            out_dir=args.show_dir,
+            interval=args.interval,
+            wrong_only=args.wrong_only,
+        )
         cfg.default_hooks.visualization = hook
     return cfg
 

@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from ..checks import require_choice
+from ..model_folder import weights_in
 from ..runner import (
     build_runner,
     require_base_batch_size,
@@ -31,7 +32,8 @@ def parse_args(
 ) -> argparse.Namespace:
     parser = make_parser(__doc__)
     add_run_arguments(parser, example='train_cfg.max_epochs=10')
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         '--resume',
         nargs='?',
         type=auto_or_file,
@@ -39,6 +41,12 @@ def parse_args(
         metavar='CHECKPOINT',
         help='resume from this checkpoint, or from the last in the work '
         'folder',
+    )
+    start.add_argument(
+        '--load-from',
+        type=file_or_url,
+        metavar='CHECKPOINT',
+        help='start from these weights: a file, a URL or a model folder',
     )
     parser.add_argument(
         '--amp',
@@ -88,8 +96,10 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    elif args.load_from is not None:
+        cfg.load_from = args.load_from
     path = cfg.get('load_from')
-    if path is not None and '://' not in path and not osp.isfile(path):
+    if path and '://' not in path and not osp.isfile(weights_in(path)):
         raise ValueError(f'load_from: no such checkpoint: {path}')
 
     if args.amp:

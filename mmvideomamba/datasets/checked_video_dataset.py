@@ -87,6 +87,13 @@ class CheckedVideoDataset(VideoDataset):
 
     def load_data_list(self) -> List[dict]:
         """Read the list file; see the class for what is checked."""
+        if not self.ann_file:
+            raise ValueError(
+                'expected a list of videos, got none: name it, and the folder '
+                'of the videos, such as with --cfg-options '
+                'test_dataloader.dataset.ann_file=LIST '
+                'test_dataloader.dataset.data_prefix.video=FOLDER'
+            )
         annotations = read_annotations(
             self.ann_file,
             self.delimiter,

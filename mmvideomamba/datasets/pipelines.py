@@ -100,6 +100,23 @@ def find_class_names(dataset: Any) -> Optional[List[str]]:
     return None
 
 
+def find_paths(dataset: Any) -> Optional[List[str]]:
+    """The paths of the samples of a data set, in its order.
+
+    Args:
+        dataset (Dataset): A data set of mmaction2, in whatever wrappers.
+
+    Returns:
+        list[str], optional: Files, or folders of frames; None where the data
+        set does not tell.
+    """
+    if not hasattr(dataset, 'get_data_info'):
+        return None
+    samples = map(dataset.get_data_info, range(len(dataset)))
+    paths = [s.get('filename') or s.get('frame_dir') for s in samples]
+    return None if None in paths else list(map(str, paths))
+
+
 def step_type(step: Any) -> str:
     """The name of the type of a step, which may be built already."""
     kind = step['type'] if isinstance(step, dict) else type(step)

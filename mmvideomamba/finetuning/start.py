@@ -4,6 +4,7 @@ import os
 from typing import Any, Dict, NamedTuple, Optional
 
 from ..checkpoints import load_backbone
+from ..checks import require_choice
 from ..model_zoo import find_model
 from ..models.videomamba import ARCHS
 from ..registry import MODELS
@@ -81,6 +82,7 @@ def make_start(
         normal = dict(config.model.data_preprocessor)
         backbone = dict(config.model.backbone)
         backbone.pop('init_cfg', None)
+        require_choice('arch of the weights', backbone['arch'], ARCHS)
         if arch not in (None, backbone['arch']):
             raise ValueError(
                 f'--arch {arch} is not that of {weights}, '

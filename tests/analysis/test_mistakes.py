@@ -1,11 +1,14 @@
 """What is wrong by class and by video, of a model whose answers are known."""
 
+import copy
+
 import numpy as np
 import pytest
 from mmengine.config import Config
 from small_models import small_recognizer
 from video_files import write_frames
 
+from mmvideomamba.analysis.evaluation import evaluate
 from mmvideomamba.analysis.mistakes import (
     Classified,
     Mistake,
@@ -13,7 +16,9 @@ from mmvideomamba.analysis.mistakes import (
     classify_test_set,
     confusion_matrix,
     find_mistakes,
+    make_classified,
     mistake_table,
+    read_classified,
 )
 from mmvideomamba.apis import init_model, recognize
 
@@ -106,6 +111,33 @@ def test_a_test_set_is_classified_as_its_videos_are(config):
         expected = dict(recognize(model, video))
         for name, score in zip(found.classes, scores):
             assert score == pytest.approx(expected[name], rel=1e-5)
+
+
+def test_a_dump_is_as_good_as_a_run(config, tmp_path):
+    model = init_model(config)
+    tested = classify_test_set(model, config)
+    path = str(tmp_path / 'scores.pkl')
+    dumped = copy.deepcopy(config)
+    dumped.test_evaluator = dict(type='DumpResults', out_file_path=path)
+    evaluate(model, dumped)
+    found = read_classified(path, config)
+    assert found.videos == tested.videos and found.classes == tested.classes
+    assert np.array_equal(found.labels, tested.labels)
+    assert np.array_equal(found.scores, tested.scores)
+
+    (tmp_path / 'list.txt').write_text('0.mp4 1\n1.mp4 1\n2.mp4 1\n')
+    with pytest.raises(ValueError, match='label 1 for .*1.mp4, got 0'):
+        read_classified(path, config)
+    (tmp_path / 'list.txt').write_text('0.mp4 1\n1.mp4 0\n')
+    with pytest.raises(ValueError, match='one label for each of the 2'):
+        read_classified(path, config)
+
+
+def test_scores_of_other_classes_are_refused(config):
+    labels = np.array([1, 0, 1])
+    for scores in (np.ones((3, 3)), np.ones((3, 1)), np.full((3, 2), np.nan)):
+        with pytest.raises(ValueError, match='expected .* score'):
+            make_classified(config, labels, scores)
 
 
 def test_videos_without_labels_are_refused(config, tmp_path):

@@ -235,17 +235,67 @@ def test_predictions_are_written_as_videos(config, tmp_path):
         type='PredictionVideoHook', enable=True, interval=3, out_dir=str(out)
     )
     Runner.from_cfg(dict(config, custom_hooks=[hook])).test()
-    assert sorted(p.name for p in out.iterdir()) == [
-        '000000.mp4',
-        '000003.mp4',
-    ]
-    video = decord.VideoReader(str(out / '000003.mp4'))
+    names = [f'{CLASSES[n]}/test_{n:05d}.mp4' for n in (0, 3)]
+    assert videos_in(out) == sorted(out / name for name in names)
+    video = decord.VideoReader(str(out / names[1]))
     assert len(video) == 4
     frame = video[0].asnumpy()
     # 32 pixels enlarged to 320, the panel with six lines beneath.
     assert frame.shape[1] == 320 and frame.shape[0] > 320 + 6 * 12
     # Bars and text on the dark panel.
     assert frame[320:].max() > 200 and np.median(frame[320:]) < 60
+
+
+def videos_in(folder):
+    return sorted(folder.rglob('*.mp4'))
+
+
+@pytest.mark.parametrize('wrong_only', [False, True])
+def test_videos_are_named_after_their_files(tmp_path, wrong_only):
+    labels = {
+        '/a/same.mp4': 2,
+        '/b/same.mp4': 1,
+        '/b/same.avi': 0,
+        '/b/unknown.mp4': -1,
+        '/b/c/right.mp4': 2,
+    }
+    files = list(labels)
+    samples = [
+        ActionDataSample()
+        .set_gt_label(label)
+        .set_pred_score(torch.tensor([0.1, 0.2, 0.7]))
+        for label in labels.values()
+    ]
+
+    class Samples(list):
+        def get_data_info(self, index):
+            return dict(filename=self[index])
+
+    hook = HOOKS.build(
+        dict(
+            type='PredictionVideoHook',
+            enable=True,
+            out_dir=str(tmp_path),
+            wrong_only=wrong_only,
+        )
+    )
+    # The second of two processes has the first sample again.
+    for rank in range(2):
+        runner = SimpleNamespace(
+            model=torch.nn.Identity(),
+            test_dataloader=SimpleNamespace(
+                dataset=Samples(files), batch_size=3
+            ),
+            rank=rank,
+            world_size=2,
+        )
+        own = (samples + samples[:1])[rank::2]
+        clips = [torch.zeros(1, 3, 2, 32, 32)] * 3
+        hook.after_test_iter(runner, 0, dict(inputs=clips), own)
+    expected = ['b/same.mp4', 'b/same_000002.mp4']
+    if not wrong_only:
+        expected += ['a/same.mp4', 'b/c/right.mp4', 'b/unknown.mp4']
+    assert videos_in(tmp_path) == sorted(tmp_path / n for n in expected)
 
 
 def test_a_truth_is_drawn_only_where_there_is_one(tmp_path):

@@ -13,6 +13,7 @@ from small_checkpoints import make_state, save_flat, save_vim
 from small_models import small_recognizer
 from tool_runner import assert_refused, run_tool
 
+from mmvideomamba import get_model
 from mmvideomamba.registry import MODELS
 
 CONVERT = 'model_converters/convert.py'
@@ -23,11 +24,27 @@ def model_cfg(**settings):
     return small_recognizer(5, embed_dims=32, num_layers=2, **settings)
 
 
+PIPELINE = [
+    dict(type='DecordInit'),
+    dict(type='SampleFrames', clip_len=4, num_clips=1, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(32, 32), keep_ratio=False, lazy=False),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
+
+
 @pytest.fixture
 def config(tmp_path):
     def write(**settings):
         path = tmp_path / 'config.py'
-        path.write_text(f'model = {model_cfg(**settings)!r}\n')
+        loader = dict(
+            dataset=dict(pipeline=PIPELINE, metainfo=dict(classes=[*'abcde']))
+        )
+        path.write_text(
+            f"default_scope = 'mmaction'\nmodel = {model_cfg(**settings)!r}\n"
+            f'test_dataloader = {loader!r}\n'
+        )
         return path
 
     return write
@@ -127,10 +144,11 @@ def trained(tmp_path):
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-def test_publish(tmp_path, capsys, trained, suffix):
+def test_publish(tmp_path, capsys, config, trained, suffix):
     source, model = trained
+    config()
     run_tool(PUBLISH, source, tmp_path / f'new/small{suffix}')
-    path = Path(capsys.readouterr().out.strip())
+    path = Path(capsys.readouterr().out.splitlines()[-1])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     assert path == tmp_path / f'new/small-{digest}{suffix}'
     if suffix == '.pth':
@@ -143,6 +161,7 @@ def test_publish(tmp_path, capsys, trained, suffix):
         with safe_open(path, 'pt') as file:
             meta = json.loads(file.metadata()['meta'])
         assert meta == dict(epoch=3, dataset_meta=dict(classes=['a']))
+    assert (path.parent / 'config.json').exists() == (suffix != '.pth')
     again = MODELS.build(model_cfg())
     load_checkpoint(again, str(path))
     published, expected = again.state_dict(), model.state_dict()
@@ -155,16 +174,44 @@ def test_publish(tmp_path, capsys, trained, suffix):
     )
 
 
-def test_publish_says_in_one_line_what_is_wrong(tmp_path, capsys, trained):
+def test_publish_a_folder(tmp_path, capsys, config, trained):
+    source, model = trained
+    other = tmp_path / 'elsewhere'
+    other.mkdir()
+    options = '--config', config().rename(other / 'mine.py')
+    options += '--license', 'cc-by-4.0'
+    run_tool(PUBLISH, source, tmp_path / 'published', *options)
+    said = json.loads((tmp_path / 'published/config.json').read_text())
+    assert said['license'] == 'cc-by-4.0'
+    assert said['classes'] == [*'abcde']
+    assert said['test_pipeline'][3] == dict(
+        type='Resize', scale=[32, 32], keep_ratio=False
+    )
+    assert str(tmp_path) not in json.dumps(said)
+    again = get_model(str(tmp_path / 'published')).state_dict()
+    expected = model.state_dict()
+    assert all(torch.equal(again[k].cpu(), expected[k]) for k in expected)
+
+
+def test_publish_says_in_one_line_what_is_wrong(
+    tmp_path, capsys, config, trained
+):
     vim = save_vim(tmp_path / 'a.pth', make_state(32))
-    out = tmp_path / 'b.pth'
-    assert_refused(capsys, 'convert.py', PUBLISH, vim, out)
-    assert_refused(
-        capsys, 'there is no checkpoint', PUBLISH, tmp_path / 'no.pth', out
-    )
-    assert_refused(
-        capsys, 'is a .pth or .safetensors', PUBLISH, vim, tmp_path / 'b'
-    )
+    out, folder = tmp_path / 'b.pth', tmp_path / 'folder'
+    small = config(arch='nano').rename(tmp_path / 'small.txt')
+    small = small.rename(tmp_path / 'elsewhere.py')
+    cases = [
+        ((vim, out), 'convert.py'),
+        ((tmp_path / 'no.pth', out), 'there is no checkpoint'),
+        ((vim, tmp_path / 'b.bin'), 'is a folder, or a .pth or .safetensors'),
+        ((trained[0], folder), '32 channels x 2 blocks, the model 96 x'),
+    ]
+    for arguments, message in cases:
+        assert_refused(capsys, message, PUBLISH, *arguments)
+    small.unlink()
+    message = 'got []: give --config CONFIG.py'
+    assert_refused(capsys, message, PUBLISH, trained[0], folder)
+    assert not out.exists() and not folder.exists()
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
@@ -175,7 +222,7 @@ def test_settings_that_no_weight_shows_are_recorded(
     run_tool(CONVERT, config(merge='mean'), trained[0], converted)
     assert 'multiplied by 2: sum -> mean' in capsys.readouterr().out
     run_tool(PUBLISH, converted, tmp_path / f'c{suffix}')
-    published = capsys.readouterr().out.strip()
+    published = capsys.readouterr().out.splitlines()[-1]
     for path in (str(converted), published):
         load_checkpoint(MODELS.build(model_cfg(merge='mean')), path)
         with pytest.raises(ValueError, match='mean -> sum'):

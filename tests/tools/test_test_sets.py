@@ -12,10 +12,11 @@ import pytest
 import torch
 from mmaction.apis import inference_recognizer, init_recognizer
 from mmengine.config import Config
-from tool_runner import run_tool
+from tool_runner import assert_refused, run_tool
 
 from mmvideomamba.apis import init_model, read_clip, recognize
 from mmvideomamba.datasets.pipelines import find_dataset
+from mmvideomamba.hub import save_pretrained
 from mmvideomamba.video import write_video
 
 PIPELINE = [
@@ -154,6 +155,47 @@ def test_views_are_those_of_the_test_set(arguments):
     model = init_model(*arguments, device='cpu')
     with pytest.raises(ValueError, match='makes 2 views'):
         read_clip(model, '0.mp4', view=2)
+
+
+def test_a_model_folder_in_place_of_config_and_checkpoint(
+    folder, arguments, tested, tmp_path, capsys
+):
+    """The lists and videos do not travel; their places are told."""
+    saved = tmp_path / 'saved'
+    save_pretrained(init_model(*arguments, device='cpu'), saved)
+    run_tool('demo.py', '1.mp4', saved, '--no-video')
+    best = int(tested[1].argmax())
+    lines = capsys.readouterr().out.splitlines()[-2:]
+    assert lines[0] == f'{tested[1][best]:7.2%}  {["bег", "šаг"][best]}'
+
+    run_tool('predict.py', saved, '0.mp4', '1.mp4', '--out', tmp_path / 'all')
+    record = json.loads((tmp_path / 'all.json').read_text())
+    for number, video in enumerate(record):
+        scores = video['segments'][0]['scores']
+        assert scores['bег'] == pytest.approx(tested[number][0].item())
+
+    message = 'expected a list of videos, got none'
+    assert_refused(capsys, message, 'report.py', saved)
+    places = (
+        f'test_dataloader.dataset.ann_file={folder}/both.txt',
+        f'test_dataloader.dataset.data_prefix.video={folder}',
+        'test_dataloader.num_workers=0',
+        'test_dataloader.persistent_workers=False',
+    )
+    options = '--cfg-options', *places
+    run_tool('report.py', saved, '--out', tmp_path / 'run', *options)
+    run_tool(
+        'test.py',
+        *(saved, '--dump', tmp_path / 'scores.pkl'),
+        *('--work-dir', tmp_path / 'work', *options),
+    )
+    dump = tmp_path / 'scores.pkl'
+    run_tool('report.py', saved, dump, '--out', tmp_path / 'dump', *options)
+    run_tool('report.py', arguments[0], dump, '--out', tmp_path / 'config')
+    expected = (tmp_path / 'run.md').read_text()
+    assert 'of 2 videos' in expected
+    assert (tmp_path / 'dump.md').read_text() == expected
+    assert (tmp_path / 'config.md').read_text() == expected
 
 
 @pytest.mark.parametrize('name', ['vis_delta', 'vis_effective_context'])

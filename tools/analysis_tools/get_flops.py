@@ -13,7 +13,7 @@ from mmvideomamba.analysis.flops import count_complexity
 from mmvideomamba.apis import init_model, input_shape
 from mmvideomamba.cli import (
     add_cfg_options,
-    existing_file,
+    config_or_model,
     make_parser,
     one_line_errors,
     positive_int,
@@ -33,8 +33,8 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument(
         'config',
-        type=existing_file,
-        help='config of any mmaction2 recognizer',
+        type=config_or_model,
+        help='config of any mmaction2 recognizer, or a model folder',
     )
     parser.add_argument(
         '--shape',

@@ -1,25 +1,38 @@
-"""Write the weights of a training checkpoint alone, for others to use.
+"""Write the weights of a training checkpoint, for others to use.
 
-Optimizer, scheduler and logs stay behind, and so does the config, with the
-paths of your machine. The first 8 digits of the file's SHA-256 go into its
-name.
+OUT is a folder: it gets model.safetensors and config.json, which says what
+the model is, what it does to a video, and what its classes are called. All
+tools take such a folder in place of config and checkpoint. Or OUT is a file:
+the first 8 digits of its SHA-256 go into its name, and config.json comes
+beside a .safetensors. Optimizer, scheduler and logs stay behind, and so do the
+settings of the training and the paths of your machine.
 
 Example:
     python tools/model_converters/publish_model.py \\
-        work_dirs/CONFIG/epoch_30.pth checkpoints/videomamba-small.safetensors
+        work_dirs/CONFIG/epoch_30.pth published/videomamba-small-mine
 """
 
+import argparse
 import hashlib
 import os.path as osp
+from pathlib import Path
+from typing import Optional
 
+from mmvideomamba.apis import init_model
 from mmvideomamba.checkpoints import (
     encode_weights,
     identify,
     read_checkpoint,
+    require_new,
     with_settings,
     write_new,
 )
-from mmvideomamba.cli import make_parser, one_line_errors, weights_file
+from mmvideomamba.cli import existing_file, make_parser, one_line_errors
+from mmvideomamba.hub import describe_model, write_model
+from mmvideomamba.model_folder import CONFIG, WEIGHTS
+from mmvideomamba.model_zoo import find_config
+
+SUFFIXES = ('.pth', '.safetensors')
 
 
 @one_line_errors()
@@ -28,15 +41,38 @@ def main() -> None:
     parser.add_argument('checkpoint', help='what the training saved')
     parser.add_argument(
         'out',
-        type=weights_file,
-        help='a .pth or .safetensors file; the hash is put into its name',
+        type=folder_or_file,
+        help='a new folder, or a .pth or .safetensors file; the hash is put '
+        'into the name of a file',
+    )
+    parser.add_argument(
+        '--config',
+        type=existing_file,
+        help='that of the training, by default the one beside the checkpoint',
+    )
+    parser.add_argument(
+        '--license', help="of the weights, such as 'apache-2.0'"
     )
     args = parser.parse_args()
-    print(publish(args.checkpoint, args.out))
+    print(publish(args.checkpoint, args.out, args.config, args.license))
 
 
-def publish(checkpoint: str, out: str) -> str:
-    """Write the weights; return the path with the hash in it."""
+def folder_or_file(path: str) -> str:
+    """The type of what is written."""
+    if osp.splitext(path)[1] not in ('', *SUFFIXES) and not osp.isdir(path):
+        raise argparse.ArgumentTypeError(
+            f'the output is a folder, or a .pth or .safetensors, got {path}'
+        )
+    return path
+
+
+def publish(
+    checkpoint: str,
+    out: str,
+    config: Optional[str] = None,
+    license: Optional[str] = None,
+) -> str:
+    """Write the weights, and what they are; return the path of the file."""
     content = read_checkpoint(checkpoint)
     weights = identify(content, checkpoint)
     if weights.family != 'videomamba':
@@ -44,20 +80,46 @@ def publish(checkpoint: str, out: str) -> str:
             f'{weights.title} is not a checkpoint of mmvideomamba. Convert '
             'it first: tools/model_converters/convert.py'
         )
-    state = weights.under_recognizer_keys()
-    if weights.recorded:
-        state = with_settings(state, dict(backbone=weights.recorded))
+    is_folder = not out.endswith(SUFFIXES)
+    path = osp.join(out, WEIGHTS) if is_folder else out
+    description = None
+    if path.endswith('.safetensors'):
+        require_new(osp.join(osp.dirname(path), CONFIG))
+        config = config or config_beside(checkpoint)
+        # It is loaded once, so that the two are of one model.
+        model = init_model(config, checkpoint, 'cpu')
+        state = model.state_dict()
+        description = describe_model(model.cfg, state, license)
+    else:
+        state = weights.under_recognizer_keys()
+        if weights.recorded:
+            state = with_settings(state, dict(backbone=weights.recorded))
     known = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
     meta = content.get('meta')
     if isinstance(meta, dict):
         meta = {name: meta[name] for name in known if name in meta}
     else:
         meta = {}
-    data = encode_weights(state, meta, out)
-    stem, suffix = osp.splitext(out)
-    path = f'{stem}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}'
-    write_new(path, data)
+    data = encode_weights(state, meta, path)
+    if not is_folder:
+        stem, suffix = osp.splitext(out)
+        path = f'{stem}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}'
+    if description is None:
+        write_new(path, data)
+    else:
+        write_model(path, data, description)
     return path
+
+
+def config_beside(checkpoint: str) -> str:
+    """The config of the training that saved a checkpoint."""
+    try:
+        return find_config(Path(checkpoint).absolute().parent)
+    except ValueError as error:
+        raise ValueError(
+            f'{error}: give --config CONFIG.py, or write the weights alone, '
+            'to a .pth'
+        ) from error
 
 
 if __name__ == '__main__':

@@ -305,10 +305,13 @@ def _norm_args(
     )
 
 
-def states_shape(
-    K: int, batch: int, length: int, channels: int, d_state: int
-) -> Tuple[int, ...]:
-    """The state before each chunk but the first, by units of channels."""
+def states_shape(*sizes: int) -> Tuple[int, ...]:
+    """The state before each chunk but the first, by units of channels.
+
+    Args:
+        *sizes (int): K, B, L, D, N of the scan.
+    """
+    K, batch, length, channels, d_state = sizes
     chunks = (length - 1) // binding.CHUNK
     units = (channels + binding.UNIT - 1) // binding.UNIT
     return K, batch, chunks, units, d_state, binding.UNIT

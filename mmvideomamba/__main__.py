@@ -1,8 +1,4 @@
-"""The command `mmvideomamba`.
-
-It stands beside the package, whose import repairs and fills mmaction2 and
-takes seconds: help and mistyped commands are answered without it.
-"""
+"""The command `mmvideomamba`, and `python -m mmvideomamba`."""
 
 import argparse
 import sys
@@ -38,7 +34,7 @@ def main() -> None:
     # The arguments are those of the command, its --help too.
     command = parser.parse_args(sys.argv[1:2]).command
     sys.argv = [f'mmvideomamba {command}', *sys.argv[2:]]
-    import_module(f'mmvideomamba.cli.{command}').main()
+    import_module(f'.cli.{command}', __package__).main()
 
 
 if __name__ == '__main__':
