@@ -242,11 +242,13 @@ def train(config: Config, work_dir: Path, seed: int) -> None:
     command += ['--work-dir', str(work_dir), '--seed', str(seed), '--resume']
     log = work_dir / 'output.txt'
     before = os.times().children_user
-    with open(log, 'a') as file:
-        code = subprocess.call(command, stdout=file, stderr=file)
-    # Of every start of this run together.
-    spent = os.times().children_user - before + read_cpu_seconds(work_dir)
-    write_json(work_dir / CPU_SECONDS, spent)
+    try:
+        with open(log, 'a') as file:
+            code = subprocess.call(command, stdout=file, stderr=file)
+    finally:
+        # Of every start of this run together.
+        spent = os.times().children_user - before + read_cpu_seconds(work_dir)
+        write_json(work_dir / CPU_SECONDS, spent)
     if code != 0:
         raise ChildProcessError(f'tools/train.py ended with {code}, see {log}')
 
