@@ -10,12 +10,13 @@ Example:
 
 from mmvideomamba.analysis.blocks import spread_blocks
 from mmvideomamba.analysis.grad_cam import grad_cam
-from mmvideomamba.apis import find_backbone, init_model, read_clip
+from mmvideomamba.apis import find_backbone, read_clip
 from mmvideomamba.cli import (
     add_blocks,
     add_model_arguments,
     add_out,
     add_video,
+    load_model,
     make_parser,
     one_line_errors,
 )
@@ -37,9 +38,7 @@ def main() -> None:
         'the highest score',
     )
     args = parser.parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, args.cfg_options
-    )
+    model = load_model(args)
     clip = read_clip(model, args.video, args.view)
     blocks = args.blocks
     if blocks is None:
