@@ -19,6 +19,40 @@ Change = Callable[[Config], None]
 LOOPS = ('train', 'val', 'test')
 
 
+# Models of mmaction2 of about half a million parameters for the small clips of
+# MotionShapes.
+VIT = dict(
+    type='VisionTransformer',
+    img_size=64,
+    num_frames=8,
+    embed_dims=96,
+    depth=3,
+    num_heads=3,
+    use_learnable_pos_emb=True,
+)
+SWIN = dict(
+    type='SwinTransformer3D',
+    arch=dict(embed_dims=32, depths=(2, 2, 2), num_heads=(1, 2, 4)),
+    window_size=(4, 4, 4),
+    drop_path_rate=0.0,
+    out_indices=(2,),
+    pretrained2d=False,
+)
+I3D = dict(
+    type='ResNet3d',
+    depth=18,
+    num_stages=3,
+    base_channels=16,
+    out_indices=(2,),
+    spatial_strides=(1, 2, 2),
+    temporal_strides=(1, 1, 1),
+    dilations=(1, 1, 1),
+    conv1_kernel=(5, 7, 7),
+    inflate=(1, 1, 1),
+    pretrained2d=False,
+)
+
+
 class NotApplicable(ValueError):
     """Raised by a row that a config cannot take; says why."""
 
@@ -152,6 +186,31 @@ def scale_width(factor: float, config: Config) -> None:
     config.model.cls_head.in_channels = arch['embed_dims']
 
 
+def replace_backbone(backbone: dict, channels: int, config: Config) -> None:
+    """Tables 7 to 9 in small: another model of about as many parameters.
+
+    Args:
+        backbone (dict): Of mmaction2, for clips of the config's size.
+        channels (int): Of its features.
+        config (Config): Of the architecture 'nano'.
+    """
+    nano = config.model.backbone
+    if nano.get('arch') != 'nano':
+        raise NotApplicable(
+            'it has about as many parameters as the architecture nano, and '
+            f'the config has model.backbone.arch={nano.get("arch")!r}'
+        )
+    backbone = dict(backbone)
+    for setting in ('img_size', 'num_frames'):
+        if setting in backbone:
+            backbone[setting] = nano[setting]
+    config.model.backbone = backbone
+    config.model.cls_head.in_channels = channels
+    # The recipe names the norms of VideoMamba, which keep their size too.
+    paramwise = config.optim_wrapper.setdefault('paramwise_cfg', {})
+    paramwise.norm_decay_mult = 0.0
+
+
 def _edit_pipelines(
     config: Config,
     loops: Sequence[str],
@@ -217,6 +276,15 @@ ABLATIONS: Dict[str, Ablation] = {
         {
             'half width': partial(scale_width, 0.5),
             'full width': keep,
+        },
+    ),
+    'models': Ablation(
+        7,
+        {
+            'VideoMamba': keep,
+            'ViT': partial(replace_backbone, VIT, 96),
+            'VideoSwin': partial(replace_backbone, SWIN, 128),
+            'I3D': partial(replace_backbone, I3D, 64),
         },
     ),
 }

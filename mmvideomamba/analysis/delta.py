@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..apis import find_backbone
 from ..models import SpatioTemporalSSM
 from ..positions import Grid
+from .blocks import resolve_blocks
 
 DeltaMaps = Dict[int, Tensor]
 
@@ -66,24 +67,11 @@ def record_delta(
     with ExitStack() as undo:
         hook = backbone.tokenizer.register_forward_hook(note_grid)
         undo.callback(hook.remove)
-        for block in _resolve_blocks(blocks, len(backbone.layers)):
+        for block in resolve_blocks(blocks, len(backbone.layers)):
             mixer = backbone.layers[block].mixer
             hook = mixer.register_forward_hook(partial(note_delta, block))
             undo.callback(hook.remove)
         yield maps
-
-
-def _resolve_blocks(
-    blocks: Optional[Sequence[int]], num_blocks: int
-) -> Sequence[int]:
-    if blocks is None:
-        return range(num_blocks)
-    for block in blocks:
-        if not -num_blocks <= block < num_blocks:
-            raise ValueError(
-                f'the model has {num_blocks} blocks, there is no block {block}'
-            )
-    return [block % num_blocks for block in blocks]
 
 
 def region_ratio(delta: Tensor, inside: Tensor, outside: Tensor) -> Tensor:

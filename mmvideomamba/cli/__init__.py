@@ -1,6 +1,7 @@
 """The command line: a module for each command, and what they share."""
 
 from .arguments import (
+    add_blocks,
     add_cfg_options,
     add_division,
     add_model_arguments,
@@ -23,6 +24,7 @@ from .arguments import (
 )
 
 __all__ = [
+    'add_blocks',
     'add_cfg_options',
     'add_division',
     'add_model_arguments',

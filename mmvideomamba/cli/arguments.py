@@ -205,6 +205,17 @@ def add_video(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_blocks(parser: argparse.ArgumentParser) -> None:
+    """Add --blocks of a tool that looks into the blocks of a model."""
+    parser.add_argument(
+        '--blocks',
+        nargs='+',
+        type=int,
+        help='numbers of the blocks, counted from 0, negative ones from the '
+        'last; by default four from the first to the last',
+    )
+
+
 def add_out(parser: argparse.ArgumentParser, default: str) -> None:
     """Add --out of a tool that writes several files of one name."""
     parser.add_argument(

@@ -6,17 +6,16 @@ with the second a score depends on the other clips of the batch.
 """
 
 import functools
-import inspect
 from typing import Any, Dict, Tuple
 
-from mmaction.models import Recognizer3D
+from mmaction.models import Recognizer2D
 from mmaction.models.recognizers.base import BaseRecognizer
 from torch import nn
 
 from .videomamba import OUT_TYPES, VideoMamba
 
-# Heads of mmaction2 and ours: what `out_type` they take. None fits those that
-# want several stages or networks, or features of single frames.
+# Heads of mmaction2 and ours: what `out_type` they take. Those that want
+# several stages or networks, or features of single frames, take none.
 VECTORS = ('cls_token', 'avg_featmap')
 OUT_TYPES_OF_HEADS: Dict[str, Tuple[str, ...]] = {
     'VideoMambaHead': OUT_TYPES,
@@ -34,7 +33,13 @@ OUT_TYPES_OF_HEADS: Dict[str, Tuple[str, ...]] = {
     'TRNHead': (),
     'TSMHead': (),
     'TSNAudioHead': (),
+    'TSNHead': (),
 }
+# What stands in for a head that pools over several paths or frames; for others
+# that take none it is 'VideoMambaHead'.
+REPLACEMENTS = dict.fromkeys(
+    ('SlowFastHead', 'TRNHead', 'TSMHead', 'TSNHead'), 'I3DHead'
+)
 
 
 def check_recognizers() -> None:
@@ -47,13 +52,28 @@ def check_recognizers() -> None:
     ) -> None:
         build(self, *args, **kwargs)
         if isinstance(self.backbone, VideoMamba):
+            require_clips(self)
             if self.with_cls_head and not self.with_neck:
                 require_head_takes(self.cls_head, self.backbone)
-                if isinstance(self, Recognizer3D):
-                    require_head_takes_clips(self.cls_head)
             self.data_preprocessor.register_forward_pre_hook(require_one_size)
 
     BaseRecognizer.__init__ = build_and_check
+
+
+def require_clips(recognizer: BaseRecognizer) -> None:
+    """Require a recognizer that hands clips to its backbone.
+
+    Raises:
+        ValueError: It is mmaction2's Recognizer2D; one of the user's is not
+            judged.
+    """
+    if type(recognizer) is Recognizer2D:
+        raise ValueError(
+            "model.type='Recognizer2D' gives its backbone single frames, and "
+            "VideoMamba takes clips. Set model.type='Recognizer3D', "
+            "data_preprocessor.format_shape='NCTHW' and, in the pipelines, "
+            "FormatShape(input_format='NCTHW')"
+        )
 
 
 def require_head_takes(head: nn.Module, backbone: VideoMamba) -> None:
@@ -72,10 +92,12 @@ def require_head_takes(head: nn.Module, backbone: VideoMamba) -> None:
         return  # C3D's: as many channels as there are numbers
     fitting = OUT_TYPES_OF_HEADS[name]
     if not fitting:
+        other = REPLACEMENTS.get(name, 'VideoMambaHead')
         raise ValueError(
             f'cls_head.type={name!r} takes features that VideoMamba does not '
-            'have, of several stages, networks or frames. Use '
-            "'VideoMambaHead' or another head of docs/heads.md"
+            f'have, of several stages, networks or frames. Use {other!r} with '
+            f'backbone.out_type={OUT_TYPES_OF_HEADS[other][0]!r}, or another '
+            'head of docs/heads.md'
         )
     if backbone.out_type not in fitting:
         raise ValueError(
@@ -88,21 +110,6 @@ def require_head_takes(head: nn.Module, backbone: VideoMamba) -> None:
             f'cls_head.in_channels is {in_channels}, but the backbone has '
             f'{backbone.embed_dims} channels. Set cls_head.in_channels='
             f'{backbone.embed_dims}, or backbone.arch to another size'
-        )
-
-
-def require_head_takes_clips(head: nn.Module) -> None:
-    """Require that a head takes the features of clips, not of frames.
-
-    Raises:
-        ValueError: It asks for the number of frames, as TSNHead does.
-    """
-    frames = inspect.signature(head.forward).parameters.get('num_segs')
-    if frames is not None and frames.default is frames.empty:
-        raise ValueError(
-            f'cls_head.type={type(head).__name__!r} takes features of single '
-            "frames, which Recognizer3D does not make. Use 'VideoMambaHead' "
-            'or another head of docs/heads.md'
         )
 
 

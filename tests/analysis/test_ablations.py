@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from small_models import small_recognizer
 
 from mmvideomamba.analysis.ablations import (
@@ -43,6 +44,8 @@ NEED_WEIGHTS = {
     f'learned, {init}'
     for init in ('interpolate-s', 'interpolate-d', 'expanding')
 }
+# These are as large as the architecture 'nano'.
+NANO_ALONE = set(ABLATIONS['models'].rows) - {'VideoMamba'}
 FOLDER = Path(__file__).parents[2] / 'configs/recognition/videomamba'
 RECIPES = sorted(FOLDER.glob('*.py'))
 K400_HMDB = 'videomamba-small-p16_k400-pre_8xb8-16x2x1-50e_hmdb51-rgb'
@@ -50,8 +53,9 @@ K400_HMDB = 'videomamba-small-p16_k400-pre_8xb8-16x2x1-50e_hmdb51-rgb'
 
 @pytest.mark.parametrize('name, row', ROWS)
 def test_every_row_gives_a_model_that_runs(name, row):
-    if row in NEED_WEIGHTS:
-        with pytest.raises(NotApplicable, match='init_cfg'):
+    if row in NEED_WEIGHTS | NANO_ALONE:
+        reason = 'init_cfg' if row in NEED_WEIGHTS else 'architecture nano'
+        with pytest.raises(NotApplicable, match=reason):
             changed(make_config(), ABLATIONS[name].rows[row])
         return
     config = changed(make_config(), ABLATIONS[name].rows[row])
@@ -95,6 +99,8 @@ def test_rows_of_any_recipe(path):
         rows = rows_of(base, ablation)
         left_out = set(ablation.rows) - set(rows)
         expected = {'half width'} if weights else NEED_WEIGHTS
+        if base.model.backbone.get('arch') != 'nano':
+            expected = expected | NANO_ALONE
         assert left_out == expected & set(ablation.rows)
         assert len(set(map(text_of, rows.values()))) == len(rows), name
         for config in rows.values():
@@ -160,6 +166,33 @@ def test_random_augmentation_comes_after_decoding_and_only_in_training():
     kinds = ['SampleFrames', 'DecordDecode', 'VideoRandAugment']
     assert [step.type for step in train] == kinds
     assert len(config.val_dataloader.dataset.pipeline) == 2
+
+
+@pytest.mark.filterwarnings('ignore:torch.meshgrid')  # VideoSwin's
+def test_other_models_are_as_large_and_trained_alike():
+    base = Config.fromfile(next(FOLDER.glob('videomamba-nano-p16-nocls_*')))
+    base.model.backbone.num_frames = 16
+    sizes = {}
+    for row, config in rows_of(base, ABLATIONS['models']).items():
+        model = MODELS.build(config.model)
+        model.init_weights()
+        clips = torch.randn(2, 1, 3, 16, 64, 64)
+        scores, _ = model.extract_feat(clips, stage='head')
+        assert scores.shape == (2, 8)
+        sizes[row] = sum(p.numel() for p in model.parameters())
+        wrapper = build_optim_wrapper(model, config.optim_wrapper)
+        decays = {
+            id(p): group['weight_decay']
+            for group in wrapper.optimizer.param_groups
+            for p in group['params']
+        }
+        for name, parameter in model.named_parameters():
+            kept = parameter.ndim < 2 or 'pos_embed' in name or 'A_log' in name
+            kept = kept or 'bias' in name or name.endswith('mixer.D')
+            assert decays[id(parameter)] == (0 if kept else 0.05), name
+    assert len(sizes) == 4
+    for size in sizes.values():
+        assert size == pytest.approx(sizes['VideoMamba'], rel=0.2)
 
 
 def test_width_of_an_architecture_with_a_name():

@@ -235,6 +235,21 @@ def test_what_weight_decay_shrinks(pos_embed):
     )
 
 
+def test_the_readme_swaps_in_the_recipes_optimizer():
+    code = re.search(
+        r'```python\n(optim_wrapper = .*?)```',
+        (ROOT / 'README.md').read_text(),
+        re.DOTALL,
+    )
+    shown = Config.fromstring(code[1], '.py').optim_wrapper
+    assert shown.pop('_delete_')
+    recipe = load(CONFIGS / '_base_/schedules/adamw_30e.py').optim_wrapper
+    for key in ('type', 'clip_grad', 'paramwise_cfg'):
+        assert shown[key] == recipe[key]
+    for key, value in shown.optimizer.items():
+        assert value == recipe.optimizer[key]
+
+
 @pytest.mark.parametrize('name', RECIPES)
 def test_learning_rate_warms_up_and_decays(name):
     cfg, epoch_length = load(RECIPES[name]), 10

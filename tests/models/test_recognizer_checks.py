@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 from mmaction.models import heads
+from mmaction.models.heads import BaseHead
+from mmaction.registry import MODELS as HOST_MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.dataset import pseudo_collate
 
-from mmvideomamba.models.recognizer_checks import OUT_TYPES_OF_HEADS
+from mmvideomamba.models.recognizer_checks import (
+    OUT_TYPES_OF_HEADS,
+    REPLACEMENTS,
+)
 from mmvideomamba.models.videomamba import OUT_TYPES
 from mmvideomamba.registry import MODELS
 
@@ -85,7 +90,8 @@ def test_the_head_takes_these_features(head, out_type):
 @pytest.mark.parametrize('head, out_type', OTHERS)
 def test_the_head_is_refused_with_others(head, out_type):
     fitting = OUT_TYPES_OF_HEADS[head]
-    message = 'takes features that VideoMamba does not have.*VideoMambaHead'
+    other = REPLACEMENTS.get(head, 'VideoMambaHead')
+    message = f'takes features that VideoMamba does not have.*Use {other!r}'
     if fitting:
         message = f"out_type='{fitting[0]}'.*, got '{out_type}'"
     with pytest.raises(ValueError, match=f'cls_head.type={head!r}.*{message}'):
@@ -93,15 +99,31 @@ def test_the_head_is_refused_with_others(head, out_type):
 
 
 def test_every_head_of_mmaction2_is_known():
-    # TSNHead works behind Recognizer2D, without its pooling.
-    known = {*OUT_TYPES_OF_HEADS, 'TSNHead', 'BaseHead'}
-    assert {name for name in heads.__all__ if name.endswith('Head')} <= known
+    registered = {
+        name
+        for name, kind in HOST_MODELS.module_dict.items()
+        if isinstance(kind, type) and issubclass(kind, BaseHead)
+        if kind.__module__.startswith('mmaction.')
+    }
+    assert 'I3DHead' in registered
+    assert registered | {'VideoMambaHead'} == set(OUT_TYPES_OF_HEADS)
 
 
-def test_the_docs_have_the_same_table():
-    rows = re.findall(r'^\| `(\w+Head)` \| (.*) \|$', DOCS.read_text(), re.M)
-    table = {head: tuple(re.findall(r'`(\w+)`', row)) for head, row in rows}
+def test_the_docs_have_the_same_tables():
+    takes, takes_none = (
+        dict(re.findall(r'^\| `(\w+Head)` \| (.*?) \|', part, re.M))
+        for part in DOCS.read_text().split('## Heads that do not fit')
+    )
+    table = {
+        head: tuple(re.findall(r'`(\w+)`', cell))
+        for head, cell in takes.items()
+    }
     assert table == {h: fit for h, fit in OUT_TYPES_OF_HEADS.items() if fit}
+    assert takes_none == {
+        head: f'`{REPLACEMENTS.get(head, "VideoMambaHead")}`'
+        for head, fit in OUT_TYPES_OF_HEADS.items()
+        if not fit
+    }
 
 
 def test_c3ds_head_views_the_map():
@@ -116,11 +138,6 @@ def test_another_number_of_channels_is_refused(head):
         recognizer(head, 'featmap', num_classes=5, in_channels=384)
 
 
-def test_a_head_for_frames_is_refused():
-    with pytest.raises(ValueError, match="'TSNHead' takes features of single"):
-        recognizer('TSNHead', 'cls_token', num_classes=5, in_channels=16)
-
-
 def test_a_head_of_the_users_is_not_judged():
     class MViTHead(heads.MViTHead):
         pass
@@ -128,9 +145,13 @@ def test_a_head_of_the_users_is_not_judged():
     recognizer(MViTHead, 'raw', num_classes=5, in_channels=7)
 
 
-@pytest.mark.parametrize('kind', ['Recognizer2D', 'Recognizer3D'])
-def test_single_frames_get_the_remedy(kind):
-    model = recognizer('VideoMambaHead', 'cls_token', kind=kind)
+def test_a_recognizer_of_frames_gets_the_remedy():
+    with pytest.raises(ValueError, match="Recognizer2D.*type='Recognizer3D'"):
+        recognizer('TSNHead', 'cls_token', kind='Recognizer2D')
+
+
+def test_single_frames_get_the_remedy():
+    model = recognizer('VideoMambaHead', 'cls_token')
     frames = dict(sample(), inputs=torch.randn(4, 3, 32, 32))
     with pytest.raises(ValueError, match=r'\(4, 3, 32, 32\).*Recognizer3D'):
         step(model, [frames])

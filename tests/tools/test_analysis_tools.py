@@ -115,6 +115,20 @@ def test_get_flops_as_json_of_another_clip(config, capsys):
     assert 0 < out['paper_macs'] < out['complete_macs']
 
 
+def test_get_flops_measures_a_training_step(config, capsys):
+    arguments = config, '--shape', 4, 32, 32, '--json', '--memory'
+    memory = []
+    for clips in (1, 3):
+        run_tool('analysis_tools/get_flops.py', *arguments, clips)
+        memory.append(json.loads(capsys.readouterr().out)['memory'])
+    # Gradients and moments of the parameters, and what a clip needs.
+    model = init_recognizer(config, device='cpu')
+    parameters = sum(p.nbytes for p in model.parameters())
+    assert 3 * parameters < memory[0] < memory[1] < 3 * memory[0]
+    run_tool('analysis_tools/get_flops.py', config, '--memory', 1)
+    assert '\nmemory      ' in capsys.readouterr().out
+
+
 def test_get_flops_of_a_clip_below_one_tubelet(config, capsys):
     shape = '--shape', 1, 32, 32
     script = 'analysis_tools/get_flops.py'
@@ -171,6 +185,17 @@ def test_vis_effective_context(clip_arguments, capsys):
     assert '90% of the influence: ' in out
     for suffix in ('pdf', 'png', 'mp4'):
         assert Path(f'{clip_arguments[-1]}.{suffix}').exists()
+
+
+def test_vis_grad_cam(clip_arguments, capsys):
+    script = 'analysis_tools/vis_grad_cam.py'
+    run_tool(script, *clip_arguments, '--label', 1)
+    out = clip_arguments[-1]
+    written = capsys.readouterr().out.splitlines()[-3:]
+    assert written == [f'{out}.pdf', f'{out}.png', f'{out}.mp4']
+    assert all(Path(path).stat().st_size for path in written)
+    message = 'error: expected a class from 0 to 1, got 2'
+    assert_refused(capsys, message, script, *clip_arguments, '--label', 2)
 
 
 def test_temporal_consistency(clip_arguments, tmp_path, capsys):
@@ -281,7 +306,7 @@ def test_ablation_goes_on_where_it_was_cut_off(config, tmp_path, capsys):
     assert training.runs == 2
     out = capsys.readouterr().out
     assert '[4/6] full width, seed 0: 50.0%, as logged' in out
-    assert '| half width |  60.0 | 10.0 |     3 |' in out
+    assert '| half width |  60.0 | 10.0 |     3 |       0 |' in out
     assert '| 384 |   34.2 |' in out
     results = json.loads((tmp_path / 'runs/width/results.json').read_text())
     assert results['accuracies']['full width'] == [0.5, 0.6, 0.7]

@@ -1,10 +1,11 @@
-"""Run one of the paper's ablations on a config.
+"""Run one of the paper's comparisons on a config.
 
 Trains every row of the table with several seeds, through tools/train.py and
-its log, and prints mean and standard deviation of the last validation beside
-the paper's table. A repeated command skips finished runs and resumes the
-others from their last checkpoint. Runs of another config need another
---work-dir. Rows that do not fit the config are left out, with the reason.
+its log, and prints mean and standard deviation of the last validation, and the
+CPU time of a training (user time, all its processes and threads), beside the
+paper's table. A repeated command skips finished runs and resumes the others
+from their last checkpoint. Runs of another config need another --work-dir.
+Rows that do not fit the config are left out, with the reason.
 
 With --dump it trains nothing but writes a config for each row, for
 tools/dist_train.sh; tools/analysis_tools/paper_tables.py finds their results.
@@ -19,6 +20,9 @@ Example:
 """
 
 import argparse
+import json
+import os
+import statistics
 import subprocess
 import sys
 import time
@@ -54,6 +58,7 @@ CONFIG = (
 # In the folder of a run. changed_config.py will not do: the runner writes its
 # own settings into it.
 RECORD = 'config_of_row.py'
+CPU_SECONDS = 'cpu_seconds.json'
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,7 +66,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'name',
         choices=ABLATIONS,
-        help='tables 2, 3, 4, 5 and 6 of the paper, in this order',
+        help='tables 2, 3, 4, 5, 6 and 7 of the paper, in this order; in the '
+        "last, models of mmaction2 of the size of 'nano'",
     )
     parser.add_argument(
         '--config',
@@ -148,6 +154,7 @@ def run(
             check_config(work_dir, config)
             runs.append((row, seed, config, work_dir))
     accuracies = {row: [] for row in configs}
+    seconds = {row: [] for row in configs}
     start, trained = time.time(), 0
     for number, (row, seed, config, work_dir) in enumerate(runs, 1):
         print(
@@ -163,19 +170,32 @@ def run(
         else:
             print(f'{accuracy:.1%}, as logged')
         accuracies[row].append(accuracy)
+        seconds[row].append(read_cpu_seconds(work_dir))
 
     summaries = {row: summarize(values) for row, values in accuracies.items()}
     table = [
-        (row, format_number(mean, 1, 0.01), format_number(std, 1, 0.01), runs)
+        (
+            row,
+            format_number(mean, 1, 0.01),
+            format_number(std, 1, 0.01),
+            runs,
+            format_number(statistics.mean(seconds[row]), 0),
+        )
         for row, (mean, std, runs) in summaries.items()
     ]
+    header = '', 'top-1', 'std', 'seeds', 'CPU (s)'
     print(f'\nTop-1 of the last epoch ({args.config})\n')
-    print(markdown_table(('', 'top-1', 'std', 'seeds'), table))
+    print(markdown_table(header, table))
     number = ABLATIONS[args.name].table
     print(f'\nThe paper, table {number}\n\n{format_table(TABLES[number])}\n')
 
     path = args.work_dir / args.name / 'results.json'
-    record = dict(config=args.config, seeds=args.seeds, accuracies=accuracies)
+    record = dict(
+        config=args.config,
+        seeds=args.seeds,
+        accuracies=accuracies,
+        cpu_seconds=seconds,
+    )
     write_json(path, record)
     means = {row: mean for row, (mean, _, _) in summaries.items()}
     spreads = {row: std or 0.0 for row, (_, std, _) in summaries.items()}
@@ -207,6 +227,12 @@ def read_accuracy(work_dir: Path, config: Config):
     return val[-1]['acc/top1']
 
 
+def read_cpu_seconds(work_dir: Path) -> float:
+    """CPU time that was spent on a run until now."""
+    path = work_dir / CPU_SECONDS
+    return json.loads(path.read_text()) if path.is_file() else 0.0
+
+
 def train(config: Config, work_dir: Path, seed: int) -> None:
     """Train in a process of its own, which leaves nothing behind."""
     write_text(work_dir / RECORD, config.pretty_text)
@@ -215,8 +241,14 @@ def train(config: Config, work_dir: Path, seed: int) -> None:
     command = [sys.executable, str(TOOLS / 'train.py'), str(path)]
     command += ['--work-dir', str(work_dir), '--seed', str(seed), '--resume']
     log = work_dir / 'output.txt'
-    with open(log, 'a') as file:
-        code = subprocess.call(command, stdout=file, stderr=file)
+    before = os.times().children_user
+    try:
+        with open(log, 'a') as file:
+            code = subprocess.call(command, stdout=file, stderr=file)
+    finally:
+        # Of every start of this run together.
+        spent = os.times().children_user - before + read_cpu_seconds(work_dir)
+        write_json(work_dir / CPU_SECONDS, spent)
     if code != 0:
         raise ChildProcessError(f'tools/train.py ended with {code}, see {log}')
 

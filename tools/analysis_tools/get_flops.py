@@ -9,8 +9,11 @@ Prints both protocols: the paper's, without the inside of the state space model
 
 import json
 
+import torch
+
 from mmvideomamba.analysis.flops import count_complexity
 from mmvideomamba.apis import init_model, input_shape
+from mmvideomamba.benchmark.model_workloads import ModelWorkload
 from mmvideomamba.cli import (
     add_cfg_options,
     config_or_model,
@@ -44,6 +47,13 @@ def main() -> None:
         help='frames, height and width of the clip, by default what the '
         'validation pipeline makes',
     )
+    parser.add_argument(
+        '--memory',
+        type=positive_int,
+        metavar='CLIPS',
+        help='also measure the memory of a training step of so many clips, '
+        'above weights and clips: tensors on the CPU, in float32',
+    )
     add_cfg_options(parser)
     parser.add_argument(
         '--json', action='store_true', help='print JSON instead of a table'
@@ -54,6 +64,11 @@ def main() -> None:
     if args.shape:
         shape = (*shape[:-3], *args.shape)
     cost = count_complexity(model, shape)
+    memory = None
+    if args.memory:
+        clips = torch.randn(args.memory, *shape[2:])
+        workload = ModelWorkload(model, clips)
+        memory = workload.memory('training', 'fp32')['memory']
 
     if args.json:
         print(
@@ -64,6 +79,7 @@ def main() -> None:
                     parameters=cost.parameters,
                     paper_macs=cost.paper,
                     complete_macs=cost.complete,
+                    memory=memory,
                     modules=[row._asdict() for row in cost.modules],
                 ),
                 indent=2,
@@ -76,7 +92,10 @@ def main() -> None:
     ]
     rows.append(('total', '', giga(cost.paper), giga(cost.complete)))
     print(f'input       {" x ".join(map(str, cost.input_shape))}')
-    print(f'parameters  {cost.parameters / 1e6:.3f} M\n')
+    print(f'parameters  {cost.parameters / 1e6:.3f} M')
+    if memory is not None:
+        print(f'memory      {memory / 1e6:.1f} MB')
+    print()
     print(markdown_table(('module', 'operation', 'paper', 'complete'), rows))
     print(NOTE)
 

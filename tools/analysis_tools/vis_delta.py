@@ -10,9 +10,11 @@ Example:
 
 import torch
 
+from mmvideomamba.analysis.blocks import spread_blocks
 from mmvideomamba.analysis.delta import record_delta
 from mmvideomamba.apis import find_backbone, read_clip
 from mmvideomamba.cli import (
+    add_blocks,
     add_model_arguments,
     add_out,
     add_video,
@@ -29,13 +31,7 @@ def main() -> None:
     add_video(parser)
     add_model_arguments(parser)
     add_out(parser, 'delta')
-    parser.add_argument(
-        '--blocks',
-        nargs='+',
-        type=int,
-        help='numbers of the blocks, counted from 0, negative ones from the '
-        'last; by default four from the first to the last',
-    )
+    add_blocks(parser)
     parser.add_argument(
         '--direction',
         type=int,
@@ -59,8 +55,7 @@ def main() -> None:
         )
     blocks = args.blocks
     if blocks is None:
-        last = len(backbone.layers) - 1
-        blocks = sorted({round(last * i / 3) for i in range(4)})
+        blocks = spread_blocks(backbone.num_layers)
     with torch.no_grad(), record_delta(model, blocks) as delta:
         backbone(clip.inputs)
     maps = {
