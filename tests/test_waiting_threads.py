@@ -1,8 +1,10 @@
 """OpenMP's threads are told to give way: before torch, if nobody else has."""
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +63,26 @@ def test_the_package_does_so_first():
         text=True,
     )
     assert run.stderr.strip() == '1000'
+
+
+def test_tools_import_the_package_before_torch():
+    """Directly, or through what brings torch."""
+    tools = Path(__file__).parents[1] / 'tools'
+    brings = {'torch', 'mmengine', 'mmcv', 'mmaction'}
+    found = 0
+    for path in tools.rglob('*.py'):
+        roots = [
+            name.split('.')[0]
+            for node in ast.parse(path.read_text()).body
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        ]
+        first = next((r for r in roots if r in {*brings, 'mmvideomamba'}), '')
+        assert first not in brings, path
+        found += first == 'mmvideomamba'
+    assert found > 10

@@ -15,6 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Callable, List
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent

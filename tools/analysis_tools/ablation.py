@@ -29,6 +29,9 @@ import time
 from pathlib import Path
 from typing import Dict
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 from mmengine.config import Config
 
 from mmvideomamba.analysis.ablations import (

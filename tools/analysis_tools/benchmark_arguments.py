@@ -3,6 +3,9 @@
 import argparse
 from typing import Iterable, Sequence
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 import torch
 
 from mmvideomamba.benchmark.tables import format_record

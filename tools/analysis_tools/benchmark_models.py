@@ -36,6 +36,9 @@ from pathlib import Path
 # PyTorch's profiler, which sees the memory, otherwise logs every start.
 os.environ.setdefault('KINETO_LOG_LEVEL', '99')
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 import torch
 from benchmark_arguments import finish, make_benchmark_parser
 

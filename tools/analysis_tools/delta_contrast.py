@@ -14,6 +14,9 @@ Example:
     python tools/analysis_tools/delta_contrast.py CONFIG.py CHECKPOINT.pth
 """
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 import torch
 
 from mmvideomamba.analysis.delta_contrast import (

@@ -5,20 +5,21 @@ Example:
         CHECKPOINT.pth --out figures/overview
 """
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
+import torch
+
+from mmvideomamba.analysis.delta import record_delta
+from mmvideomamba.apis import find_backbone, read_clip, recognize
 from mmvideomamba.cli import (
     add_model_arguments,
     add_out,
     add_video,
+    load_model,
     make_parser,
     one_line_errors,
 )
-
-# isort: split
-# After the package, so that waiting threads give way.
-import torch
-
-from mmvideomamba.analysis.delta import record_delta
-from mmvideomamba.apis import find_backbone, init_model, read_clip, recognize
 from mmvideomamba.models import sequence_orders
 from mmvideomamba.visualization import draw_overview, save_figure
 
@@ -33,9 +34,7 @@ def main() -> None:
     add_model_arguments(parser)
     add_out(parser, 'overview')
     args = parser.parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, args.cfg_options
-    )
+    model = load_model(args)
     clip = read_clip(model, args.video, args.view)
     backbone = find_backbone(model)
     with torch.no_grad(), record_delta(model, [-1]) as recorded:

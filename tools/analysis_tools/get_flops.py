@@ -9,6 +9,9 @@ Prints both protocols: the paper's, without the inside of the state space model
 
 import json
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 import torch
 
 from mmvideomamba.analysis.flops import count_complexity

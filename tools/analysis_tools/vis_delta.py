@@ -8,6 +8,9 @@ Example:
         CHECKPOINT.pth --blocks 0 8 16 23 --out figures/delta
 """
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 import torch
 
 from mmvideomamba.analysis.blocks import spread_blocks

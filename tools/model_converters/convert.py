@@ -17,6 +17,9 @@ import os
 import os.path as osp
 from typing import Tuple
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
