@@ -6,8 +6,9 @@ from itertools import product
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 
+from mmvideomamba.benchmark.pillow_operations import PILLOW
 from mmvideomamba.datasets.transforms.clip_operations import (
     FILL,
     OPERATIONS,
@@ -15,44 +16,6 @@ from mmvideomamba.datasets.transforms.clip_operations import (
 )
 
 HEIGHT, WIDTH = 48, 64
-
-
-def affine(image, *matrix):
-    return image.transform(
-        image.size,
-        Image.Transform.AFFINE,
-        matrix,
-        Image.Resampling.BILINEAR,
-        fillcolor=FILL,
-    )
-
-
-def solarize_add(image, addition):
-    table = [
-        min(255, v + round(addition)) if v < 128 else v for v in range(256)
-    ]
-    return image.point(table * 3)
-
-
-PILLOW = {
-    'AutoContrast': lambda i, s: ImageOps.autocontrast(i),
-    'Equalize': lambda i, s: ImageOps.equalize(i),
-    'Invert': lambda i, s: ImageOps.invert(i),
-    'Rotate': lambda i, s: i.rotate(
-        s, Image.Resampling.BILINEAR, fillcolor=FILL
-    ),
-    'Posterize': lambda i, s: ImageOps.posterize(i, 4 - int(s)),
-    'Solarize': lambda i, s: ImageOps.solarize(i, 256 - int(s)),
-    'SolarizeAdd': solarize_add,
-    'Color': lambda i, s: ImageEnhance.Color(i).enhance(1 + s),
-    'Contrast': lambda i, s: ImageEnhance.Contrast(i).enhance(1 + s),
-    'Brightness': lambda i, s: ImageEnhance.Brightness(i).enhance(1 + s),
-    'Sharpness': lambda i, s: ImageEnhance.Sharpness(i).enhance(1 + s),
-    'ShearX': lambda i, s: affine(i, 1, s, 0, 0, 1, 0),
-    'ShearY': lambda i, s: affine(i, 1, 0, 0, s, 1, 0),
-    'TranslateX': lambda i, s: affine(i, 1, 0, s * i.width, 0, 1, 0),
-    'TranslateY': lambda i, s: affine(i, 1, 0, 0, 0, 1, s * i.height),
-}
 
 
 def noise(seed=0):
