@@ -338,7 +338,9 @@ class IndexedReader(PyAVReader):
             self._container.close()
             raise ValueError('the video has no index')
         self._index: FrameIndex = index
-        times = [float(stamp * stream.time_base) for stamp in index.stamps]
+        # Faster than products of a fraction, to the bit.
+        unit, per = stream.time_base.as_integer_ratio()
+        times = [stamp * unit / per for stamp in index.stamps]
         self._set_times(self._container, times)
 
     def _read(self, wanted: List[int], change: Optional[Change]) -> np.ndarray:

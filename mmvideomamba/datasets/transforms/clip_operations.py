@@ -16,6 +16,8 @@ import numpy as np
 # ImageNet's mean colour fills what a warp uncovers.
 FILL = (124, 116, 104)
 LEVELS = np.arange(256)
+# OpenCV rounds what this is added to as Pillow does, who cuts fractions off.
+CUT = -0.499
 # Rec. 601's weights of red, green and blue in a grey level.
 GREY = np.array([0.299, 0.587, 0.114])
 
@@ -88,10 +90,10 @@ def _auto_contrast(frame: np.ndarray, strength: float) -> np.ndarray:
     rows = frame.reshape(len(frame), -1)
     low = rows.min(0).reshape(-1, 3).min(0).astype(float)
     high = rows.max(0).reshape(-1, 3).max(0).astype(float)
-    scale = 255 / np.maximum(high - low, 1)
-    stretched = np.clip((LEVELS[:, None] - low) * scale, 0, 255)
-    tables = np.where(high > low, stretched, LEVELS[:, None])
-    return cv2.LUT(frame, tables.astype(np.uint8)[None])
+    stretched = high > low
+    scale = np.where(stretched, 255 / np.maximum(high - low, 1), 1)
+    shift = np.where(stretched, CUT - scale * low, 0)
+    return cv2.transform(frame, np.column_stack([np.diag(scale), shift]))
 
 
 def _equalize(frame: np.ndarray, strength: float) -> np.ndarray:
@@ -124,12 +126,13 @@ def _color(frame: np.ndarray, strength: float) -> np.ndarray:
 
 
 def _sharpness(frame: np.ndarray, strength: float) -> np.ndarray:
-    smooth = np.ones((3, 3))
-    smooth[1, 1] = 5
-    kernel = -strength * smooth / 13
-    kernel[1, 1] += 1 + strength
-    # Pillow cuts the fraction off, and leaves the border as it is.
-    sharp = cv2.filter2D(frame, -1, kernel, delta=-0.5)
+    # Of what Pillow smoothes, 4 / 13 are the pixel, the rest is the mean of
+    # nine. It leaves the border as it is.
+    sharp = cv2.addWeighted(
+        *(frame, 1 + strength * 9 / 13),
+        *(cv2.blur(frame, (3, 3)), -strength * 9 / 13),
+        CUT,
+    )
     for end in (0, -1):
         sharp[end], sharp[:, end] = frame[end], frame[:, end]
     return sharp
@@ -155,6 +158,7 @@ def _warp(matrices: Sequence[np.ndarray], width: int, height: int) -> Change:
     row = np.tile(np.array(FILL, np.uint8), width)
     fill = np.full((height, row.size), row).reshape(height, width, 3)
     turn, shift = whole[:2, :2], whole[:2, 2]
+    move: Change
     if np.array_equal(turn, np.eye(2)):
         # OpenCV moves a frame faster than it warps one.
         centre = shift + ((width - 1) / 2, (height - 1) / 2)
@@ -164,14 +168,20 @@ def _warp(matrices: Sequence[np.ndarray], width: int, height: int) -> Change:
     else:
         # For OpenCV, a pixel's centre is at 0.
         matrix = np.column_stack([turn, shift + turn.sum(1) / 2 - 0.5])
-        move = partial(
-            cv2.warpAffine,
-            M=matrix,
-            dsize=(width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        move = partial(_warp_frame, matrix=matrix)
     return lambda frame: cv2.copyTo(fill, mask.view(np.uint8), move(frame))
+
+
+def _warp_frame(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    # OpenCV warps four channels in half the time of three.
+    warped = cv2.warpAffine(
+        cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA),
+        matrix,
+        frame.shape[1::-1],
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
 
 
 def _solarize(strength: float) -> np.ndarray:

@@ -6,7 +6,6 @@ from frame to frame would invent motion, so operations, strengths and signs
 are drawn once for a clip.
 """
 
-from functools import reduce
 from typing import List, Tuple
 
 import numpy as np
@@ -22,7 +21,8 @@ MAX_MAGNITUDE = 10
 class VideoRandAugment(BaseTransform):
     """Apply `n` random operations to a clip, the same to every frame.
 
-    Required keys: imgs, (H, W, 3) uint8 RGB frames. Modified keys: imgs.
+    Required keys: imgs, (H, W, 3) uint8 RGB frames of one size, in a list or
+    an array, which is changed in place. Modified keys: imgs.
 
     Args:
         n (int): Operations drawn per clip, with repetition.
@@ -58,10 +58,15 @@ class VideoRandAugment(BaseTransform):
         if operations:
             height, width = results['imgs'][0].shape[:2]
             changes = compose(operations, width, height)
-            results['imgs'] = [
-                reduce(lambda image, change: change(image), changes, frame)
-                for frame in results['imgs']
-            ]
+            # An array is changed in place: another of its size takes longer
+            # to make than most operations.
+            clip = results['imgs']
+            if not isinstance(clip, np.ndarray):
+                clip = results['imgs'] = list(clip)
+            for number, frame in enumerate(clip):
+                for change in changes:
+                    frame = change(frame)
+                clip[number] = frame
         return results
 
     def _draw(self) -> List[Tuple[Operation, float]]:
