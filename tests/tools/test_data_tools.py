@@ -449,7 +449,7 @@ def test_keyframes_are_chosen_and_compared(tmp_path, capsys):
     assert rows[2].startswith('| 8 frames') and ratios[-1] == 1
     assert ratios == sorted(ratios, reverse=True) and ratios[0] > 1
     assert rows[-1].startswith('recommended: --keyframes ')
-    assert [path.name for path in tmp_path.iterdir()] == ['source', 'target']
+    assert {path.name for path in tmp_path.iterdir()} == {'source', 'target'}
 
     message = 'expected a TARGET or --compare-keyframes'
     assert_refused(capsys, message, script, source)
