@@ -1,11 +1,13 @@
 """Reading videos, and writing files that every player opens.
 
 `open_video` is the one way in: data sets, `check_videos.py` and predictions
-read through it. decord decodes what it decodes well, PyAV the rest, and both
-give the same frames.
+read through it. PyAV decodes the videos that have a sound index (see
+`frame_index`), decord what else it decodes well, PyAV the rest, and all give
+the same frames.
 """
 
 import os
+from collections import defaultdict
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
@@ -13,9 +15,12 @@ from pathlib import Path
 from typing import (
     Any,
     BinaryIO,
+    Callable,
     Iterable,
     Iterator,
     List,
+    Optional,
+    Sequence,
     Tuple,
     Union,
 )
@@ -24,6 +29,7 @@ import av
 import numpy as np
 
 from .files import atomic_write
+from .frame_index import FrameIndex, decode_frames, index_frames
 from .text import printable
 from .video_files import video_file
 
@@ -33,6 +39,14 @@ _FORMATS = (
     'asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mpeg,mpegts,mpegvideo,'
     'mxf,nut,obu,ogg,rm,webm,yuv4mpegpipe'
 )
+# The boxes that an MP4 file may begin with.
+_MP4_BOXES = (b'ftyp', b'moov', b'mdat', b'wide', b'free')
+# Else a pool of threads for every frame that is converted; before PyAV 17
+# there were none.
+_HAS_POOLS = int(av.__version__.split('.')[0]) > 16
+_ONE_THREAD: Any = dict(threads=1) if _HAS_POOLS else {}
+
+Change = Callable[[np.ndarray], np.ndarray]
 
 
 @contextmanager
@@ -71,10 +85,12 @@ def open_video(path: str, num_threads: int = 1) -> Any:
     Frames come in the order in which they are shown, turned as the file says
     (see `upright`).
 
-    decord reads MP4, AVI and Matroska, as it seeks. PyAV reads what decord
-    cannot, or reads wrongly: other formats (decord 0.6 seeks to wrong frames
-    in MPEG streams), Matroska files with a rotation (it does not turn them),
-    other codecs, such as AV1, and everything where there is no decord.
+    PyAV reads H.264 in MP4 and Matroska, where it decodes only what a batch
+    needs. decord reads other MP4, AVI and Matroska, as it seeks. PyAV reads
+    what decord cannot, or reads wrongly: other formats (decord 0.6 seeks to
+    wrong frames in MPEG streams), Matroska files with a rotation (it does not
+    turn them), other codecs, such as AV1, and everything where there is no
+    decord.
 
     Args:
         path (str): A regular file, or a link to one, see `video_file`.
@@ -110,7 +126,18 @@ def _open(source: Union[str, BinaryIO], num_threads: int) -> Any:
     else:
         head = source.read(1 << 14)
         source.seek(0)
-    if _is_for_decord(head):
+    is_for_decord = _is_for_decord(head)
+    if is_for_decord and _may_have_index(head):
+        # The readers below read what has none, or know why not.
+        with suppress(Exception):
+            return IndexedReader(source, num_threads)
+    return _open_without_index(source, num_threads, is_for_decord)
+
+
+def _open_without_index(
+    source: Union[str, BinaryIO], num_threads: int, is_for_decord: bool = True
+) -> Any:
+    if is_for_decord:
         # PyAV may read what decord does not, or knows why not. There is no
         # wheel of decord for each system.
         with suppress(Exception):
@@ -162,7 +189,12 @@ def _is_for_decord(head: bytes) -> bool:
         return size >= 16 and head[8:9] != b'j'
     if kind == b'mdat' and size == 1:  # 64 bits follow
         size = int.from_bytes(head[8:16], 'big')
-    return kind in (b'moov', b'mdat', b'wide', b'free') and size >= 8
+    return kind in _MP4_BOXES and size >= 8
+
+
+def _may_have_index(head: bytes) -> bool:
+    """Whether a file that begins like this, one for decord, may hold H.264."""
+    return head[4:8] in _MP4_BOXES or b'V_MPEG4/ISO/AVC' in head
 
 
 def _is_matroska(head: bytes) -> bool:
@@ -204,9 +236,11 @@ class PyAVReader:
         self._source = source
         self._num_threads = num_threads
         with self._opened() as container:
-            self._times = frame_times(container)
-            rate = container.streams.video[0].average_rate
-        self._fps = float(rate or 25)
+            self._set_times(container, frame_times(container))
+
+    def _set_times(self, container: Any, times: List[float]) -> None:
+        self._times = times
+        self._fps = float(container.streams.video[0].average_rate or 25)
         self._next = 0
 
     @contextmanager
@@ -227,16 +261,26 @@ class PyAVReader:
     def __getitem__(self, index: int) -> _Frames:
         return self.get_batch([index])[0]
 
-    def get_batch(self, indices: Iterable[int]) -> _Frames:
+    def get_batch(
+        self, indices: Iterable[int], change: Optional[Change] = None
+    ) -> _Frames:
         """(N, H, W, 3) uint8 RGB, the frames of these numbers.
+
+        Args:
+            indices (Iterable[int]): Their numbers.
+            change (Callable, optional): See `read_frames`.
 
         Raises:
             IndexError: There is no such frame.
             ValueError: The video ends before it.
         """
         wanted = [_frame_number(index, len(self)) for index in indices]
+        return self._read(wanted, change).view(_Frames)
+
+    def _read(self, wanted: List[int], change: Optional[Change]) -> np.ndarray:
         with self._opened() as container:
-            return np.stack(pick_frames(container, wanted)).view(_Frames)
+            images = pick_frames(container, wanted)
+        return np.stack(list(map(change, images)) if change else images)
 
     def get_avg_fps(self) -> float:
         """Frames per second, on average."""
@@ -260,6 +304,99 @@ class PyAVReader:
         """The frame after the one that was returned last."""
         self._next += 1
         return self[self._next - 1]
+
+
+class MissingFrames(Exception):
+    """They do not come from the keyframe before them alone."""
+
+
+class IndexedReader(PyAVReader):
+    """Reads a video that has an index, see `frame_index`, with PyAV.
+
+    A batch is decoded from the keyframes before its frames on; only its own
+    frames are converted, one by one.
+
+    Args:
+        source (str | BinaryIO): The video.
+        num_threads (int): Threads that decode; 0 for as many as FFmpeg likes.
+
+    Raises:
+        ValueError: It has no index.
+    """
+
+    def __init__(
+        self, source: Union[str, BinaryIO], num_threads: int = 1
+    ) -> None:
+        self._source = source
+        self._num_threads = num_threads
+        # Open until the reader is freed, as opening takes its time.
+        self._container = open_container(source)
+        stream = self._container.streams.video[0]
+        stream.codec_context.thread_count = num_threads
+        index = index_frames(self._container)
+        if index is None:
+            self._container.close()
+            raise ValueError('the video has no index')
+        self._index: FrameIndex = index
+        # Faster than products of a fraction, to the bit.
+        unit, per = stream.time_base.as_integer_ratio()
+        times = [stamp * unit / per for stamp in index.stamps]
+        self._set_times(self._container, times)
+
+    def _read(self, wanted: List[int], change: Optional[Change]) -> np.ndarray:
+        try:
+            return self._decode(wanted, change)
+        except (av.FFmpegError, ValueError):
+            # Damaged, or of several sizes: decord may read on.
+            reader = _open_without_index(self._source, self._num_threads)
+        except MissingFrames:
+            reader = PyAVReader(self._source, self._num_threads)
+        return read_frames(reader, wanted, change)
+
+    def _decode(
+        self, wanted: List[int], change: Optional[Change]
+    ) -> np.ndarray:
+        places = defaultdict(list)
+        for place, number in enumerate(wanted):
+            places[number].append(place)
+        frames = None
+        decoded = decode_frames(self._container, self._index, wanted)
+        for number, frame in decoded:
+            image = upright(frame)
+            if change is not None:
+                image = change(image)
+            if frames is None:
+                frames = np.empty((len(wanted), *image.shape), image.dtype)
+            for place in places.pop(number, []):
+                frames[place] = image
+        if frames is None or places:
+            raise MissingFrames
+        return frames
+
+    def seek(self, index: int) -> None:
+        """Let `next` return the keyframe before this frame, as decord's."""
+        key = self._index.keys[_frame_number(index, len(self))]
+        self._next = self._index.stamps.index(key)
+
+
+def read_frames(
+    reader: Any, indices: Sequence[int], change: Optional[Change] = None
+) -> np.ndarray:
+    """Frames of a video, each changed as soon as it is decoded, if it can be.
+
+    Args:
+        reader (Any): Of `open_video`, or a `decord.VideoReader`.
+        indices (Sequence[int]): The numbers of the frames.
+        change (Callable, optional): Makes of a frame, (H, W, 3) uint8 RGB,
+            what is kept; of one shape for all frames.
+
+    Returns:
+        np.ndarray: (N, ...), one contiguous array.
+    """
+    if isinstance(reader, PyAVReader):
+        return reader.get_batch(indices, change).asnumpy()
+    frames = reader.get_batch(indices).asnumpy()
+    return np.stack(list(map(change, frames))) if change else frames
 
 
 def open_container(source: Union[str, BinaryIO]) -> Any:
@@ -360,7 +497,7 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
 
     By quarters, and never mirrored, as decord and OpenCV turn frames.
     """
-    image = frame.to_ndarray(format='rgb24')
+    image = frame.to_ndarray(format='rgb24', **_ONE_THREAD)
     quarters = round(frame.rotation / 90)
     if abs(frame.rotation - 90 * quarters) > 1:
         return image

@@ -23,6 +23,7 @@ ORDER = (
     'progress',
     'parallel',
     'video_files',
+    'frame_index',
     'video',
     'ops',
     'positions',

@@ -99,7 +99,7 @@ def test_frames_may_be_small(tmp_path, size):
 def test_the_reader_without_decord_gives_the_same(
     tmp_path, monkeypatch, decord_is_there
 ):
-    path = write_frames(tmp_path / 'a.mp4', PAUSE)
+    path = write_frames(tmp_path / 'a.mp4', PAUSE, 'mpeg4')
     set_display_matrix(path, TURNS['left'])
     expected = read_all(path)
     if not decord_is_there:
@@ -335,12 +335,10 @@ def test_names_may_leave_out_mp4(tmp_path, kind):
         run_pipeline(kind, path)
 
 
-@pytest.mark.parametrize(
-    'suffix, codec', [('mp4', 'libx264'), ('avi', 'mpeg4'), ('mkv', 'libx264')]
-)
-def test_decord_reads_what_it_reads_well(tmp_path, suffix, codec):
+@pytest.mark.parametrize('suffix', ['mp4', 'avi', 'mkv'])
+def test_decord_reads_what_it_reads_well(tmp_path, suffix):
     pytest.importorskip('decord')
-    path = write_frames(tmp_path / f'a.{suffix}', range(9), codec, base=25)
+    path = write_frames(tmp_path / f'a.{suffix}', range(9), 'mpeg4', base=25)
     assert not isinstance(open_video(path), PyAVReader)
 
 

@@ -2,7 +2,7 @@
 
 A record holds
 
-- `benchmark`: 'scan' or 'models';
+- `benchmark`: 'scan', 'models' or 'pipeline';
 - `machine`: see `describe_machine`; of the scan also `roofline`, the rates
   that `measure_roofline` returns;
 - `results`: a list, one for each contender and pass.
@@ -10,7 +10,8 @@ A record holds
 A result holds
 
 - `name`: what tables call the contender;
-- `pass`: 'forward', 'forward+backward' or 'training';
+- `pass`: 'forward', 'forward+backward' or 'training'; of a pipeline 'train',
+  'val' or 'test';
 - `dtype`: one of `DTYPES`; of a model, bf16 is autocast;
 - `batch_size`: clips of a pass;
 - `error`: None, or why it could not run; what follows is then None;
@@ -35,7 +36,13 @@ of a model also
   accumulates by two protocols (`analysis/flops.py`);
 - `memory`: bytes that tensors take at the worst moment, above weights and
   clips, in training with gradients and the optimizer's moments, and
-  `memory_per_clip`, without the moments; None for matrix products alone.
+  `memory_per_clip`, without the moments; None for matrix products alone;
+
+of a pipeline, whose seconds are CPU time and which has no `dtype`, also
+
+- `video`: the file;
+- `wall`: seconds on the clock;
+- `stages`: stage -> seconds of it.
 """
 
 from contextlib import suppress

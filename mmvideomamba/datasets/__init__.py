@@ -4,6 +4,7 @@ from .checked_video_dataset import (
     CheckedRepeatAugDataset,
     CheckedVideoDataset,
 )
+from .transforms.clip_decode import ClipDecode
 from .transforms.long_side_crops import LongSideThreeCrop
 from .transforms.reorder_frames import ReorderFrames
 from .transforms.segment_sample import SegmentSample
@@ -12,6 +13,7 @@ from .transforms.video_rand_augment import VideoRandAugment
 __all__ = [
     'CheckedRepeatAugDataset',
     'CheckedVideoDataset',
+    'ClipDecode',
     'LongSideThreeCrop',
     'ReorderFrames',
     'SegmentSample',

@@ -19,7 +19,7 @@ from ..registry import DATASETS
 from ..text import printable
 from ..video import describe_error
 from .annotations import check_labels, check_videos, read_annotations
-from .pipelines import find_decoding, reads_from_disk
+from .pipelines import find_decoding, reads_from_disk, step_type
 
 
 @DATASETS.register_module()
@@ -184,10 +184,24 @@ class CheckedRepeatAugDataset(CheckedVideoDataset, RepeatAugDataset):
     """
 
     def __init__(
-        self, *args: Any, on_error: str = 'raise', **kwargs: Any
+        self,
+        ann_file: str,
+        pipeline: List[dict],
+        *args: Any,
+        on_error: str = 'raise',
+        **kwargs: Any,
     ) -> None:
         require_choice('on_error', on_error, ('raise',))
-        super().__init__(*args, **kwargs)
+        # mmaction2's takes decord's steps alone, by name; ClipDecode needs
+        # and gives what DecordDecode does.
+        decord_steps = [
+            dict(type='DecordDecode')
+            if step_type(step) == 'ClipDecode'
+            else step
+            for step in pipeline
+        ]
+        super().__init__(ann_file, decord_steps, *args, **kwargs)
+        self.pipeline = Compose(pipeline)
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline; returns a list of `num_repeats` samples."""

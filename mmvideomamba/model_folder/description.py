@@ -261,6 +261,7 @@ _CROP = Part(dict(crop_size=_one_or_two(_PIXELS)), ['crop_size'])
 STEPS = {
     'DecordInit': Part(dict(num_threads=_whole(1, 64))),
     'DecordDecode': Part(_DECODE_MODE),
+    'ClipDecode': Part(dict(scale=_optional(_scale))),
     'PyAVInit': Part({}),
     'PyAVDecode': Part(dict(multi_thread=_FLAG, **_DECODE_MODE)),
     'OpenCVInit': Part({}),

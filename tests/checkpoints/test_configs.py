@@ -193,6 +193,6 @@ def test_transfer_config_starts_from_the_k400_model(name, tmp_path):
     size = cfg.model.backbone.img_size
     for pipeline in (cfg.train_pipeline, cfg.val_pipeline, cfg.test_pipeline):
         assert pipeline[1].clip_len == cfg.model.backbone.num_frames
-    assert cfg.train_pipeline[6].scale == (size, size)
-    assert cfg.val_pipeline[4].crop_size == size
-    assert cfg.test_pipeline[4].crop_size == size
+    assert cfg.train_pipeline[5].scale == (size, size)
+    assert cfg.val_pipeline[3].crop_size == size
+    assert cfg.test_pipeline[3].crop_size == size

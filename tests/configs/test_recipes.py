@@ -364,7 +364,7 @@ def test_enhanced_recipe_trains(videos, tmp_path):
     cfg.model.cls_head.in_channels = 16
     pipeline = cfg.train_pipeline
     pipeline[1].clip_len = 4
-    pipeline[6].scale = (32, 32)
+    pipeline[5].scale = (32, 32)
     dataset = cfg.train_dataloader.dataset
     dataset.update(pipeline=pipeline, data_prefix=dict(video=''))
     dataset.data_root = str(videos)

@@ -428,3 +428,30 @@ def test_class_folders_writes_nothing_of_what_cannot_be_divided(
     shutil.copy(class_folders / 'wave/w0.mp4', class_folders / 'yawn/only.mp4')
     assert_refused(capsys, "class 'yawn' has no video for train", *arguments)
     assert not out.exists()
+
+
+def test_keyframes_are_chosen_and_compared(tmp_path, capsys):
+    script, source = 'data/resize_videos.py', tmp_path / 'source'
+    source.mkdir()
+    write_frames(source / 'a.avi', range(20), 'mpeg4', base=25)
+    arguments = ('--short-side', 32, '--workers', 1)
+    target = tmp_path / 'target'
+    run_tool(script, source, target, *arguments, '--keyframes', 5)
+    with av.open(str(target / 'a.mp4')) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    keyframes = [n for n, p in enumerate(packets) if p.is_keyframe]
+    assert keyframes[:3] == [0, 5, 10]
+
+    capsys.readouterr()
+    run_tool(script, source, '--compare-keyframes', *arguments)
+    rows = capsys.readouterr().out.splitlines()
+    ratios = [float(row.split('|')[3]) for row in rows[2:8]]
+    assert rows[2].startswith('| 8 frames') and ratios[-1] == 1
+    assert ratios == sorted(ratios, reverse=True) and ratios[0] > 1
+    assert rows[-1].startswith('recommended: --keyframes ')
+    assert {path.name for path in tmp_path.iterdir()} == {'source', 'target'}
+
+    message = 'expected a TARGET or --compare-keyframes'
+    assert_refused(capsys, message, script, source)
+    arguments = ('--compare-keyframes', '--short-side', 64)
+    assert_refused(capsys, 'copied as they are', script, source, *arguments)

@@ -8,9 +8,12 @@ refused. Videos that are in TARGET are skipped, so the same call resumes one
 that was interrupted. What cannot be read is listed, and the exit status is
 then 1; a full disk ends the call. Make the list files afterwards.
 
-Example:
+Examples:
     python tools/data/resize_videos.py downloads/k400/train \\
         data/kinetics400/videos_train
+
+    # What keyframes cost and save on three of these videos; writes nothing.
+    python tools/data/resize_videos.py downloads/k400/train --compare-keyframes
 """
 
 import os
@@ -22,9 +25,15 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 import av
 import numpy as np
+from keyframes import KEYFRAMES, compare_keyframes
 from list_files import find_videos
 
-from mmvideomamba.cli import add_workers, make_parser, one_line_errors
+from mmvideomamba.cli import (
+    add_workers,
+    make_parser,
+    one_line_errors,
+    positive_int,
+)
 from mmvideomamba.files import atomic_write
 from mmvideomamba.parallel import find_good
 from mmvideomamba.video import (
@@ -40,21 +49,49 @@ from mmvideomamba.video import (
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument('source', type=Path, help='folder of the videos')
-    parser.add_argument('target', type=Path, help='folder to write to')
+    parser.add_argument(
+        'target', nargs='?', type=Path, help='folder to write to'
+    )
     parser.add_argument(
         '--short-side',
         type=int,
         default=256,
         help='in pixels, even (default: %(default)s)',
     )
+    parser.add_argument(
+        '--keyframes',
+        type=positive_int,
+        default=KEYFRAMES,
+        metavar='N',
+        help='a keyframe in every N frames: fewer are smaller, more are read '
+        'faster (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--compare-keyframes',
+        action='store_true',
+        help='print the size and the CPU time of a clip with several such N, '
+        'on the first, middle and last video, and recommend one',
+    )
     add_workers(parser)
     args = parser.parse_args()
+    if args.compare_keyframes is (args.target is not None):
+        raise ValueError('expected a TARGET or --compare-keyframes')
     if args.short_side < 2 or args.short_side % 2:
         raise ValueError(
             f'--short-side must be even and positive, got {args.short_side}'
         )
     names = name_videos(args.source)
-    resize = partial(resize_video, args.source, args.target, args.short_side)
+    resize = partial(
+        resize_video,
+        args.source,
+        short_side=args.short_side,
+        keyframes=args.keyframes,
+    )
+    if args.compare_keyframes:
+        few = sorted({names[0], names[len(names) // 2], names[-1]})
+        print(compare_keyframes(resize, few))
+        return
+    resize = partial(resize, args.target)
     good = find_good(resize, names, args.workers)
     print(f'{len(good)} of {len(names)} videos in {args.target}')
     if len(good) < len(names):
@@ -79,7 +116,7 @@ def name_videos(source: Path) -> List[str]:
 
 
 def resize_video(
-    source: Path, target: Path, short_side: int, name: str
+    source: Path, target: Path, name: str, short_side: int, keyframes: int
 ) -> Optional[str]:
     """Write one video; returns what is wrong with it, or None.
 
@@ -101,7 +138,7 @@ def resize_video(
         if scale == 1 and turn == Turn():
             copy_file(path, copied)
         else:
-            write_resized(path, scale, turn, resized)
+            write_resized(path, scale, turn, keyframes, resized)
     except OSError:
         raise
     except Exception as error:
@@ -150,7 +187,9 @@ class Turn(NamedTuple):
         return plane[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
 
-def write_resized(path: str, scale: float, turn: Turn, target: Path) -> None:
+def write_resized(
+    path: str, scale: float, turn: Turn, keyframes: int, target: Path
+) -> None:
     """Write a video with all its frames at their times.
 
     Raises:
@@ -179,12 +218,12 @@ def write_resized(path: str, scale: float, turn: Turn, target: Path) -> None:
         if turn.transpose:
             stream.width, stream.height = height, width
         stream.pix_fmt = 'yuv420p'
-        # A keyframe in every 32: readers jump to a clip without decoding what
-        # lies before it. One thread, as the videos run in parallel.
+        # Readers jump to a keyframe before a clip, and decode from there on.
+        # One thread, as the videos run in parallel.
         stream.options = {
             'crf': '20',
             'preset': 'fast',
-            'g': '32',
+            'g': str(keyframes),
             'threads': '1',
         }
         last, read, written = None, 0, 0

@@ -27,8 +27,7 @@ model = dict(
 train_pipeline = [
     dict(type='DecordInit'),
     dict(type='SampleFrames', clip_len=16, frame_interval=2),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 328)),
+    dict(type='ClipDecode', scale=(-1, 328)),
     dict(
         type='VideoRandAugment', n=4, magnitude=7, magnitude_std=0.5, prob=0.5
     ),
@@ -42,8 +41,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='DecordInit'),
     dict(type='SampleFrames', clip_len=16, frame_interval=2, test_mode=True),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 328)),
+    dict(type='ClipDecode', scale=(-1, 328)),
     dict(type='CenterCrop', crop_size=288),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
@@ -57,8 +55,7 @@ test_pipeline = [
         num_clips=10,
         test_mode=True,
     ),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 288)),
+    dict(type='ClipDecode', scale=(-1, 288)),
     dict(type='ThreeCrop', crop_size=288),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

@@ -15,8 +15,7 @@ model = dict(backbone=dict(num_frames=8))
 train_pipeline = [
     dict(type='DecordInit'),
     dict(type='SampleFrames', clip_len=8, frame_interval=2),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 256)),
+    dict(type='ClipDecode', scale=(-1, 256)),
     dict(
         type='VideoRandAugment', n=4, magnitude=7, magnitude_std=0.5, prob=0.5
     ),
@@ -30,8 +29,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='DecordInit'),
     dict(type='SampleFrames', clip_len=8, frame_interval=2, test_mode=True),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 256)),
+    dict(type='ClipDecode', scale=(-1, 256)),
     dict(type='CenterCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
@@ -45,8 +43,7 @@ test_pipeline = [
         num_clips=10,
         test_mode=True,
     ),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 224)),
+    dict(type='ClipDecode', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

@@ -14,8 +14,7 @@ model = dict(backbone=dict(num_frames=8))
 train_pipeline = [
     dict(type='DecordInit'),
     dict(type='UniformSample', clip_len=8),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 256)),
+    dict(type='ClipDecode', scale=(-1, 256)),
     dict(
         type='VideoRandAugment', n=4, magnitude=7, magnitude_std=0.5, prob=0.5
     ),
@@ -28,8 +27,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='DecordInit'),
     dict(type='UniformSample', clip_len=8, test_mode=True),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 256)),
+    dict(type='ClipDecode', scale=(-1, 256)),
     dict(type='CenterCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
@@ -37,8 +35,7 @@ val_pipeline = [
 test_pipeline = [
     dict(type='DecordInit'),
     dict(type='SegmentSample', clip_len=8, num_clips=2),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 224)),
+    dict(type='ClipDecode', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

@@ -1,0 +1,117 @@
+"""Operations on clips: the values of Pillow, alone and one after another."""
+
+from functools import reduce
+from itertools import product
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmvideomamba.benchmark.pillow_operations import PILLOW
+from mmvideomamba.datasets.transforms.clip_operations import (
+    FILL,
+    OPERATIONS,
+    compose,
+)
+
+HEIGHT, WIDTH = 48, 64
+
+
+def noise(seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def photo(seed=0):
+    """Smooth, of few levels and different in the channels, as photos are."""
+    image = cv2.GaussianBlur(noise(seed), (0, 0), 3).astype(float)
+    return np.clip(3 * (image - 128) + (90, 130, 150), 30, 240).astype(
+        np.uint8
+    )
+
+
+def strengths(name):
+    """Some of an operation's, to its ends."""
+    full = OPERATIONS[name].strength
+    if OPERATIONS[name].signed:
+        return [-full, -0.37 * full, 0.0, 0.61 * full, full]
+    return [0.0, 0.5 * full, 0.7 * full, full]
+
+
+def ours(operations, frame):
+    pairs = [(OPERATIONS[name], strength) for name, strength in operations]
+    passes = compose(pairs, frame.shape[1], frame.shape[0])
+    return reduce(lambda image, change: change(image), passes, frame)
+
+
+def pillows(operations, frame):
+    image = Image.fromarray(frame)
+    for name, strength in operations:
+        image = PILLOW[name](image, strength)
+    return np.array(image)
+
+
+def difference(operations, frame):
+    image = ours(operations, frame)
+    assert image.shape == frame.shape and image.dtype == np.uint8
+    return np.abs(image.astype(int) - pillows(operations, frame))
+
+
+@pytest.mark.parametrize('frame', [noise(), photo()], ids=['noise', 'photo'])
+@pytest.mark.parametrize('name', PILLOW)
+def test_single_operations_are_within_a_grey_level(name, frame):
+    before = frame.copy()
+    for strength in strengths(name):
+        assert difference([(name, strength)], frame).max() <= 1, strength
+    assert np.array_equal(frame, before)
+
+
+def test_all_operations_are_compared():
+    assert list(PILLOW) == list(OPERATIONS)
+
+
+def test_pairs_are_within_two_grey_levels_on_average():
+    frame = photo()
+    for first, second in product(PILLOW, PILLOW):
+        for part in (-2, 2):
+            pair = [(n, strengths(n)[part]) for n in (first, second)]
+            assert difference(pair, frame).mean() <= 2, pair
+
+
+WARPS = [name for name, entry in OPERATIONS.items() if entry.kind == 'warp']
+
+
+def test_warps_that_follow_each_other_are_one():
+    operations = [(OPERATIONS[name], 0.2) for name in WARPS]
+    assert len(compose(operations, WIDTH, HEIGHT)) == 1
+    # What left the frame on the way does not come back.
+    there_and_back = [('TranslateX', 0.25), ('TranslateX', -0.25)]
+    image, frame = ours(there_and_back, noise()), noise()
+    assert (image[:, : WIDTH // 4] == FILL).all()
+    assert np.array_equal(image[:, WIDTH // 4 :], frame[:, WIDTH // 4 :])
+
+
+def test_tables_that_follow_each_other_are_one_and_lose_nothing():
+    names = ('Solarize', 'Brightness', 'Posterize', 'Invert', 'SolarizeAdd')
+    operations = [(name, 0.6 * OPERATIONS[name].strength) for name in names]
+    pairs = [(OPERATIONS[name], s) for name, s in operations]
+    assert len(compose(pairs, WIDTH, HEIGHT)) == 1
+    image = ours(operations, noise())
+    one_by_one = reduce(lambda i, o: ours([o], i), operations, noise())
+    assert np.array_equal(image, one_by_one)
+
+
+@pytest.mark.parametrize('name', ['AutoContrast', 'Equalize', 'Contrast'])
+@pytest.mark.parametrize('level', [0, 7, 255])
+def test_frames_of_one_colour(name, level):
+    frame = np.full((HEIGHT, WIDTH, 3), level, np.uint8)
+    frame[..., 1] = 99
+    assert difference([(name, 0.5)], frame).max() <= 1
+
+
+def test_tables_of_frames_depend_on_the_frame():
+    dark, bright = photo() // 2, photo() // 2 + 120
+    for frame in (dark, bright):
+        image = ours([('AutoContrast', 0)], frame)
+        assert image.min() == 0 and image.max() == 255
