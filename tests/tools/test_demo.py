@@ -103,8 +103,9 @@ def test_frames_score_as_their_video(
     expected = capsys.readouterr().out.splitlines()[-5:]
     config = Config.fromfile(CONFIG)
     dataset = config.test_dataloader.dataset
-    _, sample, _, *others = dataset.pipeline
-    dataset.pipeline = [sample, dict(type=decode), *others]
+    _, sample, clip_decode, *others = dataset.pipeline
+    resize = dict(type='Resize', scale=clip_decode.scale)
+    dataset.pipeline = [sample, dict(type=decode), resize, *others]
     dataset.filename_tmpl = 'img_{:05}.png'
     config.dump(str(folder / 'frames.py'))
     arguments = [video, 'frames.py', 'model.pth']
@@ -129,7 +130,7 @@ def test_the_video_is_not_overwritten(arguments, capsys):
 
 def test_a_folder_for_a_config_that_reads_files(arguments, capsys):
     arguments[0] = 'videos'
-    message = 'reads a video file (DecordDecode), got the folder videos'
+    message = 'reads a video file (ClipDecode), got the folder videos'
     for script in 'demo.py', 'analysis_tools/vis_delta.py':
         assert_refused(capsys, message, script, *arguments)
 
