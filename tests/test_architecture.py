@@ -39,6 +39,7 @@ ORDER = (
     'prediction',
     'hub',
     'finetuning',
+    'deployment',
     'analysis',
     'benchmark',
     'cli',

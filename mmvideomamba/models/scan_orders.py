@@ -54,6 +54,10 @@ class ScanOrder(ABC):
         """
         tokens = torch.arange(grid[0] * grid[1] * grid[2])
         order = self.arrange(tokens.view(grid)).reshape(-1)
+        # A compiler knows no numbers. Those of the configured grid have been
+        # checked, and the C++ kernels check others.
+        if torch.compiler.is_compiling():
+            return order
         if not torch.equal(order.sort().values, tokens):
             raise ValueError(
                 f'{type(self).__name__}.arrange must visit each of the '

@@ -82,7 +82,7 @@ class VideoMambaBlock(BaseModule):
             Tensor: (N, L, C).
         """
         if kept is None:
-            kept = self.drop_path(x.new_ones(len(x), 1, 1))
+            kept = self.drop_path(x.new_ones(x.shape[0], 1, 1))
         # One pass over the tokens, instead of dropping and then adding.
         return torch.addcmul(x, self.mixer(self.norm(x), order), kept)
 
@@ -258,7 +258,9 @@ class VideoMamba(BaseModule):
         """
         x, grid = self.tokenizer(x)
         if self.cls_token_position is not None:
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+            x = torch.cat(
+                [self.cls_token.expand(x.shape[0], -1, -1), x], dim=1
+            )
         if self.pos_embed is not None:
             x = x + self.pos_embed(grid)
         x = self.drop_after_pos(x)

@@ -319,3 +319,29 @@ def test_rms_norm_takes_the_backend_of_the_scan(monkeypatch):
     if binding.kernel_library.why_not() is None:
         build(scan_backend='cpu')(clip())
         assert ran.count('rms_norm') == 3
+
+
+@pytest.mark.skipif(
+    binding.kernel_library.why_not() is not None, reason='takes the kernels'
+)
+def test_an_exported_model_takes_any_batch():
+    model = build()
+    batch = torch.export.Dim('batch')
+    with torch.no_grad():
+        program = torch.export.export(
+            model, (clip(),), dynamic_shapes=({0: batch},)
+        )
+        for size in (1, 2, 5):
+            x = clip(batch=size)
+            torch.testing.assert_close(program.module()(x), model(x))
+    with pytest.raises(AssertionError, match='Guard failed'):
+        program.module()(clip(frames=6))
+
+
+def test_a_compiled_model_takes_other_numbers_of_frames_whole():
+    model = build()
+    compiled = torch.compile(model, backend='eager', fullgraph=True)
+    with torch.no_grad():
+        for frames, batch in ((4, 2), (2, 2), (8, 1)):
+            x = clip(frames, batch=batch)
+            torch.testing.assert_close(compiled(x), model(x))

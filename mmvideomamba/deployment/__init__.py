@@ -1,0 +1,1 @@
+"""A trained recognizer for programs without mmaction2, or without torch."""
