@@ -6,8 +6,8 @@ The first argument is the compute capability to compile for, ten times; the
 second one of
 
     quick   a scan in float32, both operators in 16 bits, at a few steps
-    small   sizes that divide nothing, a scan cut into segments or not,
-            strided and absent arguments
+    awkward absent and strided arguments, a scan cut into segments
+    small   sizes that divide nothing, a scan cut into segments or not
     real    VideoMamba-S: one clip of 16 frames in segments, a batch of 64
     ex2     exponentials that are off by two units in the last place
 
@@ -129,6 +129,8 @@ def small_cases(half: torch.dtype) -> Iterator[Case]:
         conv = ops_tests.conv_inputs(**conv_sizes, dtype=torch.float32)
         yield conv_case(f'conv {sizes}', conv, order)
 
+
+def awkward_cases(half: torch.dtype) -> Iterator[Case]:
     sizes = dict(K=2, B=2, L=70, D=40)
     order = ops_tests.make_order(2, 70)
     inputs = ops_tests.scan_inputs(**sizes, dtype=torch.float32)
@@ -174,6 +176,7 @@ def inexact_cases(half: torch.dtype) -> Iterator[Case]:
 
 CASES: Dict[str, Callable[[torch.dtype], Iterator[Case]]] = dict(
     quick=quick_cases,
+    awkward=awkward_cases,
     small=small_cases,
     real=real_cases,
     ex2=inexact_cases,
