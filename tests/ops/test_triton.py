@@ -95,6 +95,60 @@ def test_what_keeps_triton_from_running_is_told(monkeypatch):
     assert 'TRITON_INTERPRET=1' in backend.why_not('cuda')
 
 
+def imagine_gpu(monkeypatch, capability, capturing=False):
+    """A GPU that is asked what it is, and launches nothing."""
+    for name, value in (
+        ('is_available', True),
+        ('is_current_stream_capturing', capturing),
+        ('get_device_capability', capability),
+        ('get_device_name', 'Tesla X'),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, v=value: v)
+    monkeypatch.delenv('TRITON_INTERPRET', raising=False)
+
+
+def test_an_older_gpu_is_named(monkeypatch):
+    from mmvideomamba.ops import triton as backend
+
+    imagine_gpu(monkeypatch, capability=(7, 0))
+    backend.kernels.forget()
+    told = backend.why_not('cuda')
+    backend.kernels.forget()
+    assert told == (
+        'Tesla X has compute capability 7.0, and kernels need 7.5, a T4 or '
+        'newer'
+    )
+
+
+def test_a_graph_captured_before_the_first_call_is_refused(monkeypatch):
+    from mmvideomamba.ops import triton as backend
+
+    imagine_gpu(monkeypatch, capability=(9, 0), capturing=True)
+    backend.kernels.forget()
+    with pytest.raises(RuntimeError, match='call the model once before'):
+        backend.why_not('cuda')
+
+
+def test_bfloat16_on_a_gpu_without_it_names_float16(monkeypatch):
+    from mmvideomamba.ops.triton.options import require_arithmetic
+
+    class OnGPU(torch.Tensor):
+        is_cuda = True
+
+    imagine_gpu(monkeypatch, capability=(7, 5))
+    with pytest.raises(ValueError, match='Tesla X .* --amp fp16'):
+        require_arithmetic(torch.zeros(1).bfloat16().as_subclass(OnGPU))
+    require_arithmetic(torch.zeros(1).half().as_subclass(OnGPU))
+
+
+def test_a_clip_beyond_the_offsets_of_kernels_is_refused():
+    from mmvideomamba.ops.triton.options import require_int32_offsets
+
+    require_int32_offsets(2**20, 2047)
+    with pytest.raises(ValueError, match='1048576 tokens of 2048; take fewer'):
+        require_int32_offsets(2**20, 2048)
+
+
 class FarthestExp(torch.autograd.Function):
     """exp, too small by all that PTX allows: 2 units and a half near one.
 

@@ -189,6 +189,8 @@ class _Scan:
             BLOCK_D=REPLAY_BLOCK,
             **options,
         )
+        # At once: the parts that it sums are no longer needed.
+        dC = dC.sum(0)[..., : self.states]
         carries = None
         if self.blocks.segments > 1:
             ends = self._per_segment(N, channels)
@@ -237,7 +239,7 @@ class _Scan:
             self._narrow(ddelta),
             dA.sum((1, 2))[:, : self.channels, : self.states],
             dB.sum(0)[..., : self.states],
-            dC.sum(0)[..., : self.states],
+            dC,
             None if dD is None else self._narrow(dD.sum((1, 2))),
             None if dz is None else self._narrow(dz),
             self._narrow(dbias.sum((1, 2))),
