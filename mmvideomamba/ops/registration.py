@@ -305,9 +305,7 @@ def _differentiate_scan(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
         return (None,) * len(ctx.needs_input_grad)
     _require_saved(ctx)
     kept, *tensors, order = ctx.saved_tensors
-    gradients = _scan_backward(
-        grad, kept, *tensors, ctx.delta_softplus, order
-    )
+    gradients = _scan_backward(grad, kept, *tensors, ctx.delta_softplus, order)
     return (None, *_spread(gradients, *tensors), None, None)
 
 
