@@ -21,7 +21,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from . import kept_dtype
 from .options import LAUNCH, require_arithmetic, require_int32_offsets
 from .scan_forward import SIZES, move_to, sigmoid
 
@@ -85,7 +84,7 @@ def causal_conv1d_backward(
     # Without an activation it is what came in.
     before = grad
     if activation == 'silu':
-        before = torch.empty_like(grad, dtype=kept_dtype(grad.dtype))
+        before = torch.empty_like(grad, dtype=torch.float32)
     segments = triton.cdiv(L, STEPS)
     sums = x.new_empty(K, batch, segments, W + 1, D, dtype=torch.float32)
     dx = x.new_empty(batch, L, D)
