@@ -54,6 +54,18 @@ def pytest_addoption(parser):
         metavar='SEED',
         help='play one case of each campaign, which a failure named',
     )
+    group = parser.getgroup('gpu', 'tests/gpu')
+    group.addoption(
+        '--gpu-kernels',
+        action='store_true',
+        help='run all cases from PTX, at real sizes too, for ten minutes',
+    )
+    group.addoption(
+        '--triton-versions',
+        nargs='+',
+        metavar='VERSION',
+        help='run the cases with these versions too, which pip fetches',
+    )
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..ops.triton.options import LAUNCH
 from .timing import fastest
 
 LANES, STEPS = 1024, 1024
@@ -37,7 +38,7 @@ def exp_chain(out: Tensor, steps: int) -> None:
             and so on, replaced `steps` times by exp2(-x), is written there.
         steps (int): Length of the chain.
     """
-    exp_chain_kernel[(len(out),)](out, steps, LANES=LANES)
+    exp_chain_kernel[(len(out),)](out, steps, LANES=LANES, **LAUNCH)
 
 
 def exps_per_second() -> float:

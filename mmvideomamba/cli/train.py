@@ -50,8 +50,11 @@ def parse_args(
     )
     parser.add_argument(
         '--amp',
-        action='store_true',
-        help='mixed precision in bfloat16, on any device',
+        nargs='?',
+        const='bf16',
+        choices=('bf16', 'fp16'),
+        help='mixed precision: bf16, which is the default, on any device, or '
+        'fp16 on a GPU',
     )
     parser.add_argument(
         '--no-validate', action='store_true', help='do not validate'
@@ -103,7 +106,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise ValueError(f'load_from: no such checkpoint: {path}')
 
     if args.amp:
-        use_bfloat16(cfg)
+        use_mixed_precision(cfg, args.amp)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.auto_scale_lr:
@@ -121,14 +124,19 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def use_bfloat16(cfg: Config) -> None:
-    """Train under bfloat16 autocast, which runs on CPUs and GPUs alike."""
+def use_mixed_precision(cfg: Config, dtype: str) -> None:
+    """Train under autocast: bf16 on CPUs and GPUs alike, fp16 on GPUs."""
     wrapper = cfg.optim_wrapper
     require_choice(
         'optim_wrapper.type for --amp',
         wrapper.get('type', 'OptimWrapper'),
         ('OptimWrapper', 'AmpOptimWrapper', 'BF16OptimWrapper'),
     )
+    if dtype == 'fp16':
+        wrapper.type = 'AmpOptimWrapper'
+        wrapper.dtype = 'float16'
+        wrapper.setdefault('loss_scale', 'dynamic')
+        return
     wrapper.type = 'BF16OptimWrapper'
     # Of AmpOptimWrapper; bfloat16 needs no loss scaling.
     wrapper.pop('loss_scale', None)

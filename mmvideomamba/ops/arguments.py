@@ -155,14 +155,20 @@ def gradient(grad: Any, shape: Sequence[int], beside: Tensor) -> None:
     _require_shape('grad', grad, shape)
 
 
-def kept(name: str, t: Any, shape: Sequence[int], beside: Tensor) -> None:
+def kept(
+    name: str,
+    t: Any,
+    shape: Sequence[int],
+    beside: Tensor,
+    dtype: torch.dtype = torch.float32,
+) -> None:
     """Raise unless `t` can be what a forward pass kept for this backward."""
     _require_tensor(name, t)
     _require_device(name, t, beside.device)
     _require_shape(name, t, shape)
-    if t.dtype != torch.float32 or not t.is_contiguous():
+    if t.dtype != dtype or not t.is_contiguous():
         raise ValueError(
-            f'{name}: expected contiguous float32, got {t.dtype} with '
+            f'{name}: expected contiguous {dtype}, got {t.dtype} with '
             f'strides {t.stride()}'
         )
 

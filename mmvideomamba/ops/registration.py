@@ -34,7 +34,7 @@ INNER = (
     'Tensor dt_proj, Tensor dt_bias, Tensor A, Tensor D, Tensor? order'
 )
 # Devices whose kernels include `mamba_inner` and `rms_norm`. Their scan keeps
-# states for its backward pass; the Triton kernels start from the inputs.
+# states for its backward pass; the Triton kernels keep what they gate.
 FUSED_DEVICES = ('cpu',)
 
 
@@ -45,12 +45,11 @@ def _fake_conv(x: Tensor, weight: Tensor, *others: Any) -> Tensor:
     return x.new_empty(weight.shape[0], *x.shape)
 
 
-def _fake_scan(
-    save: bool, u: Tensor, delta: Tensor, A: Tensor, *others: Any
-) -> Tuple[Tensor, Tensor]:
-    shape = _states_shape(u, *u.shape, A.shape[-1]) if save else (0,)
-    states = u.new_empty(shape, dtype=torch.float32)
-    return u.new_empty(u.shape[1:]), states
+def _fake_scan(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor]:
+    u, _, A, _, _, _, z, *_ = inputs
+    shape, dtype = _kept_by_scan(u, z, *u.shape, A.shape[-1])
+    kept = u.new_empty(shape if save else (0,), dtype=dtype)
+    return u.new_empty(u.shape[1:]), kept
 
 
 def _fake_inner(save: bool, *inputs: Any) -> Tuple[Tensor, ...]:
@@ -104,6 +103,17 @@ def _states_shape(beside: Tensor, *sizes: int) -> Tuple[int, ...]:
     return (0,)
 
 
+def _kept_by_scan(
+    u: Tensor, z: Optional[Tensor], *sizes: int
+) -> Tuple[Tuple[int, ...], torch.dtype]:
+    """Shape and dtype of what a scan of (K, B, L, D, N) keeps."""
+    if u.device.type in FUSED_DEVICES:
+        return _states_shape(u, *sizes), torch.float32
+    _, *gated, _ = sizes
+    shape = tuple(gated) if z is not None else (0,)
+    return shape, triton.kept_dtype(u.dtype)
+
+
 # The checks, for the arguments that an operator has before those of its
 # function.
 
@@ -117,9 +127,13 @@ def _check_scan(save: bool, *inputs: Any) -> None:
     arguments.selective_scan(*inputs)
 
 
-def _check_scan_backward(grad: Any, states: Any, *inputs: Any) -> None:
+def _check_scan_backward(grad: Any, kept: Any, *inputs: Any) -> None:
     sizes = arguments.selective_scan(*inputs)
-    _check_results(grad, states, inputs[0], sizes)
+    u, z = inputs[0], inputs[6]
+    arguments.gradient(grad, [sizes[axis] for axis in 'BLD'], u)
+    K, B, L, D, N = (sizes[axis] for axis in 'KBLDN')
+    shape, dtype = _kept_by_scan(u, z, K, B, L, D, N)
+    arguments.kept('kept', kept, shape, u, dtype)
 
 
 def _check_inner(save: bool, *inputs: Any) -> None:
@@ -208,12 +222,12 @@ _conv_backward = _define(
 )
 _scan = _define(
     'selective_scan',
-    f'(bool save, {SCAN}) -> (Tensor out, Tensor states)',
+    f'(bool save, {SCAN}) -> (Tensor out, Tensor kept)',
     _fake_scan,
 )
 _scan_backward = _define(
     'selective_scan_backward',
-    f'(Tensor grad, Tensor states, {SCAN}) -> Tensor[]',
+    f'(Tensor grad, Tensor kept, {SCAN}) -> Tensor[]',
     _fake_gradients(2),
 )
 _inner = _define(
@@ -290,10 +304,8 @@ def _differentiate_scan(ctx: Any, grad: Optional[Tensor], *_: Any) -> tuple:
     if grad is None:
         return (None,) * len(ctx.needs_input_grad)
     _require_saved(ctx)
-    states, *tensors, order = ctx.saved_tensors
-    gradients = _scan_backward(
-        grad, states, *tensors, ctx.delta_softplus, order
-    )
+    kept, *tensors, order = ctx.saved_tensors
+    gradients = _scan_backward(grad, kept, *tensors, ctx.delta_softplus, order)
     return (None, *_spread(gradients, *tensors), None, None)
 
 

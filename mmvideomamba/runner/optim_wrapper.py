@@ -31,8 +31,7 @@ class BF16OptimWrapper(OptimWrapper):
         ):
             raise RuntimeError(
                 f'{torch.cuda.get_device_name()} has no bfloat16. Train in '
-                "float16 with optim_wrapper.type='AmpOptimWrapper' "
-                "optim_wrapper.dtype='float16', or in float32 with "
+                'float16 with --amp fp16, or in float32 with '
                 "optim_wrapper.type='OptimWrapper'"
             )
         with super().optim_context(model), autocast(dtype=torch.bfloat16):

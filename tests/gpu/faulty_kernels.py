@@ -4,8 +4,12 @@ Run by test_ptxrun.py in a process of its own, as `ptxrun` replaces how Triton
 launches kernels.
 """
 
+import functools
+import itertools
 import json
-from typing import Optional
+import re
+from typing import Callable, List, Optional
+from unittest import mock
 
 import ptxrun
 import torch
@@ -37,6 +41,21 @@ def pass_on(out_ptr):
     tl.store(out_ptr + number + 1, before + 1)
 
 
+@triton.jit(do_not_specialize=['first'])
+def load_by_fours(x_ptr, out_ptr, first, LANES: tl.constexpr):
+    """Promises that `first` is a multiple of four."""
+    i = tl.arange(0, LANES)
+    places = tl.max_contiguous(tl.multiple_of(first + i, 4), 4)
+    tl.store(out_ptr + i, tl.load(x_ptr + places))
+
+
+@triton.jit
+def square_sum(x_ptr, out_ptr, LANES: tl.constexpr):
+    """Without a fault; two sums over all warps, through shared memory."""
+    x = tl.load(x_ptr + tl.arange(0, LANES))
+    tl.store(out_ptr, tl.sum(x * tl.sum(x, 0), 0))
+
+
 def complaint(kernel: JITFunction, grid: tuple, *args, **constants: int):
     """What keeps a launch from succeeding."""
     try:
@@ -44,6 +63,31 @@ def complaint(kernel: JITFunction, grid: tuple, *args, **constants: int):
     except RuntimeError as error:
         return str(error)
     return None
+
+
+def complaints_without_a_barrier() -> List[Optional[str]]:
+    """What is said of `square_sum` without its n-th barrier, for each n."""
+    x, out = torch.arange(64.0), torch.zeros(1)
+    barrier = re.compile(r'bar\.sync[^;]*;')
+    load_library = ptxrun.launch.load_library
+    seen = []
+
+    def without(left_out: int, ptx: str) -> Callable:
+        seen.append(ptx)
+        count = itertools.count()
+        return load_library(
+            barrier.sub(lambda b: b[0] if next(count) != left_out else '', ptx)
+        )
+
+    def complain(left_out: int) -> Optional[str]:
+        load = functools.partial(without, left_out)
+        with mock.patch.object(ptxrun.launch, 'load_library', load):
+            options = dict(LANES=64, num_warps=2)
+            return complaint(square_sum, (1,), x, out, **options)
+
+    assert complain(-1) is None and out == x.sum() ** 2
+    barriers = len(barrier.findall(seen[0]))
+    return [complain(left_out) for left_out in range(barriers)]
 
 
 def main() -> None:
@@ -61,6 +105,15 @@ def main() -> None:
         store=add(x, torch.zeros(39), 40),
         one_place=complaint(store_in_one_place, (2,), numbers),
         passed_on=complaint(pass_on, (2,), numbers),
+        misaligned=complaint(
+            load_by_fours,
+            (1,),
+            torch.zeros(600),
+            torch.zeros(512),
+            1,
+            LANES=512,
+        ),
+        barriers=complaints_without_a_barrier(),
     )
     assert torch.equal(out, x + 1)
     print(json.dumps(said))

@@ -25,7 +25,6 @@ from kernel_steps import (
     measure_mamba,
     measure_scan_kernels,
 )
-from prototype_steps import measure_prototypes
 
 STEPS = {
     'machine': describe_machine,
@@ -34,7 +33,6 @@ STEPS = {
     'mamba': measure_mamba,
     'block': measure_block,
     'products': measure_products,
-    'prototypes': measure_prototypes,
 }
 
 

@@ -5,11 +5,13 @@
 The first argument is the compute capability to compile for, ten times; the
 second one of
 
-    quick   a scan and a convolution at a few steps
-    small   sizes that divide nothing, a scan cut into segments or not,
-            strided and absent arguments
+    quick   a scan in float32, both operators in 16 bits, at a few steps
+    awkward absent and strided arguments, a scan cut into segments
+    small   sizes that divide nothing, a scan cut into segments or not
     real    VideoMamba-S: one clip of 16 frames in segments, a batch of 64
     ex2     exponentials that are off by two units in the last place
+
+16 bits are bfloat16 where the GPU has it, else float16.
 
 One JSON line per case: whether values and all gradients are within the
 tolerances of a GPU, whether they repeat bit for bit, the largest errors, the
@@ -106,17 +108,17 @@ def conv_case(name: str, inputs: Dict[str, Tensor], order: Tensor) -> Case:
     return Case(name, 'causal_conv1d', inputs, dict(order=order))
 
 
-def quick_cases() -> Iterator[Case]:
-    sizes = dict(B=1, L=5, D=3, dtype=torch.float32)
-    scan = ops_tests.scan_inputs(K=2, N=2, **sizes)
-    yield scan_case('scan', scan, ops_tests.make_order(2, 5))
-    # Backwards alone: what a kernel does K or W times takes as long to build.
-    order = torch.arange(5).flip(0)[None]
-    conv = ops_tests.conv_inputs(K=1, W=2, **sizes)
-    yield conv_case('conv', conv, order)
+def quick_cases(half: torch.dtype) -> Iterator[Case]:
+    order = ops_tests.make_order(2, 6)
+    sizes = dict(K=2, B=1, L=6, D=3)
+    for dtype in (torch.float32, half):
+        scan = ops_tests.scan_inputs(**sizes, N=2, dtype=dtype)
+        yield scan_case(f'scan {dtype}', scan, order)
+    conv = ops_tests.conv_inputs(**sizes, W=3, dtype=half)
+    yield conv_case(f'conv {half}', conv, order)
 
 
-def small_cases() -> Iterator[Case]:
+def small_cases(half: torch.dtype) -> Iterator[Case]:
     for sizes in ops_tests.SCAN_SIZES:
         order = ops_tests.make_order(sizes['K'], sizes['L'])
         inputs = ops_tests.scan_inputs(**sizes, dtype=torch.float32)
@@ -127,6 +129,8 @@ def small_cases() -> Iterator[Case]:
         conv = ops_tests.conv_inputs(**conv_sizes, dtype=torch.float32)
         yield conv_case(f'conv {sizes}', conv, order)
 
+
+def awkward_cases(half: torch.dtype) -> Iterator[Case]:
     sizes = dict(K=2, B=2, L=70, D=40)
     order = ops_tests.make_order(2, 70)
     inputs = ops_tests.scan_inputs(**sizes, dtype=torch.float32)
@@ -135,16 +139,16 @@ def small_cases() -> Iterator[Case]:
         del inputs[name]
     inputs['delta'] = inputs['delta'].abs()
     yield Case('nothing optional', 'selective_scan', inputs, {})
-    half = ops_tests.scan_inputs(**sizes, dtype=torch.bfloat16)
-    yield scan_case('bf16 strided', half, order)
-    conv = ops_tests.conv_inputs(**sizes, W=7, dtype=torch.bfloat16)
+    narrow = ops_tests.scan_inputs(**sizes, dtype=half)
+    yield scan_case(f'{half} strided', narrow, order)
+    conv = ops_tests.conv_inputs(**sizes, W=7, dtype=half)
     del conv['bias']
     conv['x'] = first_half(conv['x'])
     options = dict(order=order, activation=None)
     yield Case('conv W7 no bias', 'causal_conv1d', conv, options)
 
 
-def real_cases() -> Iterator[Case]:
+def real_cases(half: torch.dtype) -> Iterator[Case]:
     sizes = dict(K=2, L=1569, D=768)
     tokens = torch.arange(1569)
     both_ways = torch.stack([tokens, tokens.flip(0)])
@@ -162,7 +166,7 @@ def real_cases() -> Iterator[Case]:
         yield conv_case(f'conv B=1 {dtype}', conv, order)
 
 
-def inexact_cases() -> Iterator[Case]:
+def inexact_cases(half: torch.dtype) -> Iterator[Case]:
     order = ops_tests.make_order(2, 1569)
     for mode in (1, 2, 3):
         inputs = ops_tests.slow_decays(1569, 64)
@@ -170,8 +174,9 @@ def inexact_cases() -> Iterator[Case]:
         yield scan_case(name, inputs, order, exp2_error=mode)
 
 
-CASES: Dict[str, Callable[[], Iterator[Case]]] = dict(
+CASES: Dict[str, Callable[[torch.dtype], Iterator[Case]]] = dict(
     quick=quick_cases,
+    awkward=awkward_cases,
     small=small_cases,
     real=real_cases,
     ex2=inexact_cases,
@@ -233,7 +238,8 @@ def main() -> None:
     header = dict(triton=triton.__version__, cap=args.capability)
     print(json.dumps(dict(header, what=args.cases)), flush=True)
     failed = False
-    for case in CASES[args.cases]():
+    half = torch.bfloat16 if args.capability >= 80 else torch.float16
+    for case in CASES[args.cases](half):
         result = run_case(case)
         failed |= not result['ok']
         print(json.dumps(result), flush=True)

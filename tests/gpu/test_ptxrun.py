@@ -1,53 +1,41 @@
-"""Kernels from their PTX on a CPU, and what is noticed while they run.
-
-Each in a process of its own: `ptxrun` replaces how Triton launches kernels,
-and those of the tests' process belong to the interpreter.
-"""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""What `ptxrun` notices while it runs a kernel with a fault."""
 
 import pytest
 
 pytest.importorskip('triton')
 import ptxrun
+from run_script import run_script
 
-HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(
     ptxrun.why_not() is not None, reason=str(ptxrun.why_not())
 )
 
 
-def output(script, *args):
-    """What a script of this folder prints, a JSON value a line."""
-    env = {k: v for k, v in os.environ.items() if k != 'TRITON_INTERPRET'}
-    paths = [str(HERE.parents[1]), *env.get('PYTHONPATH', '').split(':')]
-    done = subprocess.run(
-        [sys.executable, HERE / script, *args],
-        env=dict(env, PYTHONPATH=':'.join(filter(None, paths))),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+@pytest.fixture(scope='module')
+def said():
+    (complaints,) = run_script('faulty_kernels.py')
+    assert complaints['sound'] is None
+    return complaints
 
 
-def test_operators_agree_with_the_reference_from_their_ptx():
-    _, *cases = output('ptx_battery.py', '90', 'quick', '--fast-build')
-    assert [case['case'] for case in cases] == ['scan', 'conv']
-    assert all(case['ok'] and case['repeat'] for case in cases), cases
-    kernels = {kernel for case in cases for kernel in case['kernels']}
-    assert {'backward_kernel', 'filter_gradient_kernel'} <= kernels
-
-
-def test_accesses_out_of_bounds_and_races_are_noticed():
-    (said,) = output('faulty_kernels.py')
-    assert said['sound'] is None
+def test_an_access_out_of_bounds(said):
     assert 'load of 4 bytes out of every tensor' in said['load']
     assert 'store of 4 bytes out of every tensor' in said['store']
+
+
+def test_a_misaligned_access(said):
+    assert 'misaligned load of 16 bytes' in said['misaligned']
+
+
+def test_a_race_between_programs(said):
     assert 'two programs write one place' in said['one_place']
     # Which of the two is first is chance.
     assert 'a program' in said['passed_on']
+
+
+def test_every_barrier_that_is_missing(said):
+    """Two sums over warps have five: read too early, or written too early."""
+    assert len(said['barriers']) == 5
+    for complaint in said['barriers']:
+        assert 'no barrier after' in complaint or 'nobody wrote' in complaint
+    assert any('after the read' in c for c in said['barriers'])

@@ -4,11 +4,13 @@
 
 One JSON line per kernel: compute capability, kernel, registers per thread,
 bytes spilled per thread; shuffles, exponentials and other float32 arithmetic
-in its machine code. The kernels are those of the operators and the one that
-measures how fast exponentials can be. Triton's wheel brings ptxas and the
-disassembler, so neither a GPU nor CUDA is needed. Run by test_triton.py in a
-process of its own: the kernels of the tests' process may belong to the
-interpreter.
+in its machine code, its instructions and those of its longest loop; whether
+sums of products are fused, and the stages of a pipelined loop; megabytes that
+move where it touches each of its tensors once. The kernels are those of the
+operators and the one that measures how fast exponentials can be. Triton's
+wheel brings ptxas and the disassembler, so neither a GPU nor CUDA is needed.
+Run by test_triton.py in a process of its own: the kernels of the tests'
+process may belong to the interpreter.
 """
 
 import json
@@ -16,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import torch
 import triton
@@ -29,7 +32,10 @@ from mmvideomamba.ops.triton import launch
 # VideoMamba-S, 16 frames, as training launches it.
 K, L, D, N, DT_RANK = 2, 1569, 768, 16, 24
 
-
+# A line of the disassembly, behind its address.
+INSTRUCTION = r'^\s*/\*[0-9a-f]{4,}\*/'
+# Of Triton's wheel.
+TOOLS = Path(triton.__file__).parent / 'backends' / 'nvidia' / 'bin'
 seen = set()
 
 
@@ -50,7 +56,7 @@ class OfflineDriver:
         return 0
 
 
-def launch_everything(batch):
+def launch_everything(batch, L=L):
     """Forward and backward of both operators on tensors without memory."""
 
     def empty(*shape, dtype=torch.bfloat16):
@@ -78,18 +84,27 @@ def launch_everything(batch):
         True,
         order,
     )
-    _, states = launch.selective_scan(True, *scan)
-    launch.selective_scan_backward(empty(batch, L, D), states, *scan)
+    _, kept = launch.selective_scan(True, *scan)
+    launch.selective_scan_backward(empty(batch, L, D), kept, *scan)
 
 
 def compile_instead(kernel, grid):
     """What `kernel[grid]` gives: a launch that stops after compiling."""
 
     def compile_only(*args, **options):
+        # What CUDA allows.
+        assert max(grid[1:], default=1) < 2**16, (kernel.__name__, grid)
         compiled = kernel.run(*args, grid=grid, warmup=True, **options)
         if compiled.hash not in seen:
             seen.add(compiled.hash)
             described = describe(compiled)
+            # Views of projections count for what they hold.
+            sizes = [
+                t.numel() * t.itemsize
+                for t in args
+                if isinstance(t, torch.Tensor)
+            ]
+            described.update(MB=round(sum(sizes) / 1e6, 1))
             print(json.dumps(dict(kernel=kernel.__name__, **described)))
 
     return compile_only
@@ -99,9 +114,8 @@ def describe(compiled):
     with tempfile.NamedTemporaryFile(suffix='.cubin') as cubin:
         cubin.write(compiled.asm['cubin'])
         cubin.flush()
-        tools = triton.knobs.nvidia
-        usage = output(tools.cuobjdump.path, '-res-usage', cubin.name)
-        code = output(tools.nvdisasm.path, '-c', cubin.name)
+        usage = output(TOOLS / 'cuobjdump', '-res-usage', cubin.name)
+        code = output(TOOLS / 'nvdisasm', '-c', cubin.name)
     used = dict(re.findall(r'(REG|STACK|LOCAL):(\d+)', usage))
     return dict(
         capability=driver.active.capability,
@@ -110,7 +124,29 @@ def describe(compiled):
         shuffles=code.count('SHFL'),
         exps=code.count('MUFU.EX2'),
         arithmetic=len(re.findall('FADD|FMUL|FFMA', code)),
+        instructions=len(re.findall(INSTRUCTION, code, re.M)),
+        loop=longest_loop(code),
+        fused=compiled.metadata.enable_fp_fusion,
+        stages=compiled.metadata.num_stages,
     )
+
+
+def longest_loop(code):
+    """Instructions from a label to the last branch back to it."""
+    longest = count = 0
+    labels = {}
+    for line in code.splitlines():
+        label = re.match(r'(\.L_x_\d+):', line)
+        if label:
+            labels[label[1]] = count
+        elif re.match(INSTRUCTION, line):
+            count += 1
+            branch = re.search(r'BRA.*`\((\.L_x_\d+)\)', line)
+            if branch and branch[1] in labels:
+                start = labels[branch[1]]
+                # A kernel ends in a branch to itself.
+                longest = max(longest, count - start)
+    return longest
 
 
 def output(*command):
@@ -127,6 +163,7 @@ def main():
         driver.set_active(OfflineDriver(int(capability)))
         launch_everything(batch=64)
         launch_everything(batch=1)
+        launch_everything(batch=1, L=2**20)
         exp_chain(torch.empty(1, LANES, device='meta'), steps=1024)
 
 

@@ -205,11 +205,11 @@ def test_an_undefined_gradient_stays_undefined(operator, make_inputs):
 def test_states_are_kept_only_for_a_backward_pass(kernels):
     inputs = scan_inputs(L=40, dtype=torch.float32).values()
     operator = torch.ops.mmvideomamba.selective_scan
-    _, states = operator(False, *inputs, True, None)
-    assert states.numel() == 0
-    _, states = operator(True, *inputs, True, None)
-    # The Triton kernels want nothing but the inputs.
-    assert (states.numel() == 0) == (kernels == 'triton')
+    _, kept = operator(False, *inputs, True, None)
+    assert kept.numel() == 0
+    out, kept = operator(True, *inputs, True, None)
+    # The Triton kernels keep what they gate.
+    assert kept.numel() and (kept.shape == out.shape) == (kernels == 'triton')
 
 
 def test_second_derivatives_are_refused(kernels):

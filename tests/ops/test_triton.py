@@ -52,7 +52,7 @@ def test_one_clip_is_cut_until_it_fills_the_gpu_and_a_batch_never(
     for L in (1569, 6273, 50177):
         blocks = launch.choose_blocks(2, L, 768, cpu)
         assert 2 * 768 // blocks.channels * blocks.segments >= 8 * 132
-        assert blocks.steps % launch.CHUNK == 0
+        assert blocks.steps % launch.GROUP == 0
         covered = blocks.segments * blocks.steps
         assert covered - blocks.steps < L <= covered
 
@@ -93,6 +93,60 @@ def test_what_keeps_triton_from_running_is_told(monkeypatch):
         assert told is None if reason is None else reason in told
     monkeypatch.setenv('TRITON_INTERPRET', '1')
     assert 'TRITON_INTERPRET=1' in backend.why_not('cuda')
+
+
+def imagine_gpu(monkeypatch, capability, capturing=False):
+    """A GPU that is asked what it is, and launches nothing."""
+    for name, value in (
+        ('is_available', True),
+        ('is_current_stream_capturing', capturing),
+        ('get_device_capability', capability),
+        ('get_device_name', 'Tesla X'),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, v=value: v)
+    monkeypatch.delenv('TRITON_INTERPRET', raising=False)
+
+
+def test_an_older_gpu_is_named(monkeypatch):
+    from mmvideomamba.ops import triton as backend
+
+    imagine_gpu(monkeypatch, capability=(7, 0))
+    backend.kernels.forget()
+    told = backend.why_not('cuda')
+    backend.kernels.forget()
+    assert told == (
+        'Tesla X has compute capability 7.0, and kernels need 7.5, a T4 or '
+        'newer'
+    )
+
+
+def test_a_graph_captured_before_the_first_call_is_refused(monkeypatch):
+    from mmvideomamba.ops import triton as backend
+
+    imagine_gpu(monkeypatch, capability=(9, 0), capturing=True)
+    backend.kernels.forget()
+    with pytest.raises(RuntimeError, match='call the model once before'):
+        backend.why_not('cuda')
+
+
+def test_bfloat16_on_a_gpu_without_it_names_float16(monkeypatch):
+    from mmvideomamba.ops.triton.options import require_arithmetic
+
+    class OnGPU(torch.Tensor):
+        is_cuda = True
+
+    imagine_gpu(monkeypatch, capability=(7, 5))
+    with pytest.raises(ValueError, match='Tesla X .* --amp fp16'):
+        require_arithmetic(torch.zeros(1).bfloat16().as_subclass(OnGPU))
+    require_arithmetic(torch.zeros(1).half().as_subclass(OnGPU))
+
+
+def test_a_clip_beyond_the_offsets_of_kernels_is_refused():
+    from mmvideomamba.ops.triton.options import require_int32_offsets
+
+    require_int32_offsets(2**20, 2047)
+    with pytest.raises(ValueError, match='1048576 tokens of 2048; take fewer'):
+        require_int32_offsets(2**20, 2048)
 
 
 class FarthestExp(torch.autograd.Function):
@@ -276,27 +330,31 @@ def test_kernels_compiled_for_three_generations_of_gpus(tmp_path):
         kernel = json.loads(line)
         kernels[kernel['kernel']].append(kernel)
         assert kernel['spilled'] == 0, kernel
+        assert kernel['fused'] and kernel['stages'] == 1
     # What measures exps waits for nothing else: an exp takes the time of
     # eight additions on these GPUs.
     for chain in kernels.pop('exp_chain_kernel'):
         assert chain['arithmetic'] < 1.25 * chain['exps']
     assert set(kernels) == {
         'conv_kernel',
-        'input_gradient_kernel',
-        'filter_gradient_kernel',
+        'conv_gradient_kernel',
+        'conv_gather_kernel',
         'forward_kernel',
         'chain_kernel',
         'gate_kernel',
+        'gate_gradient_kernel',
         'replay_kernel',
         'adjoint_ends_kernel',
         'backward_kernel',
     }
-    # The loop of `backward_kernel` takes 4 steps at a time.
-    for name, most in (
-        ('forward_kernel', 0),
-        ('adjoint_ends_kernel', 0),
-        ('replay_kernel', 52),
-        ('backward_kernel', 4 * 28),
+    # The loops take 4 steps at a time. docs/gpu_kernels.md has the counts.
+    for name, shuffles, instructions in (
+        ('forward_kernel', 0, 4 * 32 * 8),
+        ('adjoint_ends_kernel', 0, 16 * 9),
+        ('replay_kernel', 4 * 12, 4 * 32 * 10),
+        ('backward_kernel', 4 * 28, 4 * 16 * 23),
+        ('conv_gradient_kernel', 0, 4 * 4 * 34),
     ):
         assert {k['capability'] for k in kernels[name]} == {80, 90, 100}
-        assert max(k['shuffles'] for k in kernels[name]) <= most, name
+        assert max(k['shuffles'] for k in kernels[name]) <= shuffles, name
+        assert max(k['loop'] for k in kernels[name]) <= instructions, name

@@ -48,6 +48,13 @@ def test_amp_is_bfloat16_whatever_the_config_had(load_config):
         load_config('--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWr')
 
 
+def test_amp_is_float16_where_that_is_asked_for(load_config):
+    wrapper = load_config('--amp', 'fp16').optim_wrapper
+    assert wrapper.type == 'AmpOptimWrapper'
+    assert (wrapper.dtype, wrapper.loss_scale) == ('float16', 'dynamic')
+    assert wrapper.clip_grad == dict(max_norm=1.0)
+
+
 def test_arguments_overrule_the_config(load_config, tmp_path):
     cfg = load_config()
     assert cfg.work_dir == os.path.join('work_dirs', 'tiny')

@@ -12,10 +12,14 @@ import os
 from types import ModuleType
 from typing import Any, Callable, Optional
 
+import torch
+
 from ..loading import Unavailable, load_once
 
 # Older ones cannot make tuples in kernels.
 OLDEST_TRITON = (3, 3)
+# The compute capability of a T4; kernels are tested for none before it.
+OLDEST_GPU = (7, 5)
 # The operators that have kernels in Triton.
 KERNELS = (
     'causal_conv1d',
@@ -36,7 +40,25 @@ def why_not(device_type: str) -> Optional[str]:
 
 @load_once
 def kernels() -> ModuleType:
-    """Return the module that launches the kernels."""
+    """Return the module that launches the kernels.
+
+    Raises:
+        RuntimeError: A CUDA graph is being captured: to load them is no part
+            of one.
+    """
+    if torch.cuda.is_available():
+        if torch.cuda.is_current_stream_capturing():
+            raise RuntimeError(
+                'a CUDA graph is being captured, and kernels have yet to be '
+                'compiled: call the model once before, as training does'
+            )
+        capability = torch.cuda.get_device_capability()
+        if capability < OLDEST_GPU:
+            raise Unavailable(
+                f'{torch.cuda.get_device_name()} has compute capability '
+                f'{capability[0]}.{capability[1]}, and kernels need '
+                f'{OLDEST_GPU[0]}.{OLDEST_GPU[1]}, a T4 or newer'
+            )
     try:
         import triton
 
@@ -62,6 +84,15 @@ def kernels() -> ModuleType:
             'see docs/scan_backends.md'
         ) from error
     return launchers
+
+
+def kept_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Of what passes from one kernel to a later one, for data of a dtype.
+
+    bfloat16 has the range of float32, and data are rounded to it once more
+    anyway; a state may be beyond the range of float16.
+    """
+    return dtype if dtype == torch.bfloat16 else torch.float32
 
 
 def kernel(name: str) -> Callable:

@@ -1,8 +1,13 @@
 """`causal_conv1d` on the GPU, in Triton.
 
-Tiles of (BLOCK_L steps, BLOCK_D channels). A step's W taps are W gathers of
-the same rows, which the cache serves. Nothing is saved for the gradients: a
-tile computes the convolution's outputs it needs again.
+    conv_kernel            tiles of (BLOCK_L steps, BLOCK_D channels); a step's
+                           W taps are W gathers that the cache serves
+    conv_gradient_kernel   along the scan order: the gradient before the
+                           activation, and what the filter's gradient sums
+    conv_gather_kernel     the gradient of x: per token, the W steps of each
+                           direction that saw it
+
+Nothing is saved for the gradients: the convolution is computed once more.
 """
 
 # Triton compiles the kernels: their arguments have no types of Python, and
@@ -16,11 +21,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .scan_forward import SIZES, load_or_zero, sigmoid
+from .options import LAUNCH, require_arithmetic, require_int32_offsets
+from .scan_forward import SIZES, move_to, sigmoid
 
+# Of the kernels that work on tiles.
 BLOCK_L, BLOCK_D = 16, 64
-# Tiles that one program sums before it writes its part of dweight.
-TILES_PER_SUM = 32
+# Of `conv_gradient_kernel`: steps and channels of a program, and the steps
+# whose loads are under way together.
+STEPS, CHANNELS, GROUP = 128, 128, 4
 
 
 def causal_conv1d(
@@ -35,9 +43,8 @@ def causal_conv1d(
     batch, L, _ = x.shape
     x, weight, bias, order = _prepare(x, weight, bias, order)
     out = x.new_empty(K, batch, L, D)
-    grid = (K * batch, triton.cdiv(L, BLOCK_L), triton.cdiv(D, BLOCK_D))
     with torch.cuda.device_of(x):
-        conv_kernel[grid](
+        conv_kernel[_grid(K * batch, L, D)](
             x,
             weight,
             bias,
@@ -51,6 +58,7 @@ def causal_conv1d(
             SILU=activation == 'silu',
             BLOCK_L=BLOCK_L,
             BLOCK_D=BLOCK_D,
+            **LAUNCH,
         )
     return out
 
@@ -73,34 +81,59 @@ def causal_conv1d_backward(
     if order is not None:
         steps = torch.arange(L, device=order.device).expand(K, L)
         inverse = torch.empty_like(order).scatter_(1, order, steps)
+    # Without an activation it is what came in.
+    before = grad
+    if activation == 'silu':
+        before = torch.empty_like(grad, dtype=torch.float32)
+    segments = triton.cdiv(L, STEPS)
+    sums = x.new_empty(K, batch, segments, W + 1, D, dtype=torch.float32)
     dx = x.new_empty(batch, L, D)
-    sums = triton.cdiv(L, BLOCK_L * TILES_PER_SUM)
-    parts = x.new_empty(K, batch * sums, W + 1, D, dtype=torch.float32)
-    shared = (*x.stride()[:2], batch, L, D)
-    blocks = dict(
-        W=W, SILU=activation == 'silu', BLOCK_L=BLOCK_L, BLOCK_D=BLOCK_D
-    )
-    channel_blocks = triton.cdiv(D, BLOCK_D)
     with torch.cuda.device_of(x):
-        input_gradient_kernel[batch, triton.cdiv(L, BLOCK_L), channel_blocks](
-            grad, x, weight, bias, order, inverse, dx, *shared, K=K, **blocks
-        )
-        filter_gradient_kernel[K * batch, sums, channel_blocks](
+        conv_gradient_kernel[K * batch, triton.cdiv(D, CHANNELS), segments](
             grad,
             x,
             weight,
             bias,
             order,
-            parts,
-            *shared,
-            TILES=TILES_PER_SUM,
-            **blocks,
+            before,
+            sums,
+            *x.stride()[:2],
+            batch,
+            L,
+            D,
+            W=W,
+            SILU=activation == 'silu',
+            STEPS=STEPS,
+            GROUP=GROUP,
+            BLOCK_D=CHANNELS,
+            num_warps=1,
+            **LAUNCH,
         )
-    dweight = parts[:, :, :W].sum(1).transpose(1, 2).to(dtypes[0])
+        conv_gather_kernel[_grid(batch, L, D)](
+            before,
+            weight,
+            order,
+            inverse,
+            dx,
+            batch,
+            L,
+            D,
+            K=K,
+            W=W,
+            BLOCK_L=BLOCK_L,
+            BLOCK_D=BLOCK_D,
+            **LAUNCH,
+        )
+    dweight = sums[:, :, :, :W].sum((1, 2)).transpose(1, 2).to(dtypes[0])
     gradients = [dx, dweight.contiguous()]
     if bias is not None:
-        gradients.append(parts[:, :, W].sum(1).to(dtypes[1]))
+        gradients.append(sums[:, :, :, W].sum((1, 2)).to(dtypes[1]))
     return gradients
+
+
+def _grid(clips: int, L: int, D: int) -> Tuple[int, int]:
+    """Tiles of all clips along one axis: the other two end at 65535."""
+    return clips * triton.cdiv(L, BLOCK_L), triton.cdiv(D, BLOCK_D)
 
 
 def _prepare(
@@ -112,73 +145,51 @@ def _prepare(
     """Channels innermost in x, taps outermost of a channel's weights."""
     if x.stride(-1) != 1:
         x = x.contiguous()
+    require_arithmetic(x)
+    require_int32_offsets(x.shape[1], max(x.stride(1), x.shape[2]))
     weight = weight.float().transpose(1, 2).contiguous()
     bias = None if bias is None else bias.float().contiguous()
     return x, weight, bias, None if order is None else order.contiguous()
 
 
 @triton.jit
-def load_tokens(order_ptr, k, steps, L):
-    """The tokens that `steps` visit, int64; 0 where there is no such step."""
+def tokens_at(order_ptr, steps, L):
+    """The tokens that `steps` visit, int32; 0 where there is no such step."""
+    inside = (steps >= 0) & (steps < L)
     if order_ptr is None:
-        token = steps.to(tl.int64)
+        token = tl.where(inside, steps, 0)
     else:
-        inside = (steps >= 0) & (steps < L)
-        token = tl.load(order_ptr + k * L + steps, mask=inside, other=0)
+        token = tl.load(order_ptr + steps, mask=inside, other=0).to(tl.int32)
     return token
 
 
 @triton.jit
-def load_tap(x_ptr, order_ptr, k, steps, d, stride_l, L, D):
-    """(BLOCK_L, BLOCK_D) of x where `steps` go; zero before and after."""
-    inside = (steps >= 0) & (steps < L)
-    place = load_tokens(order_ptr, k, steps, L)[:, None] * stride_l + d[None]
-    mask = inside[:, None] & (d < D)[None]
-    return tl.load(x_ptr + place, mask=mask, other=0).to(tl.float32)
-
-
-@triton.jit
-def load_filter(weight_ptr, bias_ptr, k, d, D, W: tl.constexpr):
-    """W rows of weights and one of biases, each (1, BLOCK_D)."""
+def load_weights(weight_ptr, k, d, D, W: tl.constexpr):
+    """W rows of weights (BLOCK_D,)."""
     rows = ()
     for w in tl.static_range(W):
-        row = tl.load(weight_ptr + (k * W + w) * D + d, mask=d < D, other=0)
-        rows += (row[None],)
-    return rows, load_or_zero(bias_ptr, k * D + d, d < D)[None]
+        place = (k * W + w) * D + d
+        rows += (tl.load(weight_ptr + place, mask=d < D, other=0),)
+    return rows
 
 
 @triton.jit
-def load_conv_gradient(
-    grad_ptr,
-    order_ptr,
-    taps,
-    FIRST: tl.constexpr,
-    weights,
-    bias,
-    k,
-    kb,
-    steps,
-    d,
-    L,
-    D,
-    W: tl.constexpr,
-    SILU: tl.constexpr,
-):
-    """The gradient before the activation, of the outputs at `steps`.
+def load_bias(bias_ptr, k, d, D, BLOCK_D: tl.constexpr):
+    if bias_ptr is None:
+        bias = tl.zeros([BLOCK_D], tl.float32)
+    else:
+        bias = tl.load(bias_ptr + k * D + d, mask=d < D, other=0)
+    return bias
 
-    taps[FIRST : FIRST + W] are what those outputs saw.
-    """
-    token = load_tokens(order_ptr, k, steps, L)
-    place = (kb * L + token)[:, None] * D + d[None]
-    mask = (steps < L)[:, None] & (d < D)[None]
-    grad = tl.load(grad_ptr + place, mask=mask, other=0).to(tl.float32)
-    if SILU:
-        out = bias
-        for w in tl.static_range(W):
-            out += taps[FIRST + w] * weights[w]
-        gate = sigmoid(out)
-        grad *= gate * (1 + out * (1 - gate))
-    return grad
+
+@triton.jit
+def tile_at(L, D, BLOCK_L: tl.constexpr, BLOCK_D: tl.constexpr):
+    """Clip, steps and channels of a program of `_grid`."""
+    tiles = tl.cdiv(L, BLOCK_L)
+    clip = (tl.program_id(0) // tiles).to(tl.int64)
+    steps = (tl.program_id(0) % tiles) * BLOCK_L + tl.arange(0, BLOCK_L)
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    return clip, steps, d
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -199,140 +210,139 @@ def conv_kernel(
     BLOCK_D: tl.constexpr,
 ):
     """x (batch, L, D) by strides, weight (K, W, D), out (K, batch, L, D)."""
-    kb = tl.program_id(0).to(tl.int64)
+    kb, steps, d = tile_at(L, D, BLOCK_L, BLOCK_D)
     k = kb // batch
-    steps = tl.program_id(1) * BLOCK_L + tl.arange(0, BLOCK_L)
-    d = tl.program_id(2) * BLOCK_D + tl.arange(0, BLOCK_D)
-    x_ptr += (kb % batch) * stride_b
-    weights, out = load_filter(weight_ptr, bias_ptr, k, d, D, W)
+    x_ptr = move_to(x_ptr, kb % batch * stride_b)
+    out_ptr = move_to(out_ptr, kb * L * D)
+    order_ptr = move_to(order_ptr, k * L)
+    weights = load_weights(weight_ptr, k, d, D, W)
+    out = load_bias(bias_ptr, k, d, D, BLOCK_D)[None]
     for w in tl.static_range(W):
         seen = steps + (w + 1 - W)
-        tap = load_tap(x_ptr, order_ptr, k, seen, d, stride_l, L, D)
-        out += tap * weights[w]
+        place = tokens_at(order_ptr, seen, L)[:, None] * stride_l + d[None]
+        inside = (seen >= 0) & (seen < L)
+        mask = inside[:, None] & (d < D)[None]
+        tap = tl.load(x_ptr + place, mask=mask, other=0).to(tl.float32)
+        out += tap * weights[w][None]
     if SILU:
         out *= sigmoid(out)
-    token = load_tokens(order_ptr, k, steps, L)
-    place = (kb * L + token)[:, None] * D + d[None]
+    place = tokens_at(order_ptr, steps, L)[:, None] * D + d[None]
     tl.store(out_ptr + place, out, mask=(steps < L)[:, None] & (d < D)[None])
 
 
-@triton.jit(do_not_specialize=SIZES)
-def input_gradient_kernel(
+@triton.jit(do_not_specialize=[*SIZES, 'stride_b'])
+def conv_gradient_kernel(
     grad_ptr,
     x_ptr,
     weight_ptr,
     bias_ptr,
     order_ptr,
-    inverse_ptr,
-    dx_ptr,
+    before_ptr,
+    sums_ptr,
     stride_b,
     stride_l,
+    batch,
+    L,
+    D,
+    W: tl.constexpr,
+    SILU: tl.constexpr,
+    STEPS: tl.constexpr,
+    GROUP: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    """The gradient before the activation, and sums over STEPS steps.
+
+    Writes before (K, batch, L, D) in token order, where there is an
+    activation, and sums (K, batch, L / STEPS, W + 1, D) float32: of the W
+    taps, then of the bias.
+    """
+    kb = tl.program_id(0).to(tl.int64)
+    k = kb // batch
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    mask = d < D
+    x_ptr = move_to(x_ptr, kb % batch * stride_b)
+    grad_ptr = move_to(grad_ptr, kb * L * D)
+    before_ptr = move_to(before_ptr, kb * L * D)
+    order_ptr = move_to(order_ptr, k * L)
+    weights = load_weights(weight_ptr, k, d, D, W)
+    bias = load_bias(bias_ptr, k, d, D, BLOCK_D)
+    start = tl.program_id(2) * STEPS
+    # What the steps before see: x of W steps, the current one last.
+    window = (tl.zeros([BLOCK_D], tl.float32),)
+    sums = (tl.zeros([BLOCK_D], tl.float32),)
+    for w in tl.static_range(W):
+        step = start - W + 1 + w
+        if w < W - 1:
+            place = tokens_at(order_ptr, step, L) * stride_l + d
+            x = tl.load(x_ptr + place, mask=mask & (step >= 0), other=0)
+            window += (x.to(tl.float32),)
+        sums += (tl.zeros([BLOCK_D], tl.float32),)
+    for first in range(start, tl.minimum(start + STEPS, L), GROUP):
+        group = ()
+        for i in tl.static_range(GROUP):
+            inside = mask & (first + i < L)
+            token = tokens_at(order_ptr, first + i, L)
+            x = tl.load(x_ptr + token * stride_l + d, mask=inside, other=0)
+            grad = tl.load(grad_ptr + token * D + d, mask=inside, other=0)
+            group += ((token, x, grad),)
+        for i in tl.static_range(GROUP):
+            token, x, grad = group[i]
+            grad = grad.to(tl.float32)
+            moved = ()
+            for w in tl.static_range(1, W):
+                moved += (window[w],)
+            window = moved + (x.to(tl.float32),)
+            if SILU:
+                out = bias
+                for w in tl.static_range(W):
+                    out += window[w] * weights[w]
+                gate = sigmoid(out)
+                grad *= gate * (1 + out * (1 - gate))
+                inside = mask & (first + i < L)
+                tl.store(before_ptr + token * D + d, grad, mask=inside)
+            added = ()
+            for w in tl.static_range(W):
+                added += (sums[w] + grad * window[w],)
+            sums = added + (sums[W] + grad,)
+    row = kb * tl.num_programs(2) + tl.program_id(2)
+    for w in tl.static_range(W + 1):
+        place = (row * (W + 1) + w) * D + d
+        tl.store(sums_ptr + place, sums[w], mask=mask)
+
+
+@triton.jit(do_not_specialize=SIZES)
+def conv_gather_kernel(
+    before_ptr,
+    weight_ptr,
+    order_ptr,
+    inverse_ptr,
+    dx_ptr,
     batch,
     L,
     D,
     K: tl.constexpr,
     W: tl.constexpr,
-    SILU: tl.constexpr,
     BLOCK_L: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """Per token: the W outputs that saw it, in each of K directions."""
-    b = tl.program_id(0).to(tl.int64)
-    token = tl.program_id(1) * BLOCK_L + tl.arange(0, BLOCK_L)
-    d = tl.program_id(2) * BLOCK_D + tl.arange(0, BLOCK_D)
-    x_ptr += b * stride_b
+    """dx (batch, L, D) from what `conv_gradient_kernel` has left.
+
+    inverse (K, L) holds the step that visits each token.
+    """
+    b, token, d = tile_at(L, D, BLOCK_L, BLOCK_D)
     dx = tl.zeros([BLOCK_L, BLOCK_D], tl.float32)
     for k in tl.static_range(K):
-        weights, bias = load_filter(weight_ptr, bias_ptr, k, d, D, W)
+        weights = load_weights(weight_ptr, k, d, D, W)
+        visit = tokens_at(move_to(inverse_ptr, k * L), token, L)
         # No visit for a masked token: past the end, where all is zero.
-        visit = load_tokens(inverse_ptr, k, token, L)
         visit = tl.where(token < L, visit, L)
-        taps = ()
-        for offset in tl.static_range(1 - W, W):
-            seen = visit + offset
-            tap = load_tap(x_ptr, order_ptr, k, seen, d, stride_l, L, D)
-            taps += (tap,)
+        clip_ptr = move_to(before_ptr, (k * batch + b) * L * D)
         for later in tl.static_range(W):
-            dx += weights[W - 1 - later] * load_conv_gradient(
-                grad_ptr,
-                order_ptr,
-                taps,
-                later,
-                weights,
-                bias,
-                k,
-                k * batch + b,
-                visit + later,
-                d,
-                L,
-                D,
-                W,
-                SILU,
-            )
-    place = (b * L + token)[:, None] * D + d[None]
-    tl.store(dx_ptr + place, dx, mask=(token < L)[:, None] & (d < D)[None])
-
-
-@triton.jit(do_not_specialize=SIZES)
-def filter_gradient_kernel(
-    grad_ptr,
-    x_ptr,
-    weight_ptr,
-    bias_ptr,
-    order_ptr,
-    parts_ptr,
-    stride_b,
-    stride_l,
-    batch,
-    L,
-    D,
-    TILES: tl.constexpr,
-    W: tl.constexpr,
-    SILU: tl.constexpr,
-    BLOCK_L: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-):
-    """Sums over TILES tiles of steps: parts (K, batch, sums, W + 1, D).
-
-    The last of the W + 1 rows is the bias's.
-    """
-    kb = tl.program_id(0).to(tl.int64)
-    k = kb // batch
-    d = tl.program_id(2) * BLOCK_D + tl.arange(0, BLOCK_D)
-    x_ptr += (kb % batch) * stride_b
-    weights, bias = load_filter(weight_ptr, bias_ptr, k, d, D, W)
-    totals = ()
-    for _ in tl.static_range(W + 1):
-        totals += (tl.zeros([BLOCK_L, BLOCK_D], tl.float32),)
-    first = tl.program_id(1) * TILES
-    for tile in range(first, tl.minimum(first + TILES, tl.cdiv(L, BLOCK_L))):
-        steps = tile * BLOCK_L + tl.arange(0, BLOCK_L)
-        taps = ()
-        for w in tl.static_range(W):
-            seen = steps + (w + 1 - W)
-            tap = load_tap(x_ptr, order_ptr, k, seen, d, stride_l, L, D)
-            taps += (tap,)
-        grad = load_conv_gradient(
-            grad_ptr,
-            order_ptr,
-            taps,
-            0,
-            weights,
-            bias,
-            k,
-            kb,
-            steps,
-            d,
-            L,
-            D,
-            W,
-            SILU,
-        )
-        sums = ()
-        for w in tl.static_range(W):
-            sums += (totals[w] + grad * taps[w],)
-        totals = sums + (totals[W] + grad,)
-    part = (kb * tl.num_programs(1) + tl.program_id(1)) * (W + 1)
-    for w in tl.static_range(W + 1):
-        place = (part + w) * D + d
-        tl.store(parts_ptr + place, tl.sum(totals[w], 0), mask=d < D)
+            step = visit + later
+            seen = tokens_at(move_to(order_ptr, k * L), step, L)
+            place = clip_ptr + seen[:, None] * D + d[None]
+            mask = (step < L)[:, None] & (d < D)[None]
+            before = tl.load(place, mask=mask, other=0).to(tl.float32)
+            dx += before * weights[W - 1 - later][None]
+    place = move_to(dx_ptr, b * L * D) + token[:, None] * D + d[None]
+    tl.store(place, dx, mask=(token < L)[:, None] & (d < D)[None])

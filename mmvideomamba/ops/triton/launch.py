@@ -3,11 +3,12 @@
 Forward:
 
     forward_kernel   y of each direction, float32
-    gate_kernel      SiLU(z) * the sum of the directions
+    gate_kernel      SiLU(z) * the sum of the directions, which is kept
 
-Backward, from the inputs alone:
+Backward:
 
-    replay_kernel    scans again: states every CHUNK steps; dC, dD, dz
+    gate_gradient_kernel   gradients of the sum and of z
+    replay_kernel    scans again: states every GROUP steps; dC, dD
     backward_kernel  from the last step to the first: all other gradients
 
 Where the batch is too small to fill the GPU, time is cut into segments: first
@@ -20,11 +21,13 @@ from functools import cache
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 import torch
+import torch.nn.functional as F
 import triton
 from torch import Tensor
 
-from . import scan_backward, scan_forward
+from . import kept_dtype, scan_backward, scan_forward
 from .conv import causal_conv1d, causal_conv1d_backward
+from .options import LAUNCH, require_arithmetic, require_int32_offsets
 
 __all__ = [
     'causal_conv1d',
@@ -34,14 +37,22 @@ __all__ = [
     'try_launch',
 ]
 
-# Steps whose states the backward pass holds in registers; more would spill.
-CHUNK = 4
+# Steps that are loaded while as many before them are computed, and whose
+# states the backward pass holds in registers; more would spill.
+GROUP = 4
 # Channels per program of one warp in the backward pass.
 REPLAY_BLOCK, BACKWARD_BLOCK = 64, 32
-# Shortest segment worth its share of the chain, a multiple of CHUNK.
+# Scans have a multiple of so many channels, and so many states or a larger
+# power of two. No block is masked then, and the compiler lays several
+# channels on each lane of the backward pass: lanes that hold copies of a sum
+# over channels have added in one order, and agree to the bit.
+CHANNELS, FEWEST_STATES = 64, 8
+# Shortest segment worth its share of the chain, a multiple of GROUP.
 SHORTEST_SEGMENT = 32
 # Below this the scheduler of a multiprocessor runs out of warps.
 WARPS_PER_MULTIPROCESSOR = 8
+# Of the kernels of the gate.
+GATE_BLOCKS = dict(BLOCK_L=16, BLOCK_D=64)
 
 
 class Blocks(NamedTuple):
@@ -53,22 +64,20 @@ class Blocks(NamedTuple):
 
 
 def selective_scan(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor]:
-    """Run the forward kernels; nothing is kept for the backward pass.
+    """Run the forward kernels; the sum of the directions is kept.
 
     Arguments and results here and below as `registration.py` declares them.
     """
-    u = inputs[0]
-    with torch.cuda.device_of(u):
-        out = _Scan(*inputs).forward()
-    return out, u.new_empty(0, dtype=torch.float32)
+    with torch.cuda.device_of(inputs[0]):
+        return _Scan(*inputs).forward(save)
 
 
 def selective_scan_backward(
-    grad: Tensor, states: Tensor, *inputs: Any
+    grad: Tensor, kept: Tensor, *inputs: Any
 ) -> List[Tensor]:
-    """Run the backward kernels, from the inputs alone."""
+    """Run the backward kernels."""
     with torch.cuda.device_of(grad):
-        gradients = _Scan(*inputs).backward(grad.contiguous())
+        gradients = _Scan(*inputs).backward(grad, kept)
     return [
         g.to(t.dtype).contiguous()
         for t, g in zip(inputs, gradients)
@@ -92,112 +101,125 @@ class _Scan:
         delta_softplus: bool,
         order: Optional[Tensor],
     ) -> None:
-        K, batch, L, channels = u.shape
-        self.u = u.contiguous()
-        self.delta = delta.contiguous()
-        self.A = A.float().transpose(1, 2).contiguous()
-        self.BC = torch.stack((B, C), dim=3).float()
-        self.D = None if D is None else D.float().contiguous()
-        if z is not None and z.stride(-1) != 1:
-            z = z.contiguous()
-        self.z = z
-        self.z_strides = (0, 0) if z is None else z.stride()[:2]
+        K, batch, L, self.channels = u.shape
+        self.states = A.shape[2]
+        N = max(triton.next_power_of_2(self.states), FEWEST_STATES)
+        more_states = N - self.states
+        self.u = self._widen(u)
+        self.delta = self._widen(delta)
+        A = F.pad(A.float(), (0, more_states))
+        self.A_across = self._widen(A.transpose(1, 2))
+        self.A = self.A_across.transpose(1, 2).contiguous()
+        self.BC = F.pad(torch.stack((B, C), dim=3).float(), (0, more_states))
+        self.D = None if D is None else self._widen(D.float())
         self.bias = (
-            None if delta_bias is None else delta_bias.float().contiguous()
+            None if delta_bias is None else self._widen(delta_bias.float())
         )
         self.order = None if order is None else order.contiguous()
+        if z is not None and (z.stride(-1) != 1 or self.u.shape != u.shape):
+            z = self._widen(z)
+        self.z = z
+        self.z_strides = (0, 0) if z is None else z.stride()[:2]
+        self.kept_dtype = kept_dtype(u.dtype)
 
-        self.sizes = (batch, L, channels)
+        channels = self.u.shape[3]
+        require_arithmetic(u)
+        require_int32_offsets(L, channels)
         self.rows = K * batch
-        states = A.shape[2]
-        self.state_args = dict(N=states, N_PAD=triton.next_power_of_2(states))
-        self.softplus = dict(SOFTPLUS=delta_softplus)
+        self.sizes = (batch, L, channels)
+        self.options = dict(N=N, SOFTPLUS=delta_softplus, num_warps=1)
+        self.options.update(LAUNCH)
         self.blocks = choose_blocks(self.rows, L, channels, u.device)
 
-    def forward(self) -> Tensor:
-        K, batch, L, channels = self.u.shape
-        y = self._new(K, batch, L, channels)
-        self._forward_kernel(self._starts(), y, None, None)
-        out = torch.empty_like(self.u[0])
-        block_l, block_d = 16, 128
-        grid = (batch, triton.cdiv(L, block_l), triton.cdiv(channels, block_d))
-        scan_forward.gate_kernel[grid](
+    def forward(self, save: bool) -> Tuple[Tensor, Tensor]:
+        y = self._new(*self.u.shape)
+        self._forward_kernel(self._starts(across=True), y, None, None)
+        out = self.u.new_empty(self.sizes)
+        kept = None
+        if save and self.z is not None:
+            kept = self._new(*self.sizes, dtype=self.kept_dtype)
+        scan_forward.gate_kernel[self._gate_grid()](
             y,
             self.z,
             out,
+            kept,
             *self.z_strides,
             *self.sizes,
-            K=K,
-            BLOCK_L=block_l,
-            BLOCK_D=block_d,
+            K=len(self.u),
+            **GATE_BLOCKS,
+            **LAUNCH,
         )
-        return out
+        if kept is None:
+            kept = self._new(0, dtype=self.kept_dtype)
+        return self._narrow(out), self._narrow(kept)
 
-    def backward(self, grad: Tensor) -> Tuple[Optional[Tensor], ...]:
+    def backward(
+        self, grad: Tensor, kept: Tensor
+    ) -> Tuple[Optional[Tensor], ...]:
         K, batch, L, channels = self.u.shape
-        N = self.state_args['N']
-        args = (*self.z_strides, *self.sizes, self.blocks.steps)
-        options = dict(**self.state_args, **self.softplus, num_warps=1)
+        N = self.options['N']
+        dy, dz = self._gate_gradient(self._widen(grad), kept)
+        tile_size = channels * N
+        args = (*self.sizes, self.blocks.steps)
+        options = dict(self.options, GROUP=GROUP)
 
         def grid(block: int) -> Tuple[int, int, int]:
-            blocks = triton.cdiv(channels, block)
-            return self.rows, blocks, self.blocks.segments
+            return self.rows, channels // block, self.blocks.segments
 
-        states = self._new(self.rows, triton.cdiv(L, CHUNK), N, channels)
+        groups = triton.cdiv(L, GROUP)
+        states = self._new(
+            self.rows, groups, channels, N, dtype=self.kept_dtype
+        )
         dC = self._new(grid(REPLAY_BLOCK)[1], K, batch, L, N)
         dD = None if self.D is None else self._per_segment(channels)
-        dz = None if self.z is None else self._new(*self.u.shape)
         scan_backward.replay_kernel[grid(REPLAY_BLOCK)](
-            grad,
+            dy,
             self.u,
             self.delta,
             self.A,
             self.BC,
-            self.D,
-            self.z,
             self.bias,
             self.order,
-            self._starts(),
+            self._starts(across=False),
             states,
             dC,
             dD,
-            dz,
             *args,
-            CHUNK=CHUNK,
+            tile_size,
             BLOCK_D=REPLAY_BLOCK,
             **options,
         )
+        # At once: the parts that it sums are no longer needed.
+        dC = dC.sum(0)[..., : self.states]
         carries = None
         if self.blocks.segments > 1:
             ends = self._per_segment(N, channels)
             scan_backward.adjoint_ends_kernel[grid(BACKWARD_BLOCK)](
-                grad,
+                dy,
                 self.delta,
-                self.A,
+                self.A_across,
                 self.BC,
-                self.z,
                 self.bias,
                 self.order,
                 ends,
                 *args,
                 BLOCK_D=BACKWARD_BLOCK,
-                **options,
+                **self.options,
             )
-            carries = self._chain(ends, reverse=True)
+            carries = self._chain(ends, reverse=True, across=False)
 
         du = torch.empty_like(self.u)
         ddelta = torch.empty_like(self.delta)
-        dA = self._per_segment(N, channels)
+        dA = self._per_segment(channels, N)
         dB = self._new(grid(BACKWARD_BLOCK)[1], K, batch, L, N)
         dbias = self._per_segment(channels)
         scan_backward.backward_kernel[grid(BACKWARD_BLOCK)](
-            grad,
+            dy,
             self.u,
             self.delta,
             self.A,
             self.BC,
             self.D,
-            self.z,
             self.bias,
             self.order,
             states,
@@ -208,30 +230,58 @@ class _Scan:
             dB,
             dbias,
             *args,
-            CHUNK=CHUNK,
+            tile_size,
             BLOCK_D=BACKWARD_BLOCK,
             **options,
         )
         return (
-            du,
-            ddelta,
-            dA.sum((1, 2)).transpose(1, 2),
-            dB.sum(0),
-            dC.sum(0),
-            None if dD is None else dD.sum((1, 2)),
-            None if dz is None else dz.sum(0),
-            dbias.sum((1, 2)),
+            self._narrow(du),
+            self._narrow(ddelta),
+            dA.sum((1, 2))[:, : self.channels, : self.states],
+            dB.sum(0)[..., : self.states],
+            dC,
+            None if dD is None else self._narrow(dD.sum((1, 2))),
+            None if dz is None else self._narrow(dz),
+            self._narrow(dbias.sum((1, 2))),
         )
 
-    def _starts(self) -> Optional[Tensor]:
-        """The state before each segment; None where there is one segment."""
+    def _gate_gradient(
+        self, grad: Tensor, kept: Tensor
+    ) -> Tuple[Tensor, Optional[Tensor]]:
+        """Gradients of the directions' sum and of z."""
+        if self.z is None:
+            return grad, None
+        dy = torch.empty_like(grad, dtype=torch.float32)
+        dz = torch.empty_like(grad)
+        scan_backward.gate_gradient_kernel[self._gate_grid()](
+            grad,
+            self.z,
+            self._widen(kept),
+            dy,
+            dz,
+            *self.z_strides,
+            *self.sizes,
+            **GATE_BLOCKS,
+            **LAUNCH,
+        )
+        return dy, dz
+
+    def _gate_grid(self) -> Tuple[int, int]:
+        batch, L, channels = self.sizes
+        tiles = triton.cdiv(L, GATE_BLOCKS['BLOCK_L'])
+        return batch * tiles, channels // GATE_BLOCKS['BLOCK_D']
+
+    def _starts(self, across: bool) -> Optional[Tensor]:
+        """The state before each segment; None where there is one segment.
+
+        Its last two axes are (N, D) if `across`, else (D, N).
+        """
         if self.blocks.segments == 1:
             return None
-        _, _, channels = self.sizes
-        ends = self._per_segment(self.state_args['N'], channels)
-        self.totals = self._per_segment(channels)
+        ends = self._per_segment(self.options['N'], self.sizes[-1])
+        self.totals = self._per_segment(self.sizes[-1])
         self._forward_kernel(None, None, ends, self.totals)
-        return self._chain(ends, reverse=False)
+        return self._chain(ends, reverse=False, across=across)
 
     def _forward_kernel(
         self,
@@ -240,16 +290,12 @@ class _Scan:
         ends: Optional[Tensor],
         totals: Optional[Tensor],
     ) -> None:
-        channels = self.blocks.channels
-        grid = (
-            self.rows,
-            triton.cdiv(self.sizes[-1], channels),
-            self.blocks.segments,
-        )
+        block = self.blocks.channels
+        grid = (self.rows, self.sizes[-1] // block, self.blocks.segments)
         scan_forward.forward_kernel[grid](
             self.u,
             self.delta,
-            self.A,
+            self.A_across,
             self.BC,
             self.D,
             self.bias,
@@ -260,28 +306,30 @@ class _Scan:
             totals,
             *self.sizes,
             self.blocks.steps,
-            **self.state_args,
-            **self.softplus,
-            BLOCK_D=channels,
-            num_warps=1,
+            BLOCK_D=block,
+            GROUP=GROUP,
+            **self.options,
         )
 
-    def _chain(self, ends: Tensor, reverse: bool) -> Tensor:
+    def _chain(self, ends: Tensor, reverse: bool, across: bool) -> Tensor:
         batch, _, channels = self.sizes
+        N = self.options['N']
         starts = torch.empty_like(ends)
         block = 32
-        scan_forward.chain_kernel[self.rows, triton.cdiv(channels, block)](
+        scan_forward.chain_kernel[self.rows, channels // block](
             ends,
             self.totals,
-            self.A,
+            self.A_across,
             starts,
+            *((channels, 1) if across else (1, N)),
             batch,
             channels,
             self.blocks.segments,
             REVERSE=reverse,
-            **self.state_args,
+            N=N,
             BLOCK_D=block,
             num_warps=1,
+            **LAUNCH,
         )
         return starts
 
@@ -289,8 +337,17 @@ class _Scan:
         """(K, batch, segments, *shape), float32."""
         return self._new(*self.u.shape[:2], self.blocks.segments, *shape)
 
-    def _new(self, *shape: int) -> Tensor:
-        return self.u.new_empty(shape, dtype=torch.float32)
+    def _new(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.u.new_empty(shape, dtype=dtype)
+
+    def _widen(self, t: Tensor) -> Tensor:
+        """Append zeros to the last axis, up to a multiple of CHANNELS."""
+        more = -self.channels % CHANNELS
+        return F.pad(t, (0, more)) if more else t.contiguous()
+
+    def _narrow(self, t: Tensor) -> Tensor:
+        """Without what `_widen` appended."""
+        return t[..., : self.channels].contiguous()
 
 
 def choose_blocks(
@@ -303,14 +360,14 @@ def choose_blocks(
     """
     wanted = WARPS_PER_MULTIPROCESSOR * multiprocessors(device)
     # An empty batch is as good as a full one: there is nothing to cut.
-    if rows == 0 or rows * triton.cdiv(channels, 64) >= wanted:
+    if rows == 0 or rows * channels // 64 >= wanted:
         return Blocks(64, L, 1)
-    missing = triton.cdiv(wanted, rows * triton.cdiv(channels, 32))
+    missing = triton.cdiv(wanted, rows * channels // 32)
     segments = min(missing, triton.cdiv(L, SHORTEST_SEGMENT))
     # Two segments would gain nothing: every exponential is taken twice.
     if segments <= 2:
         return Blocks(32, L, 1)
-    steps = triton.cdiv(triton.cdiv(L, segments), CHUNK) * CHUNK
+    steps = triton.cdiv(triton.cdiv(L, segments), GROUP) * GROUP
     return Blocks(32, steps, triton.cdiv(L, steps))
 
 
@@ -333,4 +390,4 @@ def try_launch() -> None:
     driver, and a C compiler makes the library that launches. A number is the
     only argument: unlike a tensor it is real while torch.compile traces.
     """
-    idle_kernel[(1,)](2)
+    idle_kernel[(1,)](2, **LAUNCH)

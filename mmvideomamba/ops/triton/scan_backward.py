@@ -1,14 +1,27 @@
-"""The gradients of the scan in Triton; layouts as in `scan_forward.py`.
+"""The gradients of the scan in Triton.
 
-Nothing was saved but the inputs. `replay_kernel` scans forwards once more and
-leaves the state before each CHUNK steps; `backward_kernel` starts from the
-end and rebuilds each chunk from there. Sums over channels are written per
-channel block and added afterwards, always in the same order: no atomics.
+`gate_gradient_kernel` takes the gradient through the gate. Of the states
+nothing was saved: `replay_kernel` scans forwards once more and leaves the
+state before each GROUP steps; `backward_kernel` starts from the end and
+rebuilds each group from there. Sums over channels are written per channel
+block and added afterwards, always in the same order: no atomics.
+
+Layouts as in `scan_forward.py`, but where a state is a tile (BLOCK_D, N): its
+sums over channels, which gradients of B and C need at each step, go through
+shuffles, of which there are fewest where a lane holds 4 channels of 4 states.
+So
+
+    A, carries, starts and dA are (..., D, N), not (..., N, D)
+    states (K, batch, L / GROUP, D, N), in the data's dtype if that is
+        bfloat16, else float32
+
+`adjoint_ends_kernel` alone has no such sum and takes what the forward scan
+takes.
 """
 
 # Triton compiles the kernels: their arguments have no types of Python, and
 # their tuples grow.
-# mypy: disable-error-code="no-untyped-def, assignment"
+# mypy: disable-error-code="no-untyped-def, assignment, var-annotated"
 
 import triton
 import triton.language as tl
@@ -17,129 +30,159 @@ from .scan_forward import (
     LN_2,
     LOG2_E,
     SIZES,
+    gate_place,
+    load_B,
     load_C,
-    load_drive,
+    load_drives,
     load_or_zero,
+    load_tokens,
+    move_to,
     sigmoid,
     step_size,
-    token_at,
 )
 
 
-@triton.jit
-def load_dy(grad_ptr, z_ptr, token_row, z_row, d, mask):
-    """The gradient of the directions' sum: through the gate."""
-    grad = tl.load(grad_ptr + token_row + d, mask=mask, other=0)
-    dy = grad.to(tl.float32)
-    if z_ptr is not None:
-        z = tl.load(z_ptr + z_row + d, mask=mask, other=0).to(tl.float32)
-        dy *= z * sigmoid(z)
-    return dy
-
-
 @triton.jit(do_not_specialize=SIZES)
-def replay_kernel(
+def gate_gradient_kernel(
     grad_ptr,
-    u_ptr,
-    delta_ptr,
-    A_ptr,
-    BC_ptr,
-    D_ptr,
     z_ptr,
-    bias_ptr,
-    order_ptr,
-    starts_ptr,
-    states_ptr,
-    dC_ptr,
-    dD_ptr,
+    kept_ptr,
+    dy_ptr,
     dz_ptr,
     stride_zb,
     stride_zl,
     batch,
     L,
     D,
-    segment_steps,
-    N: tl.constexpr,
-    N_PAD: tl.constexpr,
+    BLOCK_L: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    CHUNK: tl.constexpr,
+):
+    """dy = SiLU(z) * grad, of each direction; dz = SiLU'(z) * y * grad.
+
+    y, summed over the directions, is what `gate_kernel` kept.
+    """
+    b, token, d, mask = gate_place(L, D, BLOCK_L, BLOCK_D)
+    place = (b * L + token) * D + d
+    z_place = b * stride_zb + token * stride_zl + d
+    grad = tl.load(grad_ptr + place, mask=mask, other=0).to(tl.float32)
+    y = tl.load(kept_ptr + place, mask=mask, other=0).to(tl.float32)
+    z = tl.load(z_ptr + z_place, mask=mask, other=0).to(tl.float32)
+    gate = sigmoid(z)
+    tl.store(dy_ptr + place, grad * (z * gate), mask=mask)
+    slope = gate * (1 + z * (1 - gate))
+    tl.store(dz_ptr + place, grad * y * slope, mask=mask)
+
+
+@triton.jit
+def load_dy(dy_ptr, tokens, first, d, L, D, GROUP: tl.constexpr):
+    """dy (BLOCK_D,) of each token; zero past the end."""
+    group = ()
+    for i in tl.static_range(GROUP):
+        place = tokens[i] * D + d
+        dy = tl.load(dy_ptr + place, mask=first + i < L, other=0)
+        group += (dy,)
+    return group
+
+
+@triton.jit
+def four_at_most(stride):
+    """The stride of a tile, so that a lane takes 4 states of it, not 8."""
+    return stride // 4 * 4
+
+
+@triton.jit(do_not_specialize=[*SIZES, 'tile_size'])
+def replay_kernel(
+    dy_ptr,
+    u_ptr,
+    delta_ptr,
+    A_ptr,
+    BC_ptr,
+    bias_ptr,
+    order_ptr,
+    starts_ptr,
+    states_ptr,
+    dC_ptr,
+    dD_ptr,
+    batch,
+    L,
+    D,
+    segment_steps,
+    tile_size,
+    N: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
 ):
     """Scan again; gradients that need a state and the future do not concern.
 
-    Writes the state before each CHUNK steps, states (K, batch, L / CHUNK, N,
-    D); dC per channel block (blocks, K, batch, L, N), dD per segment (K,
-    batch, segments, D) and dz per direction (K, batch, L, D), all float32.
+    Writes the states before each GROUP steps; dC per channel block (blocks,
+    K, batch, L, N) and dD per segment (K, batch, segments, D), both float32.
+    tile_size is D * N.
     """
     kb = tl.program_id(0).to(tl.int64)
     segment = tl.program_id(2)
     k = kb // batch
-    b = kb % batch
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
-    n = tl.arange(0, N_PAD)
-    mask = d < D
-    tile = n[:, None] * D + d[None, :]
-    tile_mask = (n < N)[:, None] & mask[None, :]
+    n = tl.arange(0, N)
+    tile = d[:, None] * N + n[None, :]
     segment_row = kb * tl.num_programs(2) + segment
-    chunks = tl.cdiv(L, CHUNK)
-    sums_row = tl.program_id(1) * tl.num_programs(0).to(tl.int64) * L
+    sums_row = tl.program_id(1) * tl.num_programs(0).to(tl.int64) + kb
+    tile_size = four_at_most(tile_size)
+    dy_ptr = move_to(dy_ptr, kb % batch * L * D)
+    u_ptr = move_to(u_ptr, kb * L * D)
+    delta_ptr = move_to(delta_ptr, kb * L * D)
+    BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
+    order_ptr = move_to(order_ptr, k * L)
+    dC_ptr = move_to(dC_ptr, sums_row * L * N)
 
-    A = tl.load(A_ptr + k * N * D + tile, mask=tile_mask, other=0) * LOG2_E
-    skip = load_or_zero(D_ptr, k * D + d, mask)
-    bias = load_or_zero(bias_ptr, k * D + d, mask)
-    state = load_or_zero(starts_ptr, segment_row * N * D + tile, tile_mask)
+    A = tl.load(A_ptr + k * D * N + tile) * LOG2_E
+    bias = load_or_zero(bias_ptr, k * D + d)
+    state = load_or_zero(starts_ptr, segment_row * D * N + tile)
     dskip = tl.zeros([BLOCK_D], tl.float32)
 
-    first = segment * segment_steps
-    for t in range(first, tl.minimum(first + segment_steps, L)):
-        if t % CHUNK == 0:
-            place = (kb * chunks + t // CHUNK) * N * D + tile
-            tl.store(states_ptr + place, state, mask=tile_mask)
-        token = token_at(order_ptr, k, t, L)
-        row = kb * L + token
-        u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
-        u = u.to(tl.float32)
-        C = load_C(BC_ptr, row, n, N)
-        grad_row = (b * L + token) * D
-        dy = tl.load(grad_ptr + grad_row + d, mask=mask, other=0)
-        dy = dy.to(tl.float32)
-
-        delta, _ = step_size(raw, bias, SOFTPLUS)
-        drive = (delta * u)[None, :] * B[:, None]
-        state = tl.exp2(delta[None, :] * A) * state + drive
-        if z_ptr is not None:
-            place = b * stride_zb + token * stride_zl + d
-            z = tl.load(z_ptr + place, mask=mask, other=0).to(tl.float32)
-            gate = sigmoid(z)
-            y = tl.sum(state * C[:, None], 0) + skip * u
-            dz = dy * y * gate * (1 + z * (1 - gate))
-            tl.store(dz_ptr + row * D + d, dz, mask=mask)
-            dy *= z * gate
-        dC = tl.sum(state * dy[None, :], 1)
-        tl.store(dC_ptr + (sums_row + row) * N + n, dC, mask=n < N)
-        dskip += u * dy
+    start = segment * segment_steps
+    states_row = kb * tl.cdiv(L, GROUP) + start // GROUP
+    states_ptr = move_to(states_ptr, states_row * tile_size)
+    tokens = load_tokens(order_ptr, start, L, GROUP)
+    drives = load_drives(u_ptr, delta_ptr, tokens, d, D, GROUP)
+    dys = load_dy(dy_ptr, tokens, start, d, L, D, GROUP)
+    for first in range(start, tl.minimum(start + segment_steps, L), GROUP):
+        after = first + GROUP
+        tokens_after = load_tokens(order_ptr, after, L, GROUP)
+        drives_after = load_drives(u_ptr, delta_ptr, tokens_after, d, D, GROUP)
+        dys_after = load_dy(dy_ptr, tokens_after, after, d, L, D, GROUP)
+        tl.store(states_ptr + tile, state)
+        states_ptr += tile_size
+        for i in tl.static_range(GROUP):
+            B = load_B(BC_ptr, tokens[i], n, N)
+            u, raw = drives[i]
+            u = u.to(tl.float32)
+            dy = dys[i].to(tl.float32)
+            delta, _ = step_size(raw, bias, SOFTPLUS)
+            drive = (delta * u)[:, None] * B[None, :]
+            state = tl.exp2(delta[:, None] * A) * state + drive
+            dC = tl.sum(state * dy[:, None], 0)
+            tl.store(dC_ptr + tokens[i] * N + n, dC, mask=first + i < L)
+            dskip += u * dy
+        tokens, drives, dys = tokens_after, drives_after, dys_after
     if dD_ptr is not None:
-        tl.store(dD_ptr + segment_row * D + d, dskip, mask=mask)
+        tl.store(dD_ptr + segment_row * D + d, dskip)
 
 
-@triton.jit(do_not_specialize=SIZES)
+@triton.jit(do_not_specialize=[*SIZES, 'D'])
 def adjoint_ends_kernel(
-    grad_ptr,
+    dy_ptr,
     delta_ptr,
     A_ptr,
     BC_ptr,
-    z_ptr,
     bias_ptr,
     order_ptr,
     ends_ptr,
-    stride_zb,
-    stride_zl,
     batch,
     L,
     D,
     segment_steps,
     N: tl.constexpr,
-    N_PAD: tl.constexpr,
     BLOCK_D: tl.constexpr,
     SOFTPLUS: tl.constexpr,
 ):
@@ -151,41 +194,53 @@ def adjoint_ends_kernel(
     kb = tl.program_id(0).to(tl.int64)
     segment = tl.program_id(2)
     k = kb // batch
-    b = kb % batch
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
-    n = tl.arange(0, N_PAD)
-    mask = d < D
+    n = tl.arange(0, N)
     tile = n[:, None] * D + d[None, :]
-    tile_mask = (n < N)[:, None] & mask[None, :]
     segment_row = kb * tl.num_programs(2) + segment
+    dy_ptr = move_to(dy_ptr, kb % batch * L * D)
+    delta_ptr = move_to(delta_ptr, kb * L * D)
+    BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
+    order_ptr = move_to(order_ptr, k * L)
 
-    A = tl.load(A_ptr + k * N * D + tile, mask=tile_mask, other=0) * LOG2_E
-    bias = load_or_zero(bias_ptr, k * D + d, mask)
-    carry = tl.zeros([N_PAD, BLOCK_D], tl.float32)
+    A = tl.load(A_ptr + k * N * D + tile) * LOG2_E
+    bias = load_or_zero(bias_ptr, k * D + d)
+    carry = tl.zeros([N, BLOCK_D], tl.float32)
     first = segment * segment_steps
     last = tl.minimum(first + segment_steps, L) - 1
     for i in range(last - first + 1):
-        token = token_at(order_ptr, k, last - i, L)
-        row = kb * L + token
-        raw = tl.load(delta_ptr + row * D + d, mask=mask, other=0)
-        C = load_C(BC_ptr, row, n, N)
-        z_row = b * stride_zb + token * stride_zl
-        dy = load_dy(grad_ptr, z_ptr, (b * L + token) * D, z_row, d, mask)
-        delta, _ = step_size(raw, bias, SOFTPLUS)
+        (token,) = load_tokens(order_ptr, last - i, L, 1)
+        delta, _ = step_size(
+            tl.load(delta_ptr + token * D + d), bias, SOFTPLUS
+        )
+        C = load_C(BC_ptr, token, n, N)
+        dy = tl.load(dy_ptr + token * D + d).to(tl.float32)
         carry += C[:, None] * dy[None, :]
         carry *= tl.exp2(delta[None, :] * A)
-    tl.store(ends_ptr + segment_row * N * D + tile, carry, mask=tile_mask)
+    tl.store(ends_ptr + segment_row * N * D + tile, carry)
 
 
-@triton.jit(do_not_specialize=SIZES)
+@triton.jit
+def step_size_inside(raw, bias, inside, SOFTPLUS: tl.constexpr):
+    """As `step_size`; delta and its derivative are zero past the end."""
+    if SOFTPLUS:
+        raw = tl.where(inside, raw.to(tl.float32), float('-inf'))
+        delta, slope = step_size(raw, bias, SOFTPLUS)
+    else:
+        delta, slope = step_size(raw, bias, SOFTPLUS)
+        delta = tl.where(inside, delta, 0.0)
+        slope = tl.where(inside, slope, 0.0)
+    return delta, slope
+
+
+@triton.jit(do_not_specialize=[*SIZES, 'tile_size'])
 def backward_kernel(
-    grad_ptr,
+    dy_ptr,
     u_ptr,
     delta_ptr,
     A_ptr,
     BC_ptr,
     D_ptr,
-    z_ptr,
     bias_ptr,
     order_ptr,
     states_ptr,
@@ -195,21 +250,19 @@ def backward_kernel(
     dA_ptr,
     dB_ptr,
     dbias_ptr,
-    stride_zb,
-    stride_zl,
     batch,
     L,
     D,
     segment_steps,
+    tile_size,
     N: tl.constexpr,
-    N_PAD: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    CHUNK: tl.constexpr,
+    GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
 ):
     """Differentiate one segment from its last step to its first.
 
-    Each chunk is scanned again from its saved state, its CHUNK states held in
+    Each group is scanned again from its saved state, its GROUP states held in
     registers. Per step, with w = dstate * exp(delta A) * the state before:
 
         dstate = C dy + what later steps hand back
@@ -217,76 +270,92 @@ def backward_kernel(
         ddelta = w . A + u (dstate . B)      dA = sum over t of w delta
 
     du and ddelta have their dtypes and token order; dA and dbias are per
-    segment (K, batch, segments, [N,] D), dB as `dC` of `replay_kernel`.
+    segment (K, batch, segments, D[, N]), dB as `dC` of `replay_kernel`.
+
+    What the group before will need is loaded halfway: by then half of the
+    states are done with, and their registers are free.
     """
     kb = tl.program_id(0).to(tl.int64)
     segment = tl.program_id(2)
     k = kb // batch
-    b = kb % batch
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
-    n = tl.arange(0, N_PAD)
-    mask = d < D
-    tile = n[:, None] * D + d[None, :]
-    tile_mask = (n < N)[:, None] & mask[None, :]
+    n = tl.arange(0, N)
+    tile = d[:, None] * N + n[None, :]
     segment_row = kb * tl.num_programs(2) + segment
-    chunks = tl.cdiv(L, CHUNK)
-    sums_row = tl.program_id(1) * tl.num_programs(0).to(tl.int64) * L
+    sums_row = tl.program_id(1) * tl.num_programs(0).to(tl.int64) + kb
+    tile_size = four_at_most(tile_size)
+    dy_ptr = move_to(dy_ptr, kb % batch * L * D)
+    u_ptr = move_to(u_ptr, kb * L * D)
+    delta_ptr = move_to(delta_ptr, kb * L * D)
+    du_ptr = move_to(du_ptr, kb * L * D)
+    ddelta_ptr = move_to(ddelta_ptr, kb * L * D)
+    BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
+    order_ptr = move_to(order_ptr, k * L)
+    dB_ptr = move_to(dB_ptr, sums_row * L * N)
 
-    A = tl.load(A_ptr + k * N * D + tile, mask=tile_mask, other=0) * LOG2_E
-    skip = load_or_zero(D_ptr, k * D + d, mask)
-    bias = load_or_zero(bias_ptr, k * D + d, mask)
-    carry = load_or_zero(carries_ptr, segment_row * N * D + tile, tile_mask)
-    dA = tl.zeros([N_PAD, BLOCK_D], tl.float32)
+    A = tl.load(A_ptr + k * D * N + tile) * LOG2_E
+    skip = load_or_zero(D_ptr, k * D + d)
+    bias = load_or_zero(bias_ptr, k * D + d)
+    carry = load_or_zero(carries_ptr, segment_row * D * N + tile)
+    dA = tl.zeros([BLOCK_D, N], tl.float32)
     dbias = tl.zeros([BLOCK_D], tl.float32)
 
-    first_chunk = segment * segment_steps // CHUNK
-    last = tl.minimum((segment + 1) * segment_steps, L) - 1
-    last_chunk = last // CHUNK
-    for c in range(last_chunk - first_chunk + 1):
-        chunk = last_chunk - c
-        place = (kb * chunks + chunk) * N * D + tile
-        state = tl.load(states_ptr + place, mask=tile_mask, other=0)
+    start = segment * segment_steps
+    last = tl.minimum(start + segment_steps, L) - 1
+    first = last // GROUP * GROUP
+    states_row = kb * tl.cdiv(L, GROUP) + first // GROUP
+    states_ptr = move_to(states_ptr, states_row * tile_size)
+    tokens = load_tokens(order_ptr, first, L, GROUP)
+    drives = load_drives(u_ptr, delta_ptr, tokens, d, D, GROUP)
+    dys = load_dy(dy_ptr, tokens, first, d, L, D, GROUP)
+    state = tl.load(states_ptr + tile)
+    for done in range((last - start) // GROUP + 1):
+        first = (last // GROUP - done) * GROUP
+        # The first group loads itself once more: there is none before.
+        before = tl.maximum(first - GROUP, start)
+        tokens_before = load_tokens(order_ptr, before, L, GROUP)
+        states_ptr -= (first - before) // GROUP * tile_size
         history = ()
-        for i in tl.static_range(CHUNK):
-            # Steps past the end have delta = 0: they change no state.
-            valid = chunk * CHUNK + i < L
-            t = tl.minimum(chunk * CHUNK + i, L - 1)
-            token = token_at(order_ptr, k, t, L)
-            row = kb * L + token
-            u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
+        state = state.to(tl.float32)
+        for i in tl.static_range(GROUP):
+            u, raw = drives[i]
             u = u.to(tl.float32)
-            delta, slope = step_size(raw, bias, SOFTPLUS)
-            delta = tl.where(valid, delta, 0.0)
-            history += ((state, token, u, delta, slope),)
-            if i < CHUNK - 1:
-                drive = (delta * u)[None, :] * B[:, None]
-                state = tl.exp2(delta[None, :] * A) * state + drive
+            delta, slope = step_size_inside(raw, bias, first + i < L, SOFTPLUS)
+            history += ((state, u, delta, slope),)
+            if i < GROUP - 1:
+                B = load_B(BC_ptr, tokens[i], n, N)
+                drive = (delta * u)[:, None] * B[None, :]
+                state = tl.exp2(delta[:, None] * A) * state + drive
 
-        for i in tl.static_range(CHUNK - 1, -1, -1):
-            state, token, u, delta, slope = history[i]
-            valid = chunk * CHUNK + i < L
-            row = kb * L + token
-            B = tl.load(BC_ptr + row * 2 * N + n, mask=n < N, other=0)
-            C = load_C(BC_ptr, row, n, N)
-            z_row = b * stride_zb + token * stride_zl
-            dy = load_dy(
-                grad_ptr, z_ptr, (b * L + token) * D, z_row, d, mask & valid
-            )
-
-            dstate = carry + C[:, None] * dy[None, :]
-            dB = tl.sum(dstate * (delta * u)[None, :], 1)
-            carry = tl.exp2(delta[None, :] * A) * dstate
-            w = carry * state
-            dA += w * delta[None, :]
-            drive = tl.sum(dstate * B[:, None], 0)
+        drives_before, dys_before = drives, dys
+        for i in tl.static_range(GROUP - 1, -1, -1):
+            state_before, u, delta, slope = history[i]
+            dy = dys[i].to(tl.float32)
+            B = load_B(BC_ptr, tokens[i], n, N)
+            C = load_C(BC_ptr, tokens[i], n, N)
+            dstate = carry + C[None, :] * dy[:, None]
+            dB = tl.sum(dstate * (delta * u)[:, None], 0)
+            carry = tl.exp2(delta[:, None] * A) * dstate
+            w = carry * state_before
+            dA += w * delta[:, None]
+            drive = tl.sum(dstate * B[None, :], 1)
             # A carries log2(e) for exp2.
-            ddelta = (tl.sum(w * A, 0) * LN_2 + u * drive) * slope
-            ddelta = tl.where(valid, ddelta, 0.0)
+            ddelta = (u * drive + tl.sum(w * A, 1) * LN_2) * slope
             dbias += ddelta
             du = delta * drive + skip * dy
-            sums = dB_ptr + (sums_row + row) * N + n
-            tl.store(sums, dB, mask=(n < N) & valid)
-            tl.store(ddelta_ptr + row * D + d, ddelta, mask=mask & valid)
-            tl.store(du_ptr + row * D + d, du, mask=mask & valid)
-    tl.store(dA_ptr + segment_row * N * D + tile, dA, mask=tile_mask)
-    tl.store(dbias_ptr + segment_row * D + d, dbias, mask=mask)
+            inside = first + i < L
+            place = tokens[i] * D + d
+            tl.store(dB_ptr + tokens[i] * N + n, dB, mask=inside)
+            tl.store(ddelta_ptr + place, ddelta, mask=inside)
+            tl.store(du_ptr + place, du, mask=inside)
+            if i == GROUP // 2:
+                state = tl.load(states_ptr + tile)
+                drives_before = load_drives(
+                    u_ptr, delta_ptr, tokens_before, d, D, GROUP
+                )
+                dys_before = load_dy(
+                    dy_ptr, tokens_before, before, d, L, D, GROUP
+                )
+        tokens, drives, dys = tokens_before, drives_before, dys_before
+    tl.store(dA_ptr + segment_row * D * N + tile, dA)
+    tl.store(dbias_ptr + segment_row * D + d, dbias)

@@ -1,31 +1,31 @@
 """The forward scan in Triton, and what its gradients share with it.
 
-A program runs one direction of one clip over BLOCK_D channels. Its state is
-one tile (N_PAD, BLOCK_D) with the channels along the lanes of a warp, so a
-step costs N exponentials a channel and no exchange between lanes, and the
-time loop is a plain loop: no padding of L, no log-depth scan.
+A program runs one direction of one clip over BLOCK_D channels, of which D is
+a multiple: whoever launches has appended zeros. Its state is one tile (N,
+BLOCK_D), so that a step costs N exponentials a channel, and the time loop is
+a plain loop: no padding of L, no log-depth scan. GROUP steps are loaded while
+the GROUP before them are computed.
 
-The compiler lays the lanes as the load of A asks: with channels innermost in
-memory, hence A transposed. If D is known to be a multiple of 16, a lane holds
-4 neighbours, and lanes left over share the states; then the sums over
-channels, which gradients of B and C need at each step, cost least shuffles.
-The forward kernel has no such sum and wants a lane per channel instead: it
-keeps D unspecialised.
+The compiler lays the lanes as the load of A asks. Here channels are innermost
+in memory, and D is not known to be a multiple of anything: a lane holds all
+states of its channels and exchanges nothing with others.
+`scan_backward.py` wants it otherwise.
 
 Layout of the arguments, all contiguous but z:
 
     A (K, N, D), D and bias (K, D), order (K, L), z (batch, L, D) by strides
     u, delta, and y of one direction each (K, batch, L, D)
-    BC (K, batch, L, 2, N) float32: B and C of a token side by side, so
-        that every channel block reads them as aligned vectors
+    BC (K, batch, L, 2, N) float32: B and C of a token side by side
     ends, starts (K, batch, segments, N, D), totals (K, batch, segments, D)
 
-A segment is the steps that one program computes. Absent arguments are
-None and cost nothing. Glossary: see `reference.py`.
+A segment is the steps that one program computes, a multiple of GROUP.
+Offsets within a clip are int32. Absent arguments are None and cost nothing.
+Glossary: see `reference.py`.
 """
 
-# Triton compiles the kernels: their arguments have no types of Python.
-# mypy: disable-error-code="no-untyped-def"
+# Triton compiles the kernels: their arguments have no types of Python, and
+# their tuples grow.
+# mypy: disable-error-code="no-untyped-def, assignment"
 
 import triton
 import triton.language as tl
@@ -72,36 +72,54 @@ def step_size(raw, bias, SOFTPLUS: tl.constexpr):
 
 
 @triton.jit
-def load_or_zero(ptr, offsets, mask):
+def load_or_zero(ptr, offsets):
     if ptr is None:
         values = tl.zeros(offsets.shape, tl.float32)
     else:
-        values = tl.load(ptr + offsets, mask=mask, other=0).to(tl.float32)
+        values = tl.load(ptr + offsets).to(tl.float32)
     return values
 
 
 @triton.jit
-def token_at(order_ptr, k, t, L):
-    """The token that step t visits; int64, as offsets are."""
-    if order_ptr is None:
-        token = tl.full([], t, tl.int64)
-    else:
-        token = tl.load(order_ptr + k * L + t)
-    return token
+def load_tokens(order_ptr, first, L, GROUP: tl.constexpr):
+    """The tokens that GROUP steps visit, int32; the last one past the end."""
+    tokens = ()
+    for i in tl.static_range(GROUP):
+        t = tl.minimum(first + i, L - 1)
+        if order_ptr is None:
+            token = t
+        else:
+            token = tl.load(order_ptr + t).to(tl.int32)
+        tokens += (token,)
+    return tokens
 
 
 @triton.jit
-def load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N: tl.constexpr):
-    """u and raw delta (BLOCK_D,), B (N_PAD,) of one token."""
-    u = tl.load(u_ptr + row * D + d, mask=d < D, other=0)
-    raw = tl.load(delta_ptr + row * D + d, mask=d < D, other=0)
-    B = tl.load(BC_ptr + row * 2 * N + n, mask=n < N, other=0)
-    return u, raw, B
+def load_drives(u_ptr, delta_ptr, tokens, d, D, GROUP: tl.constexpr):
+    """u and raw delta (BLOCK_D,) of each token."""
+    drives = ()
+    for i in tl.static_range(GROUP):
+        place = tokens[i] * D + d
+        drives += ((tl.load(u_ptr + place), tl.load(delta_ptr + place)),)
+    return drives
 
 
 @triton.jit
-def load_C(BC_ptr, row, n, N: tl.constexpr):
-    return tl.load(BC_ptr + (row * 2 + 1) * N + n, mask=n < N, other=0)
+def load_B(BC_ptr, token, n, N: tl.constexpr):
+    return tl.load(BC_ptr + token * 2 * N + n)
+
+
+@triton.jit
+def load_C(BC_ptr, token, n, N: tl.constexpr):
+    return tl.load(BC_ptr + (token * 2 + 1) * N + n)
+
+
+@triton.jit
+def move_to(ptr, offset):
+    """A pointer moved by an offset; None stays None."""
+    if ptr is not None:
+        ptr += offset
+    return ptr
 
 
 @triton.jit(do_not_specialize=[*SIZES, 'D'])
@@ -122,8 +140,8 @@ def forward_kernel(
     D,
     segment_steps,
     N: tl.constexpr,
-    N_PAD: tl.constexpr,
     BLOCK_D: tl.constexpr,
+    GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
 ):
     """Scan one segment of one direction.
@@ -135,43 +153,52 @@ def forward_kernel(
     segment = tl.program_id(2)
     k = kb // batch
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
-    n = tl.arange(0, N_PAD)
-    mask = d < D
+    n = tl.arange(0, N)
     tile = n[:, None] * D + d[None, :]
-    tile_mask = (n < N)[:, None] & mask[None, :]
     segment_row = kb * tl.num_programs(2) + segment
+    u_ptr = move_to(u_ptr, kb * L * D)
+    delta_ptr = move_to(delta_ptr, kb * L * D)
+    y_ptr = move_to(y_ptr, kb * L * D)
+    BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
+    order_ptr = move_to(order_ptr, k * L)
 
-    A = tl.load(A_ptr + k * N * D + tile, mask=tile_mask, other=0) * LOG2_E
-    skip = load_or_zero(D_ptr, k * D + d, mask)
-    bias = load_or_zero(bias_ptr, k * D + d, mask)
-    state = load_or_zero(starts_ptr, segment_row * N * D + tile, tile_mask)
+    A = tl.load(A_ptr + k * N * D + tile) * LOG2_E
+    skip = load_or_zero(D_ptr, k * D + d)
+    bias = load_or_zero(bias_ptr, k * D + d)
+    state = load_or_zero(starts_ptr, segment_row * N * D + tile)
     total = tl.zeros([BLOCK_D], tl.float32)
 
-    first = segment * segment_steps
-    last = tl.minimum(first + segment_steps, L) - 1
-    row = kb * L + token_at(order_ptr, k, first, L)
-    u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
-    C = load_C(BC_ptr, row, n, N)
-    next_row = kb * L + token_at(order_ptr, k, tl.minimum(first + 1, last), L)
-    for t in range(first, last + 1):
-        # Loads run one step ahead of the arithmetic, the order two steps.
-        row_t, u_t, raw_t, B_t, C_t = row, u.to(tl.float32), raw, B, C
-        row = next_row
-        u, raw, B = load_drive(u_ptr, delta_ptr, BC_ptr, row, d, n, D, N)
-        C = load_C(BC_ptr, row, n, N)
-        following = token_at(order_ptr, k, tl.minimum(t + 2, last), L)
-        next_row = kb * L + following
-
-        delta, _ = step_size(raw_t, bias, SOFTPLUS)
-        drive = (delta * u_t)[None, :] * B_t[:, None]
-        state = tl.exp2(delta[None, :] * A) * state + drive
-        if y_ptr is not None:
-            y = tl.sum(state * C_t[:, None], 0) + skip * u_t
-            tl.store(y_ptr + row_t * D + d, y, mask=mask)
-        total += delta
+    start = segment * segment_steps
+    tokens = load_tokens(order_ptr, start, L, GROUP)
+    drives = load_drives(u_ptr, delta_ptr, tokens, d, D, GROUP)
+    B = load_B(BC_ptr, tokens[0], n, N)
+    C = load_C(BC_ptr, tokens[0], n, N)
+    for first in range(start, tl.minimum(start + segment_steps, L), GROUP):
+        tokens_after = load_tokens(order_ptr, first + GROUP, L, GROUP)
+        drives_after = load_drives(u_ptr, delta_ptr, tokens_after, d, D, GROUP)
+        for i in tl.static_range(GROUP):
+            inside = first + i < L
+            u, raw = drives[i]
+            u = u.to(tl.float32)
+            delta, _ = step_size(raw, bias, SOFTPLUS)
+            # Steps past the end change no state.
+            delta = tl.where(inside, delta, 0.0)
+            drive = (delta * u)[None, :] * B[:, None]
+            state = tl.exp2(delta[None, :] * A) * state + drive
+            if y_ptr is not None:
+                y = tl.sum(state * C[:, None], 0) + skip * u
+                tl.store(y_ptr + tokens[i] * D + d, y, mask=inside)
+            total += delta
+            if i + 1 < GROUP:
+                following = tokens[i + 1]
+            else:
+                following = tokens_after[0]
+            B = load_B(BC_ptr, following, n, N)
+            C = load_C(BC_ptr, following, n, N)
+        tokens, drives = tokens_after, drives_after
     if ends_ptr is not None:
-        tl.store(ends_ptr + segment_row * N * D + tile, state, mask=tile_mask)
-        tl.store(totals_ptr + segment_row * D + d, total, mask=mask)
+        tl.store(ends_ptr + segment_row * N * D + tile, state)
+        tl.store(totals_ptr + segment_row * D + d, total)
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -180,36 +207,52 @@ def chain_kernel(
     totals_ptr,
     A_ptr,
     starts_ptr,
+    starts_stride_n,
+    starts_stride_d,
     batch,
     D,
     segments,
     REVERSE: tl.constexpr,
     N: tl.constexpr,
-    N_PAD: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
     """Where each segment starts, from where each would end if started at 0.
 
     start of the next = exp(A * sum of delta) * start + end. REVERSE goes
-    from the last segment to the first, as gradients of the states do.
+    from the last segment to the first, as gradients of the states do. The
+    last two axes of starts have strides: `scan_backward.py` wants (D, N).
     """
     kb = tl.program_id(0).to(tl.int64)
     k = kb // batch
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
-    n = tl.arange(0, N_PAD)
+    n = tl.arange(0, N)
     tile = n[:, None] * D + d[None, :]
-    tile_mask = (n < N)[:, None] & (d < D)[None, :]
-    A = tl.load(A_ptr + k * N * D + tile, mask=tile_mask, other=0) * LOG2_E
-    start = tl.zeros([N_PAD, BLOCK_D], tl.float32)
+    starts_tile = n[:, None] * starts_stride_n + d[None, :] * starts_stride_d
+    A = tl.load(A_ptr + k * N * D + tile) * LOG2_E
+    start = tl.zeros([N, BLOCK_D], tl.float32)
     for i in range(segments):
         segment_row = kb * segments + i
         if REVERSE:
             segment_row = kb * segments + segments - 1 - i
-        place = segment_row * N * D + tile
-        tl.store(starts_ptr + place, start, mask=tile_mask)
-        total = tl.load(totals_ptr + segment_row * D + d, mask=d < D, other=0)
-        end = tl.load(ends_ptr + place, mask=tile_mask, other=0)
+        tl.store(starts_ptr + segment_row * N * D + starts_tile, start)
+        total = tl.load(totals_ptr + segment_row * D + d)
+        end = tl.load(ends_ptr + segment_row * N * D + tile)
         start = tl.exp2(total[None, :] * A) * start + end
+
+
+@triton.jit
+def gate_place(L, D, BLOCK_L: tl.constexpr, BLOCK_D: tl.constexpr):
+    """Clip, tokens and channels of a program; which tokens there are.
+
+    The programs of all clips are numbered along one axis: the other two end
+    at 65535.
+    """
+    tiles = tl.cdiv(L, BLOCK_L)
+    b = (tl.program_id(0) // tiles).to(tl.int64)
+    token = (tl.program_id(0) % tiles) * BLOCK_L + tl.arange(0, BLOCK_L)
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    token = token.to(tl.int64)[:, None]
+    return b, token, d[None, :], token < L
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -217,6 +260,7 @@ def gate_kernel(
     y_ptr,
     z_ptr,
     out_ptr,
+    kept_ptr,
     stride_zb,
     stride_zl,
     batch,
@@ -226,18 +270,17 @@ def gate_kernel(
     BLOCK_L: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """out = SiLU(z) * the sum of the directions' y."""
-    b = tl.program_id(0).to(tl.int64)
-    token = tl.program_id(1) * BLOCK_L + tl.arange(0, BLOCK_L)[:, None]
-    token = token.to(tl.int64)
-    d = tl.program_id(2) * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
-    mask = (token < L) & (d < D)
+    """out = SiLU(z) * the sum of the directions' y, which `kept` keeps."""
+    b, token, d, mask = gate_place(L, D, BLOCK_L, BLOCK_D)
     total = tl.zeros([BLOCK_L, BLOCK_D], tl.float32)
     for k in tl.static_range(K):
         row = (k * batch + b) * L + token
         total += tl.load(y_ptr + row * D + d, mask=mask, other=0)
+    place = (b * L + token) * D + d
+    if kept_ptr is not None:
+        tl.store(kept_ptr + place, total, mask=mask)
     if z_ptr is not None:
-        place = b * stride_zb + token * stride_zl + d
-        z = tl.load(z_ptr + place, mask=mask, other=0).to(tl.float32)
+        z_place = b * stride_zb + token * stride_zl + d
+        z = tl.load(z_ptr + z_place, mask=mask, other=0).to(tl.float32)
         total *= z * sigmoid(z)
-    tl.store(out_ptr + (b * L + token) * D + d, total, mask=mask)
+    tl.store(out_ptr + place, total, mask=mask)
