@@ -1,12 +1,17 @@
 """Shared fixtures: the backends that run here and the one tolerance table."""
 
 import os
+import signal
 import sys
 from types import ModuleType
 
 import pytest
 import torch
 from campaign import Campaign
+
+# Processes of pytest-xdist ignore Ctrl-C, and so would what they start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Without a GPU, Triton's kernels run in its interpreter, which must be asked
 # for before anything imports Triton.

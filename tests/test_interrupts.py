@@ -8,7 +8,6 @@ import pytest
 from video_files import write_frames
 
 from mmvideomamba.compat.training import deliver_swallowed_interrupts
-from mmvideomamba.video import open_video
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_an_interrupt_while_decord_frees_a_video(
     tmp_path, monkeypatch, unraisable
 ):
     module = pytest.importorskip('decord.video_reader')
-    reader = open_video(write_frames(tmp_path / 'a.mp4'))
+    reader = module.VideoReader(str(write_frames(tmp_path / 'a.mp4')))
     free = module._CAPI_VideoReaderFree
 
     def free_slowly(handle):

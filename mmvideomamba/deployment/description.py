@@ -27,7 +27,7 @@ CROPS = {
     'ThreeCrop': {'crop_size'},
     'LongSideThreeCrop': {'size'},
 }
-RESIZE = {'Resize': {'scale', 'keep_ratio'}}
+RESIZE = {'Resize': {'scale', 'keep_ratio'}, 'ClipDecode': {'scale'}}
 
 
 def describe(config: Config, num_clips: Optional[int] = None) -> dict:
@@ -55,13 +55,13 @@ def describe(config: Config, num_clips: Optional[int] = None) -> dict:
             f'classes, got model.type={config.model.get("type")!r} without'
         )
     dataset = find_dataset(config, 'test_dataloader')
-    before, _, after = split_at_decoding(dataset.pipeline)
+    before, decode, after = split_at_decoding(dataset.pipeline)
     sampler = _only(before, SAMPLERS)
     crop = _only(after, CROPS)
     size = crop.get('size', crop.get('crop_size'))
     resize = size
     if step_type(crop) != 'LongSideThreeCrop':
-        resize = _resize(after)
+        resize = _resize([decode, *after])
     names = find_class_names(config.test_dataloader.dataset)
     return dict(
         classes=names or [f'class {i}' for i in range(head.num_classes)],
@@ -94,7 +94,8 @@ def _only(steps: List[dict], known: Dict[str, set]) -> dict:
 
 
 def _resize(steps: List[dict]) -> Any:
-    if not any(step_type(step) == 'Resize' for step in steps):
+    steps = [step for step in steps if step.get('scale')]
+    if not steps:
         return None
     step = _only(steps, RESIZE)
     width, height = step['scale']

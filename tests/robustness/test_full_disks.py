@@ -40,7 +40,7 @@ def write_weights(path):
 def resize(source, target, short_side):
     from resize_videos import resize_video
 
-    assert resize_video(source, target.parent, short_side, 'a.mp4') is None
+    assert resize_video(source, target.parent, 'a.mp4', short_side, 32) is None
 
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), np.uint8)

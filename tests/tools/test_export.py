@@ -251,6 +251,7 @@ def test_a_description_tells_how_clips_are_made():
     )
     assert describe(config, 2) == expected
     pipeline = config.test_dataloader.dataset.pipeline
+    pipeline[2:3] = [dict(type='DecordDecode'), dict(type='Resize')]
     pipeline[3] = dict(type='Resize', scale=(64, 80), keep_ratio=False)
     assert describe(config)['resize'] == [64, 80]
     pipeline[3] = dict(type='Resize', scale=(64, 80))

@@ -20,6 +20,7 @@ from mmvideomamba.finetuning import (
     make_start,
 )
 from mmvideomamba.runner import PreemptionHook
+from mmvideomamba.runner.warning_signals import SIGNALS
 
 SMALL = ('--frames', 4, '--size', 32, '--epochs', 1)
 
@@ -78,8 +79,17 @@ def test_the_same_command_goes_on_and_another_is_refused(
     assert_refused(capsys, 'other settings', 'finetune.py', *arguments)
 
 
+@pytest.fixture
+def signals():
+    """Those that a run ignores once it ends, as they were before."""
+    before = {s: signal.getsignal(s) for s in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_an_interrupted_run_is_resumed_by_the_same_command(
-    clips, tmp_path, monkeypatch, capsys
+    clips, tmp_path, monkeypatch, capsys, signals
 ):
     after_train_iter = PreemptionHook.after_train_iter
 

@@ -18,6 +18,9 @@ of 340 x 256 with a keyframe in every 250 and 32 frames, and of 1280 x 720.
 import argparse
 from pathlib import Path
 
+import mmvideomamba.waiting_threads  # noqa: F401  # before torch
+
+# isort: split
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
