@@ -1,5 +1,6 @@
 """Arithmetic, comparisons and logic, of floats, integers and predicates."""
 
+from .moves import TO_FLOAT
 from .parse import Instruction
 from .writer import TYPES, Writer, convert, pair, width
 
@@ -17,6 +18,12 @@ FLOAT = {
     'rsqrt': 'rsqrt_f32({0})',
     'max': 'max_f32({0}, {1})',
     'min': 'min_f32({0}, {1})',
+}
+# C++ of lane l: a and b of two bytes, from 10.0 on, and c of float32.
+MIXED_LANES = {
+    'add': '{f}(a[l]) + c[l]',
+    'sub': '{f}(a[l]) - c[l]',
+    'fma': '__builtin_fmaf({f}(a[l]), {f}(b[l]), c[l])',
 }
 # Of two float32 in one register of 64 bits, half by half.
 PAIRED = ('add', 'sub', 'mul', 'fma')
@@ -69,6 +76,8 @@ def write_arithmetic(instruction: Instruction, writer: Writer) -> None:
         write_float(instruction, writer)
     elif kind == 'f32x2':
         write_paired_floats(instruction, writer)
+    elif kind in TO_FLOAT and 'f32' in instruction.modifiers:
+        write_mixed_floats(instruction, writer)
     elif kind == 'pred':
         operands = writer.sources(instruction, 'pred')
         expression = PREDICATE[instruction.opcode].format(*operands)
@@ -106,6 +115,18 @@ def write_paired_floats(instruction: Instruction, writer: Writer) -> None:
         return f'(u32x32){FLOAT[instruction.opcode].format(*parts)}'
 
     writer.assign(instruction.operands[0], pair(half(0), half(32)), 'u64')
+
+
+def write_mixed_floats(instruction: Instruction, writer: Writer) -> None:
+    to, *small, last = instruction.operands
+    value = MIXED_LANES[instruction.opcode].format(
+        f=TO_FLOAT[instruction.kind]
+    )
+    operands = {
+        name: writer.source(number, 'u16') for name, number in zip('ab', small)
+    }
+    last = writer.source(last, 'f32')
+    writer.assign_lanes(to, value, 'f32', **operands, c=last)
 
 
 def write_integer(instruction: Instruction, writer: Writer) -> None:
