@@ -133,6 +133,11 @@ def use_mixed_precision(cfg: Config, dtype: str) -> None:
         ('OptimWrapper', 'AmpOptimWrapper', 'BF16OptimWrapper'),
     )
     if dtype == 'fp16':
+        if not torch.cuda.is_available():
+            raise ValueError(
+                '--amp fp16 needs a GPU, and torch finds none: on a CPU take '
+                '--amp bf16'
+            )
         wrapper.type = 'AmpOptimWrapper'
         wrapper.dtype = 'float16'
         wrapper.setdefault('loss_scale', 'dynamic')

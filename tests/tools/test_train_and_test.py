@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from small_project import write_project
 from tool_runner import TOOLS, assert_refused
 
@@ -48,7 +49,11 @@ def test_amp_is_bfloat16_whatever_the_config_had(load_config):
         load_config('--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWr')
 
 
-def test_amp_is_float16_where_that_is_asked_for(load_config):
+def test_amp_is_float16_where_that_is_asked_for(load_config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(ValueError, match='--amp fp16 needs a GPU'):
+        load_config('--amp', 'fp16')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     wrapper = load_config('--amp', 'fp16').optim_wrapper
     assert wrapper.type == 'AmpOptimWrapper'
     assert (wrapper.dtype, wrapper.loss_scale) == ('float16', 'dynamic')
