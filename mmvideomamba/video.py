@@ -344,13 +344,16 @@ class IndexedReader(PyAVReader):
         self._set_times(self._container, times)
 
     def _read(self, wanted: List[int], change: Optional[Change]) -> np.ndarray:
-        try:
-            return self._decode(wanted, change)
-        except (av.FFmpegError, ValueError):
-            # Damaged, or of several sizes: decord may read on.
-            reader = _open_without_index(self._source, self._num_threads)
-        except MissingFrames:
-            reader = PyAVReader(self._source, self._num_threads)
+        # Damaged, or of several sizes: decord may read on.
+        with suppress(av.FFmpegError):
+            try:
+                return self._decode(wanted, change)
+            except ValueError:
+                pass
+            except MissingFrames:
+                reader = PyAVReader(self._source, self._num_threads)
+                return read_frames(reader, wanted, change)
+        reader = _open_without_index(self._source, self._num_threads)
         return read_frames(reader, wanted, change)
 
     def _decode(
