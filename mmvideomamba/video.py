@@ -551,6 +551,10 @@ def inspect_video(path: str, min_frames: int = 1) -> Tuple[int, int, int]:
     if count < min_frames:
         raise UnfitVideo(f'{count} frames, fewer than {min_frames}')
     frames = reader.get_batch([0, count // 2, count - 1]).asnumpy()
+    if isinstance(reader, IndexedReader):
+        # Which reads damaged clips of it in training.
+        other = _open_without_index(video_file(path), 1)
+        other.get_batch([0, len(other) // 2, len(other) - 1])
     if is_mirrored(path):
         raise UnfitVideo(
             'its display matrix mirrors it, which readers of videos ignore; '
