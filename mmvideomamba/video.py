@@ -550,17 +550,22 @@ def inspect_video(path: str, min_frames: int = 1) -> Tuple[int, int, int]:
     count = len(reader)
     if count < min_frames:
         raise UnfitVideo(f'{count} frames, fewer than {min_frames}')
-    frames = reader.get_batch([0, count // 2, count - 1]).asnumpy()
+    frames = _read_three(reader)
     if isinstance(reader, IndexedReader):
         # Which reads damaged clips of it in training.
-        other = _open_without_index(video_file(path), 1)
-        other.get_batch([0, len(other) // 2, len(other) - 1])
+        _read_three(_open_without_index(video_file(path), 1))
     if is_mirrored(path):
         raise UnfitVideo(
             'its display matrix mirrors it, which readers of videos ignore; '
             're-encode it with resize_videos.py'
         )
     return (count, *frames.shape[1:3])
+
+
+def _read_three(reader: Any) -> np.ndarray:
+    """The first, middle and last frame, (3, H, W, 3) uint8 RGB."""
+    count = len(reader)
+    return reader.get_batch([0, count // 2, count - 1]).asnumpy()
 
 
 def check_video(

@@ -28,11 +28,10 @@ from mmvideomamba.checkpoints import (
     write_new,
 )
 from mmvideomamba.cli import existing_file, make_parser, one_line_errors
+from mmvideomamba.cli.arguments import is_weights
 from mmvideomamba.hub import describe_model, write_model
 from mmvideomamba.model_folder import CONFIG, WEIGHTS
 from mmvideomamba.model_zoo import find_config
-
-SUFFIXES = ('.pth', '.safetensors')
 
 
 @one_line_errors()
@@ -59,7 +58,8 @@ def main() -> None:
 
 def folder_or_file(path: str) -> str:
     """The type of what is written."""
-    if osp.splitext(path)[1] not in ('', *SUFFIXES) and not osp.isdir(path):
+    named_so = not osp.splitext(path)[1] or is_weights(path)
+    if not named_so and not osp.isdir(path):
         raise argparse.ArgumentTypeError(
             f'the output is a folder, or a .pth or .safetensors, got {path}'
         )
@@ -80,7 +80,7 @@ def publish(
             f'{weights.title} is not a checkpoint of mmvideomamba. Convert '
             'it first: tools/model_converters/convert.py'
         )
-    is_folder = not out.endswith(SUFFIXES)
+    is_folder = not is_weights(out)
     path = osp.join(out, WEIGHTS) if is_folder else out
     description = None
     if path.endswith('.safetensors'):
