@@ -498,11 +498,13 @@ def pick_frames(container: Any, wanted: List[int]) -> List[np.ndarray]:
 def upright(frame: av.VideoFrame) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a frame, turned as its display matrix says.
 
-    By quarters, and never mirrored, as decord and OpenCV turn frames.
+    By quarters, and never mirrored, as decord and OpenCV turn frames. FFmpeg
+    pads the rows of what is not turned; a copy without would take as long as
+    the conversion.
     """
     image = frame.to_ndarray(format='rgb24', **_ONE_THREAD)
     quarters = round(frame.rotation / 90)
-    if abs(frame.rotation - 90 * quarters) > 1:
+    if not quarters or abs(frame.rotation - 90 * quarters) > 1:
         return image
     return np.ascontiguousarray(np.rot90(image, quarters))
 

@@ -8,7 +8,8 @@ from typing import Callable, Dict
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from ..datasets.transforms.clip_operations import FILL, OPERATIONS
+from ..datasets.transforms.clip_operations import OPERATIONS
+from ..datasets.transforms.clip_warps import FILL
 from ..datasets.transforms.video_rand_augment import VideoRandAugment
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from mmvideomamba.benchmark.pillow_operations import PILLOW
 from mmvideomamba.datasets.transforms.clip_operations import (
-    FILL,
     OPERATIONS,
     compose,
 )
+from mmvideomamba.datasets.transforms.clip_warps import FILL
 
 HEIGHT, WIDTH = 48, 64
 
@@ -41,8 +41,11 @@ def strengths(name):
 
 def ours(operations, frame):
     pairs = [(OPERATIONS[name], strength) for name, strength in operations]
-    passes = compose(pairs, frame.shape[1], frame.shape[0])
-    return reduce(lambda image, change: change(image), passes, frame)
+    # Two frames, the other one first: none may see its neighbours.
+    clip = np.stack([frame[::-1], frame])
+    for change in compose(pairs, frame.shape[1], frame.shape[0]):
+        change(clip)
+    return clip[1]
 
 
 def pillows(operations, frame):

@@ -46,7 +46,6 @@ def test_strength_follows_the_magnitude_under_either_sign(
 
     def append(image, strength):
         strengths.append(strength)
-        return image
 
     record = Operation('frame', append, 5.0, signed)
     monkeypatch.setattr(

@@ -1,9 +1,13 @@
 """RandAugment's operations on the frames of a clip, with PIL's results.
 
 Each is one of three kinds, by what all the frames have in common: a table of
-grey levels, a warp, or nothing. Tables and warps that follow each other
-become one. Single operations are within one grey level of Pillow's
-`ImageOps`, `ImageEnhance` and `Image.transform`, which round after each step.
+grey levels, a warp (see `clip_warps`), or nothing. Tables and warps that
+follow each other become one. Single operations are within one grey level of
+Pillow's `ImageOps`, `ImageEnhance` and `Image.transform`, which round after
+each step.
+
+Clips are changed in place: memory of their size takes longer to get than most
+operations.
 """
 
 from functools import partial
@@ -13,15 +17,11 @@ from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 import cv2
 import numpy as np
 
-# ImageNet's mean colour fills what a warp uncovers.
-FILL = (124, 116, 104)
+from .clip_warps import CUT, Change, warp
+
 LEVELS = np.arange(256)
-# OpenCV rounds what this is added to as Pillow does, who cuts fractions off.
-CUT = -0.499
 # Rec. 601's weights of red, green and blue in a grey level.
 GREY = np.array([0.299, 0.587, 0.114])
-
-Change = Callable[[np.ndarray], np.ndarray]
 
 
 class Operation(NamedTuple):
@@ -32,7 +32,7 @@ class Operation(NamedTuple):
         function (Callable): Of a table, strength -> (256,) grey levels; of a
             warp, (strength, width, height) -> (2, 3) matrix from the places
             of the new frame to those of the old, where a pixel's centre is at
-            0.5; of a frame, (frame, strength) -> frame.
+            0.5; of a frame, (frame, strength) -> None, changes it in place.
         strength (float): At full magnitude; it grows linearly.
         signed (bool): Whether a random sign is drawn.
     """
@@ -46,7 +46,7 @@ class Operation(NamedTuple):
 def compose(
     operations: Sequence[Tuple[Operation, float]], width: int, height: int
 ) -> List[Change]:
-    """What has to be done to each frame of a clip, in as few passes.
+    """What has to be done to a clip, in as few passes.
 
     Args:
         operations (Sequence[tuple[Operation, float]]): Operations with their
@@ -55,8 +55,8 @@ def compose(
         height (int): Of the frames.
 
     Returns:
-        list[Callable]: To be called one after the other; each makes another
-        (H, W, 3) uint8 frame of one.
+        list[Callable]: To be called one after the other, each with the clip,
+        a contiguous (T, H, W, 3) uint8 array, which it changes in place.
     """
     passes: List[Change] = []
     for kind, group in groupby(operations, lambda pair: pair[0].kind):
@@ -65,19 +65,30 @@ def compose(
             table = LEVELS
             for operation, strength in pairs:
                 table = operation.function(strength)[table]
-            passes.append(partial(cv2.LUT, lut=table.astype(np.uint8)))
+            passes.append(partial(_look_up, table=table))
         elif kind == 'warp':
             matrices = [
                 operation.function(strength, width, height)
                 for operation, strength in pairs
             ]
-            passes.append(_warp(matrices, width, height))
+            passes.append(warp(matrices, width, height))
         else:
-            passes += [
-                partial(operation.function, strength=strength)
-                for operation, strength in pairs
-            ]
+            passes += [partial(_change_frames, *pair) for pair in pairs]
     return passes
+
+
+def _look_up(frames: np.ndarray, table: np.ndarray) -> None:
+    """Replace every level, of all channels or (256, 3) of each."""
+    table = table.astype(np.uint8).reshape(1, 256, -1)
+    rows = frames.reshape(-1, *frames.shape[-2:])
+    cv2.LUT(rows, table, rows)
+
+
+def _change_frames(
+    operation: Operation, strength: float, clip: np.ndarray
+) -> None:
+    for frame in clip:
+        operation.function(frame, strength)
 
 
 def _blend(start: object, end: np.ndarray, factor: float) -> np.ndarray:
@@ -85,7 +96,7 @@ def _blend(start: object, end: np.ndarray, factor: float) -> np.ndarray:
     return np.clip(start + factor * (end - start), 0, 255).astype(np.uint8)
 
 
-def _auto_contrast(frame: np.ndarray, strength: float) -> np.ndarray:
+def _auto_contrast(frame: np.ndarray, strength: float) -> None:
     # Whole rows first: numpy is slow on short ones.
     rows = frame.reshape(len(frame), -1)
     low = rows.min(0).reshape(-1, 3).min(0).astype(float)
@@ -93,15 +104,15 @@ def _auto_contrast(frame: np.ndarray, strength: float) -> np.ndarray:
     stretched = high > low
     scale = np.where(stretched, 255 / np.maximum(high - low, 1), 1)
     shift = np.where(stretched, CUT - scale * low, 0)
-    return cv2.transform(frame, np.column_stack([np.diag(scale), shift]))
+    cv2.transform(frame, np.column_stack([np.diag(scale), shift]), frame)
 
 
-def _equalize(frame: np.ndarray, strength: float) -> np.ndarray:
+def _equalize(frame: np.ndarray, strength: float) -> None:
     tables = [
         _equalizing_table(cv2.calcHist([frame], [c], None, [256], [0, 256]))
         for c in range(3)
     ]
-    return cv2.LUT(frame, np.stack(tables, 1).astype(np.uint8)[None])
+    _look_up(frame, np.stack(tables, 1))
 
 
 def _equalizing_table(histogram: np.ndarray) -> np.ndarray:
@@ -114,28 +125,22 @@ def _equalizing_table(histogram: np.ndarray) -> np.ndarray:
     return np.minimum((step // 2 + below) // step, 255)
 
 
-def _contrast(frame: np.ndarray, strength: float) -> np.ndarray:
+def _contrast(frame: np.ndarray, strength: float) -> None:
     mean = int(GREY @ cv2.mean(frame)[:3] + 0.5)
-    return cv2.LUT(frame, _blend(mean, LEVELS, 1 + strength))
+    _look_up(frame, _blend(mean, LEVELS, 1 + strength))
 
 
-def _color(frame: np.ndarray, strength: float) -> np.ndarray:
-    factor = 1 + strength
-    matrix = factor * np.eye(3) + (1 - factor) * GREY
-    return cv2.transform(frame, matrix)
+def _color(frame: np.ndarray, strength: float) -> None:
+    mixed = (1 + strength) * np.eye(3) - strength * GREY
+    cv2.transform(frame, np.insert(mixed, 3, CUT, 1), frame)
 
 
-def _sharpness(frame: np.ndarray, strength: float) -> np.ndarray:
+def _sharpness(frame: np.ndarray, strength: float) -> None:
     # Of what Pillow smoothes, 4 / 13 are the pixel, the rest is the mean of
     # nine. It leaves the border as it is.
-    sharp = cv2.addWeighted(
-        *(frame, 1 + strength * 9 / 13),
-        *(cv2.blur(frame, (3, 3)), -strength * 9 / 13),
-        CUT,
-    )
-    for end in (0, -1):
-        sharp[end], sharp[:, end] = frame[end], frame[:, end]
-    return sharp
+    inner, mean = frame[1:-1, 1:-1], cv2.blur(frame, (3, 3))[1:-1, 1:-1]
+    share = strength * 9 / 13
+    cv2.addWeighted(inner, 1 + share, mean, -share, CUT, inner)
 
 
 def _rotate(degrees: float, width: int, height: int) -> np.ndarray:
@@ -143,45 +148,6 @@ def _rotate(degrees: float, width: int, height: int) -> np.ndarray:
     turn = np.array([[cos, -sin], [sin, cos]])
     centre = np.array([width / 2, height / 2])
     return np.column_stack([turn, centre - turn @ centre])
-
-
-def _warp(matrices: Sequence[np.ndarray], width: int, height: int) -> Change:
-    """Several warps, the first to be applied first, as one."""
-    x, y = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
-    mask = np.zeros((height, width), bool)
-    whole = np.eye(3)
-    for matrix in reversed(matrices):
-        whole = np.vstack([matrix, [0, 0, 1]]) @ whole
-        # What lies outside after any of the warps is filled.
-        for (a, b, c), size in zip(whole[:2], (width, height)):
-            mask |= (a * x + c < -b * y) | (a * x + c >= size - b * y)
-    row = np.tile(np.array(FILL, np.uint8), width)
-    fill = np.full((height, row.size), row).reshape(height, width, 3)
-    turn, shift = whole[:2, :2], whole[:2, 2]
-    move: Change
-    if np.array_equal(turn, np.eye(2)):
-        # OpenCV moves a frame faster than it warps one.
-        centre = shift + ((width - 1) / 2, (height - 1) / 2)
-        move = partial(
-            cv2.getRectSubPix, patchSize=(width, height), center=centre
-        )
-    else:
-        # For OpenCV, a pixel's centre is at 0.
-        matrix = np.column_stack([turn, shift + turn.sum(1) / 2 - 0.5])
-        move = partial(_warp_frame, matrix=matrix)
-    return lambda frame: cv2.copyTo(fill, mask.view(np.uint8), move(frame))
-
-
-def _warp_frame(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    # OpenCV warps four channels in half the time of three.
-    warped = cv2.warpAffine(
-        cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA),
-        matrix,
-        frame.shape[1::-1],
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
 
 
 def _solarize(strength: float) -> np.ndarray:

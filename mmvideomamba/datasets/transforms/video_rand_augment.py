@@ -22,7 +22,8 @@ class VideoRandAugment(BaseTransform):
     """Apply `n` random operations to a clip, the same to every frame.
 
     Required keys: imgs, (H, W, 3) uint8 RGB frames of one size, in a list or
-    an array, which is changed in place. Modified keys: imgs.
+    an array, which is changed in place. Modified keys: imgs, a (T, H, W, 3)
+    array.
 
     Args:
         n (int): Operations drawn per clip, with repetition.
@@ -57,16 +58,9 @@ class VideoRandAugment(BaseTransform):
         operations = self._draw()
         if operations:
             height, width = results['imgs'][0].shape[:2]
-            changes = compose(operations, width, height)
-            # An array is changed in place: another of its size takes longer
-            # to make than most operations.
-            clip = results['imgs']
-            if not isinstance(clip, np.ndarray):
-                clip = results['imgs'] = list(clip)
-            for number, frame in enumerate(clip):
-                for change in changes:
-                    frame = change(frame)
-                clip[number] = frame
+            clip = results['imgs'] = np.ascontiguousarray(results['imgs'])
+            for change in compose(operations, width, height):
+                change(clip)
         return results
 
     def _draw(self) -> List[Tuple[Operation, float]]:
