@@ -17,7 +17,7 @@ from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 import cv2
 import numpy as np
 
-from .clip_warps import CUT, Change, warp
+from .clip_warps import CUT, Step, warp
 
 LEVELS = np.arange(256)
 # Rec. 601's weights of red, green and blue in a grey level.
@@ -45,7 +45,7 @@ class Operation(NamedTuple):
 
 def compose(
     operations: Sequence[Tuple[Operation, float]], width: int, height: int
-) -> List[Change]:
+) -> List[Callable[[np.ndarray], None]]:
     """What has to be done to a clip, in as few passes.
 
     Args:
@@ -58,37 +58,42 @@ def compose(
         list[Callable]: To be called one after the other, each with the clip,
         a contiguous (T, H, W, 3) uint8 array, which it changes in place.
     """
-    passes: List[Change] = []
+    steps: List[Step] = []
     for kind, group in groupby(operations, lambda pair: pair[0].kind):
         pairs = list(group)
         if kind == 'table':
             table = LEVELS
             for operation, strength in pairs:
                 table = operation.function(strength)[table]
-            passes.append(partial(_look_up, table=table))
+            steps.append(Step(partial(_look_up, table=table)))
         elif kind == 'warp':
             matrices = [
                 operation.function(strength, width, height)
                 for operation, strength in pairs
             ]
-            passes.append(warp(matrices, width, height))
+            steps += warp(matrices, width, height)
         else:
-            passes += [partial(_change_frames, *pair) for pair in pairs]
+            steps += [
+                Step(partial(operation.function, strength=strength))
+                for operation, strength in pairs
+            ]
+    passes: List[Callable[[np.ndarray], None]] = []
+    for of_clip, same in groupby(steps, lambda step: step.of_clip):
+        changes = [step.change for step in same]
+        passes += changes if of_clip else [partial(_change_frames, changes)]
     return passes
 
 
-def _look_up(frames: np.ndarray, table: np.ndarray) -> None:
-    """Replace every level, of all channels or (256, 3) of each."""
-    table = table.astype(np.uint8).reshape(1, 256, -1)
-    rows = frames.reshape(-1, *frames.shape[-2:])
-    cv2.LUT(rows, table, rows)
-
-
-def _change_frames(
-    operation: Operation, strength: float, clip: np.ndarray
-) -> None:
+def _change_frames(changes: Sequence[Callable], clip: np.ndarray) -> None:
     for frame in clip:
-        operation.function(frame, strength)
+        for change in changes:
+            change(frame)
+
+
+def _look_up(frame: np.ndarray, table: np.ndarray) -> None:
+    """Replace every level, by one table or by (256, 3), one a channel."""
+    table = table.astype(np.uint8).reshape(1, 256, -1)
+    cv2.LUT(frame, table, frame)
 
 
 def _blend(start: object, end: np.ndarray, factor: float) -> np.ndarray:
@@ -108,21 +113,18 @@ def _auto_contrast(frame: np.ndarray, strength: float) -> None:
 
 
 def _equalize(frame: np.ndarray, strength: float) -> None:
-    tables = [
-        _equalizing_table(cv2.calcHist([frame], [c], None, [256], [0, 256]))
-        for c in range(3)
+    histograms = [
+        cv2.calcHist([frame], [channel], None, [256], [0, 256]).ravel()
+        for channel in range(3)
     ]
-    _look_up(frame, np.stack(tables, 1))
-
-
-def _equalizing_table(histogram: np.ndarray) -> np.ndarray:
-    counts = histogram.ravel().astype(int)
-    used = counts[counts > 0]
-    step = (used.sum() - used[-1]) // 255
-    if not step:
-        return LEVELS
-    below = np.cumsum(counts) - counts
-    return np.minimum((step // 2 + below) // step, 255)
+    counts = np.stack(histograms, 1).astype(int)
+    below = np.cumsum(counts, 0) - counts
+    # The pixels below the highest level that there is, spread over 255 steps.
+    step = np.where(counts > 0, below, 0).max(0) // 255
+    table = (step // 2 + below) // np.maximum(step, 1)
+    _look_up(
+        frame, np.where(step > 0, np.minimum(table, 255), LEVELS[:, None])
+    )
 
 
 def _contrast(frame: np.ndarray, strength: float) -> None:
