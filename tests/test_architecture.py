@@ -23,7 +23,6 @@ ORDER = (
     'progress',
     'parallel',
     'video_files',
-    'frame_index',
     'video',
     'ops',
     'positions',

@@ -18,14 +18,15 @@ from video_files import (
     write_sound,
 )
 
-from mmvideomamba import video
 from mmvideomamba.video import (
     PyAVReader,
     is_mirrored,
     naming_errors,
     open_video,
     read_video,
+    readers,
 )
+from mmvideomamba.video.kinds import is_for_decord
 
 PAUSE = [33 * n + 500 * (n >= 8) for n in range(16)]
 JITTER = [0, 36, 63, 101, 130, 168, 195, 233, 262, 299]
@@ -104,7 +105,7 @@ def test_the_reader_without_decord_gives_the_same(
     expected = read_all(path)
     if not decord_is_there:
         monkeypatch.setitem(sys.modules, 'decord', None)
-        video._decord_reader.cache_clear()
+        readers.decord_reader.cache_clear()
     assert isinstance(open_video(path), PyAVReader) != decord_is_there
     assert np.array_equal(read_all(path), expected)
 
@@ -361,7 +362,7 @@ SESSION = b'v=0\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n'
     ],
 )
 def test_decord_is_not_given_what_may_be_a_playlist(head):
-    assert not video._is_for_decord(head)
+    assert not is_for_decord(head)
 
 
 def test_names_in_messages_are_escaped(tmp_path):
