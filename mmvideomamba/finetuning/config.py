@@ -159,8 +159,7 @@ model = dict(
 train_pipeline = [
     dict(type='DecordInit'),
     dict(type='UniformSample', clip_len={frames}),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, {resize})),
+    dict(type='ClipDecode', scale=(-1, {resize})),
     dict(type='RandomCrop', size={size}),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
@@ -168,8 +167,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='DecordInit'),
     dict(type='UniformSample', clip_len={frames}, test_mode=True),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, {resize})),
+    dict(type='ClipDecode', scale=(-1, {resize})),
     dict(type='CenterCrop', crop_size={size}),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

@@ -21,7 +21,7 @@ model = dict(
 test_pipeline = [
     dict(type='DecordInit'),
     dict(type='UniformSample', clip_len=16, num_clips=2, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='LongSideThreeCrop', size=288),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

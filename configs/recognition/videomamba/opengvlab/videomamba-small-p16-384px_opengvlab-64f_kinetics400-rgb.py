@@ -21,7 +21,7 @@ model = dict(backbone=dict(img_size=384, num_frames=64))
 test_pipeline = [
     dict(type='DecordInit'),
     dict(type='UniformSample', clip_len=64, num_clips=4, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='LongSideThreeCrop', size=384),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

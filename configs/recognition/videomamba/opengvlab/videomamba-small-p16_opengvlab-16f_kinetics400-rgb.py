@@ -21,7 +21,7 @@ model = dict(backbone=dict(num_frames=16))
 test_pipeline = [
     dict(type='DecordInit'),
     dict(type='UniformSample', clip_len=16, num_clips=4, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='LongSideThreeCrop', size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

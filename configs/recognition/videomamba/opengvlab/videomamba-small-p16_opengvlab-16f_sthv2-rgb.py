@@ -24,7 +24,7 @@ model = dict(
 test_pipeline = [
     dict(type='DecordInit'),
     dict(type='SegmentSample', clip_len=16, num_clips=2),
-    dict(type='DecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='LongSideThreeCrop', size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),

@@ -21,7 +21,7 @@ model = dict(cls_head=dict(num_classes=174))
 test_pipeline = [
     dict(type='DecordInit'),
     dict(type='SegmentSample', clip_len=8, num_clips=2),
-    dict(type='DecordDecode'),
+    dict(type='ClipDecode'),
     dict(type='LongSideThreeCrop', size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
