@@ -10,6 +10,7 @@ import numpy as np
 
 from ..tables import markdown_table
 from ..video import open_container, open_video
+from ..video.frame_index import decode_frames, index_frames
 from .pipeline_stages import Pipeline
 
 
@@ -35,6 +36,18 @@ def _pyav(path: str, numbers: Sequence[int], convert: bool = True) -> Any:
 
 def _pyav_alone(path: str, numbers: Sequence[int]) -> None:
     _pyav(path, numbers, convert=False)
+
+
+def _needed_alone(path: str, numbers: Sequence[int]) -> None:
+    """What the wanted frames refer to, where an index says it."""
+    with open_container(path) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        index = index_frames(container)
+        if index is not None:
+            for _ in decode_frames(container, index, numbers):
+                pass
+    if index is None:
+        _pyav_alone(path, numbers)
 
 
 def _decord(path: str, numbers: Sequence[int]) -> np.ndarray:
@@ -68,6 +81,7 @@ def _torchcodec(path: str, numbers: Sequence[int]) -> np.ndarray:
 # Name -> (module that it needs, what decodes frames of a video of one rate).
 DECODERS: Dict[str, tuple] = {
     'open_video': ('av', _ours),
+    'needed frames, nothing converted': ('av', _needed_alone),
     'PyAV': ('av', _pyav),
     'PyAV, nothing converted': ('av', _pyav_alone),
     'decord': ('decord', _decord),
