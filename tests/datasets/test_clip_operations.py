@@ -35,7 +35,7 @@ def strengths(name):
     """Some of an operation's, to its ends."""
     full = OPERATIONS[name].strength
     if OPERATIONS[name].signed:
-        return [-full, -0.37 * full, 0.0, 0.61 * full, full]
+        return [part * full for part in (-1, -0.7, -0.37, 0, 0.61, 1)]
     return [0.0, 0.5 * full, 0.7 * full, full]
 
 
@@ -93,6 +93,20 @@ def test_warps_that_follow_each_other_are_one():
     image, frame = ours(there_and_back, noise()), noise()
     assert (image[:, : WIDTH // 4] == FILL).all()
     assert np.array_equal(image[:, WIDTH // 4 :], frame[:, WIDTH // 4 :])
+
+
+@pytest.mark.parametrize('x', [-0.5, 0.25])
+@pytest.mark.parametrize('y', [-0.25, 0.5])
+def test_whole_pixels_are_moved_as_they_are(x, y):
+    frame = noise()
+    moved = ours([('TranslateX', x), ('TranslateY', y)], frame)
+    right, down = round(x * WIDTH), round(y * HEIGHT)
+    expected = np.full_like(frame, FILL)
+    for row, column in np.ndindex(HEIGHT, WIDTH):
+        from_row, from_column = row + down, column + right
+        if 0 <= from_row < HEIGHT and 0 <= from_column < WIDTH:
+            expected[row, column] = frame[from_row, from_column]
+    assert np.array_equal(moved, expected)
 
 
 def test_tables_that_follow_each_other_are_one_and_lose_nothing():
