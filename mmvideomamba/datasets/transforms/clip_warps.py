@@ -72,7 +72,7 @@ def _movement(matrix: np.ndarray, y: np.ndarray) -> Step:
 
 
 def _shift(clip: np.ndarray, right: np.ndarray, down: float) -> None:
-    """Row y gets the pixels `right[y]` further right and `down` further down."""
+    """Row y gets the pixels that are so many further right and down."""
     if down:
         _shift_down(clip, down)
     if right.any():
