@@ -5,7 +5,7 @@ once, which takes less than half as long as looking up pixel by pixel.
 """
 
 from functools import partial
-from typing import Callable, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ class Step(NamedTuple):
             changed one by one, so that they stay in the caches.
     """
 
-    change: Callable[[np.ndarray], None]
+    change: Callable[[np.ndarray], Any]
     of_clip: bool = False
 
 
