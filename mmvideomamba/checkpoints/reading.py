@@ -6,12 +6,13 @@ by its name.
 """
 
 import hashlib
+import http.client
 import io
 import json
 import os
 import urllib.parse
 import urllib.request
-from typing import Any, BinaryIO, Tuple
+from typing import Any, BinaryIO, Callable, Optional, Tuple
 
 import torch
 from mmengine import fileio
@@ -25,6 +26,7 @@ from .settings import with_settings
 from .torch_files import DamagedFile, MapLocation, UnsafeFile, read_torch
 
 REMOTE = ('http://', 'https://')
+Count = Callable[[int, int], None]
 
 
 def read_checkpoint(location: str, map_location: MapLocation = 'cpu') -> Any:
@@ -80,12 +82,17 @@ def _open(location: str) -> BinaryIO:
     return open(path, 'rb')
 
 
-def download(url: str) -> str:
+def download(url: str, count: Optional[Count] = None) -> str:
     """Return the local copy of `url`, downloaded the first time.
 
     One process of each machine downloads. A copy is complete or not there.
     Its folder is named after the whole URL, since many files are called
     `model.safetensors`.
+
+    Args:
+        url (str): Of a checkpoint.
+        count (Callable, optional): Is called with the bytes that have come
+            and those that will, 0 where the server does not say.
     """
     name = os.path.basename(urllib.parse.urlparse(url).path) or 'checkpoint'
     folder = os.path.join(
@@ -97,15 +104,15 @@ def download(url: str) -> str:
     first = os.environ.get('LOCAL_RANK', '0') == '0'
     try:
         if first and not os.path.isfile(path):
-            _download_to(path, url)
+            _download_to(path, url, count)
     finally:
         barrier()  # the other processes wait no longer, even if it failed
     if not os.path.isfile(path):
-        _download_to(path, url)
+        _download_to(path, url, count)
     return path
 
 
-def _download_to(path: str, url: str) -> None:
+def _download_to(path: str, url: str, count: Optional[Count]) -> None:
     print_log(f'downloading {url} to {path}', logger='current')
     # Some servers refuse urllib's own user agent.
     request = urllib.request.Request(
@@ -113,7 +120,7 @@ def _download_to(path: str, url: str) -> None:
     )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
-            content = answer.read()
+            content = _read_answer(answer, count)
     # urllib's and http.client's errors, an incomplete answer among them.
     except Exception as error:
         raise ConnectionError(
@@ -123,6 +130,22 @@ def _download_to(path: str, url: str) -> None:
         ) from error
     _kind_of(content[:256], url)
     write_bytes(path, content)
+
+
+def _read_answer(
+    answer: http.client.HTTPResponse, count: Optional[Count]
+) -> bytes:
+    size = int(answer.headers.get('Content-Length') or 0)
+    parts = io.BytesIO()
+    while part := answer.read(1 << 20):
+        have = parts.tell() + parts.write(part)
+        if count is not None:
+            count(have, size)
+    content = parts.getvalue()
+    # In parts, http.client does not notice it.
+    if len(content) < size:
+        raise http.client.IncompleteRead(content, size - len(content))
+    return content
 
 
 def _kind_of(head: bytes, location: str) -> str:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from small_checkpoints import make_state, save_flat, save_vim
 
 from mmvideomamba.checkpoints import read_checkpoint
+from mmvideomamba.checkpoints.reading import download
 from mmvideomamba.models import VideoMamba
 
 
@@ -170,6 +171,17 @@ def test_url_is_downloaded_once(serve):
         content = read_checkpoint(f'{url}/model.pth?download=true')
         assert same(content, state)
     assert len(asked) == 1
+
+
+def test_a_download_is_counted(serve):
+    folder, url, _ = serve
+    save_flat(folder / 'model.pth', dict(weight=torch.ones(600_000)))
+    size = (folder / 'model.pth').stat().st_size
+    counted = []
+    for _ in range(2):
+        download(f'{url}/model.pth', lambda *count: counted.append(count))
+    megabyte = 1 << 20
+    assert counted == [(n, size) for n in (megabyte, 2 * megabyte, size)]
 
 
 def test_files_of_one_name_at_two_addresses_are_kept_apart(serve):
