@@ -10,13 +10,14 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..apis import find_backbone
 from ..models import SpatioTemporalSSM
 from ..positions import Grid
-from .blocks import resolve_blocks
+from .blocks import resolve_blocks, spread_blocks
 
 DeltaMaps = Dict[int, Tensor]
 
@@ -72,6 +73,49 @@ def record_delta(
             hook = mixer.register_forward_hook(partial(note_delta, block))
             undo.callback(hook.remove)
         yield maps
+
+
+def delta_maps(
+    model: nn.Module,
+    clip: Tensor,
+    blocks: Optional[Sequence[int]] = None,
+    direction: Optional[int] = None,
+) -> Dict[str, np.ndarray]:
+    """Delta of one clip, to be drawn by `visualization.save_token_maps`.
+
+    Args:
+        model (nn.Module): A VideoMamba or a recognizer with one.
+        clip (Tensor): (1, C, T, H, W) float, see `apis.read_clip`.
+        blocks (Sequence[int], optional): See `record_delta`. None: four from
+            the first to the last.
+        direction (int, optional): Number of a scan direction from 0. None:
+            the mean of all.
+
+    Returns:
+        dict[str, np.ndarray]: 'block NUMBER' -> (T, H, W) float32.
+
+    Raises:
+        ValueError: No such block or direction, or no VideoMamba.
+    """
+    backbone = find_backbone(model)
+    num_directions = len(backbone.scan_orders)
+    if direction is None:
+        chosen = slice(None)
+    elif 0 <= direction < num_directions:
+        chosen = slice(direction, direction + 1)
+    else:
+        raise ValueError(
+            f'the model has {num_directions} directions, there is no '
+            f'direction {direction}'
+        )
+    if blocks is None:
+        blocks = spread_blocks(backbone.num_layers)
+    with torch.no_grad(), record_delta(model, blocks) as delta:
+        backbone(clip)
+    return {
+        f'block {block}': delta[block][chosen].mean((0, 1)).cpu().numpy()
+        for block in sorted(delta)
+    }
 
 
 def region_ratio(delta: Tensor, inside: Tensor, outside: Tensor) -> Tensor:

@@ -11,11 +11,8 @@ Example:
 import mmvideomamba.waiting_threads  # noqa: F401  # before torch
 
 # isort: split
-import torch
-
-from mmvideomamba.analysis.blocks import spread_blocks
-from mmvideomamba.analysis.delta import record_delta
-from mmvideomamba.apis import find_backbone, read_clip
+from mmvideomamba.analysis.delta import delta_maps
+from mmvideomamba.apis import read_clip
 from mmvideomamba.cli import (
     add_blocks,
     add_model_arguments,
@@ -44,28 +41,10 @@ def main() -> None:
     args = parser.parse_args()
     model = load_model(args)
     clip = read_clip(model, args.video, args.view)
-    backbone = find_backbone(model)
-
-    num_directions = len(backbone.scan_orders)
-    if args.direction is None:
-        directions, which = slice(None), 'all directions'
-    elif 0 <= args.direction < num_directions:
-        directions, which = [args.direction], f'direction {args.direction}'
-    else:
-        raise ValueError(
-            f'the model has {num_directions} directions, there is no '
-            f'direction {args.direction}'
-        )
-    blocks = args.blocks
-    if blocks is None:
-        blocks = spread_blocks(backbone.num_layers)
-    with torch.no_grad(), record_delta(model, blocks) as delta:
-        backbone(clip.inputs)
-    maps = {
-        f'block {block}': delta[block][directions].mean((0, 1)).cpu().numpy()
-        for block in sorted(delta)
-    }
-
+    maps = delta_maps(model, clip.inputs, args.blocks, args.direction)
+    which = 'all directions'
+    if args.direction is not None:
+        which = f'direction {args.direction}'
     title = rf'mean of $\Delta$ over the channels, {which}'
     print(*save_token_maps(clip.frames, maps, title, args.out), sep='\n')
 
