@@ -1,5 +1,6 @@
 """What a wheel carries, and what building one leaves behind."""
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from packaging.requirements import Requirement
 
 import mmvideomamba
 
@@ -139,3 +141,20 @@ def test_scripts_install_all_that_the_package_needs(required):
     # They pin everything, and install the package without dependencies.
     pins = (ROOT / 'requirements/run.txt').read_text()
     assert required <= set(re.findall(r'^([\w-]+)==', pins, re.M))
+
+
+def test_the_page_fits_what_scripts_install():
+    """Gradio refuses new versions of what run.txt pins, such as Pillow's."""
+    try:
+        needed = list(map(Requirement, importlib.metadata.requires('gradio')))
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip('no Gradio: the extra page')
+    lines = (ROOT / 'requirements/run.txt').read_text().splitlines()
+    pins = [Requirement(line) for line in lines if '==' in line]
+    pins = [pin for pin in pins if not pin.marker or pin.marker.evaluate()]
+    limits = {other.name: other.specifier for other in needed}
+    shared = [pin for pin in pins if pin.name in limits]
+    assert {pin.name for pin in shared} >= {'numpy', 'pillow'}
+    for pin in shared:
+        (exact,) = pin.specifier
+        assert exact.version in limits[pin.name], pin
