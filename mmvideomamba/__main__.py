@@ -11,6 +11,7 @@ COMMANDS = {
     'finetune': 'from a folder of your own videos to a model and a report',
     'predict': 'recognise the actions in videos',
     'report': 'what a model gets wrong',
+    'page': 'try models in a browser',
 }
 
 

@@ -14,9 +14,11 @@ CONFIG = (
 )
 
 
-def write_clips_and_weights(folder, num_clips):
+def write_clips_and_weights(folder, num_clips, num_test=0):
     """Write `videos/` with clips of 12 frames, and `model.pth` of `CONFIG`."""
-    write_motion_shapes(str(folder), num_clips, 0, num_frames=12, size=64)
+    write_motion_shapes(
+        str(folder), num_clips, num_test, num_frames=12, size=64
+    )
     torch.manual_seed(0)
     model = MODELS.build(Config.fromfile(CONFIG).model)
     torch.save(dict(state_dict=model.state_dict()), folder / 'model.pth')

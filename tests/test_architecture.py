@@ -40,6 +40,7 @@ ORDER = (
     'finetuning',
     'deployment',
     'analysis',
+    'page',
     'benchmark',
     'cli',
     '__init__',
