@@ -73,6 +73,8 @@ Next, in this environment (. .venv/bin/activate):
     mmvideomamba finetune FOLDER
   this model on other videos, in parts of a second:
     mmvideomamba predict CONFIG CHECKPOINT VIDEO --window 1 --out time_line
+  this model in a browser, after pip install 'gradio>=6.31,<7':
+    mmvideomamba page
   a published model, and its names:
     mmvideomamba list
 END
