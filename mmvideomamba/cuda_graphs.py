@@ -1,7 +1,7 @@
 """CUDA graphs: what a call launches, recorded once and replayed.
 
-At one clip a GPU waits for the launches of about twenty kernels a block. A
-graph launches all of them at once:
+A block launches about twenty kernels, and at one clip a GPU may wait for the
+host that launches them. A graph launches all of a model at once:
 
     forward = capture_graph(model, clips)
     features = forward(other_clips)

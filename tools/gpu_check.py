@@ -25,6 +25,8 @@ from gpu_check_parts.journal import Found, Journal
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, '-m', 'gpu_check_parts']
 SECONDS = 580
+# A CPU takes its time for a rehearsal.
+REHEARSAL_SECONDS = 3600
 # What is left for a part must be worth its start.
 SHORTEST = 10
 
@@ -58,9 +60,14 @@ PARTS = {
     'memory': Part(55, 'training memory of 16, 32 and 64 frames'),
     'growth': Part(45, 'time and memory from 8 to 128 frames'),
     'mamba_ssm': Part(75, 'the backend mamba_ssm against float64'),
-    'two_gpus': Part(60, 'gradients of two GPUs against those of one'),
+    'two_gpus': Part(75, 'gradients of two GPUs against those of one'),
     'tests': Part(140, 'the tests of the kernels, at awkward sizes too'),
 }
+# What torch and Triton suffice for: without the rest they start sooner.
+BARE = (
+    *('ceilings', 'correct', 'kernels', 'correct_others'),
+    *('block', 'products', 'two_gpus'),
+)
 # One at least must have passed: the rest does not look at the results.
 CHECKS = ('correct', 'correct_others', 'tests')
 # They wait for mamba-ssm where it is being built.
@@ -182,7 +189,7 @@ def report(about: dict, found: Dict[str, Found]) -> str:
     ]
     for name, part in found.items():
         if part.records:
-            purpose = PARTS[name].purpose
+            purpose = dict(PARTS, machine=MACHINE)[name].purpose
             lines += ['', f'## {name}: {purpose}', '', *tables(part.records)]
     return '\n'.join(lines) + '\n'
 
@@ -259,10 +266,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out',
         type=Path,
-        default=ROOT / 'docs' / 'benchmarks',
         metavar='DIR',
         help='where results go; what an earlier run left there is completed '
-        '(default: docs/benchmarks)',
+        '(default: docs/benchmarks; with --dry work_dirs)',
     )
     parser.add_argument(
         '--wheels',
@@ -276,14 +282,17 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='without a GPU: everything once, at toy sizes',
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.out is None:
+        args.out = ROOT / ('work_dirs' if args.dry else 'docs/benchmarks')
+    return args
 
 
 def main() -> int:
     args = parse_args()
-    started = time.monotonic()
     dry = ['--dry'] if args.dry else []
-    if args.dry:
+    end = time.monotonic() + (REHEARSAL_SECONDS if dry else SECONDS)
+    if dry:
         os.environ['TRITON_INTERPRET'] = '1'
     with contextlib.ExitStack() as stack:
         packages = stack.enter_context(tempfile.TemporaryDirectory())
@@ -299,25 +308,29 @@ def main() -> int:
         args.out.mkdir(parents=True, exist_ok=True)
         page = args.out / re.sub('[^a-z0-9]+', '-', about['gpu'].lower())
         journal = Journal(page.with_suffix('.jsonl'), about)
+        journal.add('machine', status='started')
+        rest = {k: v for k, v in about.items() if k not in journal.about}
+        journal.add('machine', **rest)
+        journal.add('machine', status='passed', seconds=machine['seconds'])
         build = stack.enter_context(
             contextlib.closing(Build(args.wheels, packages))
         )
 
         queue = list(args.parts)
         while queue:
-            left = SECONDS - (time.monotonic() - started)
             name = next_part(queue, build.running())
             queue.remove(name)
-            print(f'==> {name}: {PARTS[name].purpose}', flush=True)
+            seconds, purpose = PARTS[name]
+            print(f'==> {name}: {purpose}', flush=True)
             if name in AFTER_BUILD:
-                build.wait(left - PARTS[name].seconds)
-                left = SECONDS - (time.monotonic() - started)
+                build.wait(end - time.monotonic() - seconds)
+            left = end - time.monotonic()
             journal.add(name, status='started')
             outcome = run_part(
                 name,
-                min(PARTS[name].seconds, left),
+                left if dry else min(seconds, left),
                 [str(journal.path), '--about', json.dumps(about), *dry],
-                packages,
+                '' if name in BARE and not dry else packages,
             )
             if name in AFTER_BUILD and outcome['status'] == 'skipped':
                 outcome['reason'] += build.remark()

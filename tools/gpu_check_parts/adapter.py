@@ -1,5 +1,6 @@
 """Parts about mamba-ssm: its scan as a baseline, and behind our backend."""
 
+from functools import partial
 from typing import Iterator
 
 import torch
@@ -28,20 +29,25 @@ def measure_mamba_ssm_twice(bench: Bench) -> Iterator[dict]:
     reason = mamba_ssm.selective_scan_fn.why_not()
     if reason is not None:
         raise Skip(reason)
-    _, D, N, _, L, most = bench.sizes
+    L = bench.sizes.L
     best = L + 3 if bench.dry else BEST_LENGTH
-    for batch in (most, 1):
+    for batch in bench.batches[::2]:
         for name, length in (('triton', L), (TWICE, L), (TWICE, best)):
-            case = ScanCase('bf16', batch, length, D, N, bench.device)
-            inputs = make_inputs(case)
-            record = dict(name=name, clips=batch, tokens=length)
-            for pass_name in PASSES:
-                call = make_pass(implementations()[name], inputs, pass_name)
-                record[f'{pass_name}_ms'] = bench.median_ms(call, 10)
-            record['kernels'] = bench.kernel_times(call, 3)
-            yield record
-            del inputs, call
-            bench.free()
+            time = partial(time_scan, bench, name, length)
+            for record in bench.fit(batch, time):
+                yield dict(name=name, tokens=length, **record)
+
+
+def time_scan(bench: Bench, name: str, length: int, batch: int) -> dict:
+    _, D, N, *_ = bench.sizes
+    case = ScanCase('bf16', batch, length, D, N, bench.device)
+    inputs, implementation = make_inputs(case), implementations()[name]
+    calls = {
+        pass_name: make_pass(implementation, inputs, pass_name)
+        for pass_name in PASSES
+    }
+    times = {f'{name}_ms': bench.median_ms(c, 10) for name, c in calls.items()}
+    return dict(**times, kernels=bench.kernel_times(calls[PASSES[1]], 3))
 
 
 def check_backend(bench: Bench) -> Iterator[dict]:

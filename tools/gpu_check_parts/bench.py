@@ -2,7 +2,7 @@
 
 import gc
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -144,6 +144,32 @@ class Bench:
         torch.cuda.reset_peak_memory_stats()
         call()
         return (torch.cuda.max_memory_allocated() - before) / 1e6
+
+    def fit(
+        self, clips: int, measure: Callable[[int], dict]
+    ) -> Iterator[dict]:
+        """What is measured with so many clips, or half until they fit.
+
+        Yields:
+            dict: A remark for each number that does not fit, then the record
+            of the one which does.
+
+        Raises:
+            RuntimeError: Not even one clip fits.
+        """
+        while clips:
+            try:
+                record = dict(clips=clips, **measure(clips))
+            except torch.OutOfMemoryError:
+                taking = f'taking {clips // 2}' if clips > 1 else 'none fits'
+                record = dict(clips=clips, remark=f'out of memory; {taking}')
+            # Outside of the handler, whose traceback holds tensors.
+            self.free()
+            yield record
+            if 'remark' not in record:
+                return
+            clips //= 2
+        raise RuntimeError('not even one clip fits into memory')
 
     def free(self) -> None:
         """Give back what no variable holds any more."""

@@ -1,5 +1,6 @@
 """Parts about a block, and its matrix products."""
 
+from functools import partial
 from typing import Callable, Dict, Iterator
 
 import torch
@@ -78,12 +79,11 @@ def measure_block(bench: Bench) -> Iterator[dict]:
     """Time, memory and kernels; one clip also from a CUDA graph."""
     block = Block(bench)
     for batch in bench.batches:
-        x = bench.randn(batch, bench.sizes.L, block.channels).requires_grad_()
-        yield dict(clips=batch, **measure_batch(bench, block, x))
-        bench.free()
+        yield from bench.fit(batch, partial(measure_batch, bench, block))
 
 
-def measure_batch(bench: Bench, block: Block, x: Tensor) -> dict:
+def measure_batch(bench: Bench, block: Block, batch: int) -> dict:
+    x = bench.randn(batch, bench.sizes.L, block.channels).requires_grad_()
     grad = bench.randn(*x.shape)
     inputs = [x, *block.parameters()]
 
@@ -98,7 +98,7 @@ def measure_batch(bench: Bench, block: Block, x: Tensor) -> dict:
         both_MB=bench.memory_MB(step),
         kernels=bench.kernel_times(step, 3),
     )
-    if len(x) == 1:
+    if batch == 1:
         record.update(measure_graph(bench, block, x.detach()))
     return record
 

@@ -183,14 +183,14 @@ def compare(
 def measure_kernels(bench: Bench) -> Iterator[dict]:
     """The launches of both operators, together and kernel by kernel."""
     for batch in bench.batches:
-        calls = make_calls(bench, batch)
-        times = {
-            f'{name}_ms': bench.median_ms(call) for name, call in calls.items()
-        }
-        kernels = bench.kernel_times(partial(call_all, calls))
-        yield dict(clips=batch, **times, kernels=kernels)
-        del calls
-        bench.free()
+        yield from bench.fit(batch, partial(time_kernels, bench))
+
+
+def time_kernels(bench: Bench, batch: int) -> dict:
+    calls = make_calls(bench, batch)
+    times = {f'{name}_ms': bench.median_ms(c) for name, c in calls.items()}
+    kernels = bench.kernel_times(partial(call_all, calls))
+    return dict(**times, kernels=kernels)
 
 
 def call_all(calls: Dict[str, Callable]) -> None:

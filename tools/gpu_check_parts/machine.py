@@ -22,7 +22,7 @@ def describe(dry: bool) -> dict:
     import triton as package
 
     machine = describe_machine('cpu' if dry else 'cuda')
-    machine.setdefault('gpu', 'no GPU (rehearsal)')
+    machine.setdefault('gpu', 'rehearsal without a GPU')
     return dict(
         machine,
         triton=package.__version__,
@@ -35,17 +35,22 @@ def describe(dry: bool) -> dict:
 
 
 def commit() -> str:
-    """Of the checkout, with a mark where files differ from it."""
+    """Of the checkout; '-dirty' where more than results differ from it."""
+    rest = ['--', '.', ':!docs/benchmarks']
     try:
-        return subprocess.run(
-            ['git', 'describe', '--always', '--dirty', '--exclude', '*'],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        head = git('rev-parse', '--short', 'HEAD').stdout.strip()
+        changed = git('diff', '--quiet', 'HEAD', *rest).returncode
+    except OSError:
+        head = ''
+    if not head:
         return 'unknown'
+    return f'{head}-dirty' if changed else head
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ['git', *arguments], cwd=ROOT, capture_output=True, text=True
+    )
 
 
 def why_not() -> Optional[str]:

@@ -1,7 +1,7 @@
 """Parts about whole models, as mmaction2 trains and tests them, in bf16."""
 
 from functools import partial
-from typing import Iterator, Optional
+from typing import Iterator
 
 import torch
 from torch import Tensor
@@ -63,49 +63,27 @@ def measure_growth(bench: Bench) -> Iterator[dict]:
 def measure_model(
     bench: Bench, name: str, frames: int, pass_name: str, batch: int
 ) -> Iterator[dict]:
-    """A pass of a model, with half the clips until they fit.
-
-    Yields:
-        dict: A record for each batch that does not fit, then that of the one
-        which does.
-
-    Raises:
-        RuntimeError: Not even one clip fits.
-    """
+    """Time and memory of a pass of a model, see `Bench.fit`."""
     require('mmengine', 'mmaction')
     about = {'model': name, 'frames': frames, 'pass': pass_name}
-    if bench.dry:
-        batch = 1
-    while batch:
-        found = time_pass(bench, name, frames, pass_name, batch)
-        bench.free()
-        if found is not None:
-            yield dict(about, clips=batch, **found)
-            return
-        half = f'taking {batch // 2}' if batch > 1 else 'it does not fit'
-        yield dict(about, clips=batch, remark=f'out of memory; {half}')
-        batch //= 2
-    raise RuntimeError(f'{name}: not even one clip fits into memory')
+    time = partial(time_pass, bench, name, frames, pass_name)
+    for record in bench.fit(1 if bench.dry else batch, time):
+        yield {**about, **record}
 
 
 def time_pass(
     bench: Bench, name: str, frames: int, pass_name: str, batch: int
-) -> Optional[dict]:
-    """Time and memory of a pass, None where memory runs out."""
-    try:
-        workload = build_workload(bench, name, frames, batch)
-        call = partial(getattr(workload, pass_name), 'bf16')
-        call()  # what it keeps, such as the optimizer's state
-        memory = bench.memory_MB(call)
-        ms = bench.median_ms(call, 7)
-    except torch.OutOfMemoryError:
-        return None
-    per_clip = None if memory is None else memory / batch
+) -> dict:
+    workload = build_workload(bench, name, frames, batch)
+    call = partial(getattr(workload, pass_name), 'bf16')
+    call()  # what it keeps, such as the optimizer's state
+    memory = bench.memory_MB(call)
+    ms = bench.median_ms(call, 7)
     return dict(
         clips_per_second=batch / ms * 1e3,
         ms=ms,
         memory_MB=memory,
-        memory_per_clip_MB=per_clip,
+        memory_per_clip_MB=None if memory is None else memory / batch,
     )
 
 
