@@ -61,7 +61,7 @@ def imagined_gpu(monkeypatch, tmp_path):
     ):
         monkeypatch.setattr(torch.cuda, name, value)
     monkeypatch.setattr(torch.version, 'cuda', '12.8')
-    monkeypatch.setattr(machine.triton, 'why_not', lambda device_type: None)
+    monkeypatch.setattr(machine.triton_backend, 'why_not', lambda device_type: None)
     monkeypatch.setenv('PATH', str(tmp_path))
     return machine
 
@@ -78,7 +78,7 @@ def test_each_machine_that_does_not_fit_has_a_line(imagined_gpu, monkeypatch):
         (torch.version, 'cuda', None, 'was built without CUDA'),
         (torch.cuda, 'init', old_driver, 'driver is too old (version 11040)'),
         (
-            imagined_gpu.triton,
+            imagined_gpu.triton_backend,
             'why_not',
             lambda _: 'Tesla X has\ncompute capability 7.0',
             'Tesla X has compute capability 7.0',

@@ -10,7 +10,7 @@ from typing import Optional
 import torch
 
 from mmvideomamba.benchmark.record import describe_machine
-from mmvideomamba.ops import triton
+from mmvideomamba.ops import triton as triton_backend
 
 ROOT = Path(__file__).resolve().parents[2]
 # Of the driver, a desktop and this process.
@@ -19,13 +19,14 @@ ALLOWED_BYTES = 2 * 2**30
 
 def describe(dry: bool) -> dict:
     """What to know about the figures, whichever device gives them."""
-    import triton as package
-
     machine = describe_machine('cpu' if dry else 'cuda')
+    if machine['triton'] is None:  # a build of another name
+        import triton
+
+        machine['triton'] = triton.__version__
     machine.setdefault('gpu', 'rehearsal without a GPU')
     return dict(
         machine,
-        triton=package.__version__,
         cuda=torch.version.cuda,
         python=platform.python_version(),
         gpus=torch.cuda.device_count(),
@@ -68,7 +69,7 @@ def why_not() -> Optional[str]:
             f'torch {torch.__version__} for CUDA {torch.version.cuda} finds '
             f'no GPU that it can use: {error}'
         )
-    reason = used_by_others() or triton.why_not('cuda')
+    reason = used_by_others() or triton_backend.why_not('cuda')
     return reason and one_line(reason)
 
 
