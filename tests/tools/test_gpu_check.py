@@ -61,7 +61,9 @@ def imagined_gpu(monkeypatch, tmp_path):
     ):
         monkeypatch.setattr(torch.cuda, name, value)
     monkeypatch.setattr(torch.version, 'cuda', '12.8')
-    monkeypatch.setattr(machine.triton_backend, 'why_not', lambda device_type: None)
+    monkeypatch.setattr(
+        machine.triton_backend, 'why_not', lambda device_type: None
+    )
     monkeypatch.setenv('PATH', str(tmp_path))
     return machine
 
@@ -254,6 +256,9 @@ def test_a_journal_tells_machines_and_torn_lines_apart(tmp_path):
         file.write('{"part": "blo')
     outcome, records = ours.read()['block']
     assert (outcome, records) == (dict(status='started'), [dict(ms=2.0)])
+    # What follows a torn line is not torn.
+    Journal(tmp_path / 'j', ABOUT).add('growth', ms=3.0)
+    assert ours.read()['growth'].records == [dict(ms=3.0)]
     assert other.read()['block'].outcome == dict(status='passed')
 
 
@@ -487,6 +492,26 @@ def test_a_batch_that_does_not_fit_is_halved(monkeypatch):
     monkeypatch.setattr(Workload, 'clips', 17, raising=False)
     with pytest.raises(RuntimeError, match='not even one clip fits'):
         list(measure(2))
+
+
+@pytest.mark.parametrize(
+    'capability, skips', [((7, 5), True), ((8, 0), False)]
+)
+def test_on_a_t4_what_needs_bfloat16_is_skipped(
+    monkeypatch, capability, skips, tmp_path
+):
+    main = import_part('__main__')
+    monkeypatch.setattr(
+        torch.cuda, 'get_device_capability', lambda: capability
+    )
+    monkeypatch.setitem(main.PARTS, 'kernels', lambda bench: iter([{}]))
+    journal, about = str(tmp_path / 'j'), json.dumps(ABOUT)
+    args = SimpleNamespace(
+        part='kernels', dry=False, journal=journal, about=about
+    )
+    outcome = main.run_part(args)
+    skipped = dict(status='skipped', reason='this GPU has no bfloat16')
+    assert outcome == (skipped if skips else dict(status='passed'))
 
 
 def test_processes_share_gradients(bench, tmp_path):

@@ -51,6 +51,11 @@ PARTS: Dict[str, Part] = dict(
     two_gpus=two_gpus.check_gradients,
     tests=tests.run_tests,
 )
+# What is measured in float32 and float16 too, or in these alone.
+WITHOUT_BFLOAT16 = (
+    *('ceilings', 'correct_others', 'amp', 'compile', 'graphs'),
+    *('two_gpus', 'tests'),
+)
 
 
 def describe_machine(dry: bool) -> dict:
@@ -69,8 +74,11 @@ def run_part(args: argparse.Namespace) -> dict:
             rehearse()
         if args.part == 'machine':
             return dict(status='passed', result=describe_machine(args.dry))
+        bench = Bench(args.dry)
+        if args.part not in WITHOUT_BFLOAT16 and not bench.has_bfloat16:
+            raise Skip('this GPU has no bfloat16')
         journal = Journal(args.journal, json.loads(args.about))
-        for record in PARTS[args.part](Bench(args.dry)):
+        for record in PARTS[args.part](bench):
             journal.add(args.part, **record)
         return dict(status='passed')
     except Skip as reason:

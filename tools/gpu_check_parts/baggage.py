@@ -53,7 +53,7 @@ def install_wheels(folder: Path, target: str) -> None:
 class Build:
     """mamba-ssm and causal-conv1d, built from sdists in the background.
 
-    Only for the GPU that is here, which takes minutes instead of an hour.
+    For the GPU that is here alone, not for all that their setup.py lists.
 
     Args:
         folder (Path, optional): Where the sdists are. Nothing is built where

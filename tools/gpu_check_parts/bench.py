@@ -56,6 +56,11 @@ class Bench:
         """A batch that fills the GPU, one that does not, one clip."""
         return (1,) if self.dry else (self.sizes.batch, 8, 1)
 
+    @property
+    def has_bfloat16(self) -> bool:
+        """Whether the kernels compute in it here: not on a T4."""
+        return self.dry or torch.cuda.get_device_capability() >= (8, 0)
+
     def synchronize(self) -> None:
         if not self.dry:
             torch.cuda.synchronize()

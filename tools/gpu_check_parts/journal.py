@@ -27,12 +27,17 @@ class Journal:
     def __init__(self, path: Union[str, Path], about: Dict[str, Any]) -> None:
         self.path = Path(path)
         self.about = {name: about[name] for name in IDENTITY}
+        # A line that was cut off when a machine was lost stays one.
+        if self.path.exists() and not self.path.read_text().endswith('\n'):
+            self._write('\n')
 
     def add(self, part: str, **record: Any) -> None:
         """Add a line."""
-        line = json.dumps(dict(part=part, **record, **self.about))
+        self._write(json.dumps(dict(part=part, **record, **self.about)) + '\n')
+
+    def _write(self, text: str) -> None:
         with open(self.path, 'a') as file:
-            file.write(line + '\n')
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
 
@@ -43,11 +48,12 @@ class Journal:
             try:
                 record = json.loads(line)
             except ValueError:
-                continue  # cut off when a machine was lost
+                continue  # cut off
             about = {name: record.pop(name, None) for name in IDENTITY}
             if about != self.about:
                 continue
             part = record.pop('part')
+            parts.setdefault(part, Found(dict(status='started'), []))
             if record.get('status') == 'started':
                 parts[part] = Found(record, [])
             elif 'status' in record:
