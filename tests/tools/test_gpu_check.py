@@ -1,5 +1,6 @@
 """What of tools/gpu_check.py and its parts shows without a GPU."""
 
+import contextlib
 import importlib
 import io
 import json
@@ -342,7 +343,16 @@ def write_sdist(folder, name, setup=SETUP):
         archive.addfile(member, io.BytesIO(content))
 
 
-def test_mamba_ssm_is_built_for_the_gpu_that_is_here(tmp_path):
+@pytest.fixture
+def nvcc(monkeypatch, tmp_path):
+    monkeypatch.setenv('CUDA_HOME', str(tmp_path / 'cuda'))
+    (tmp_path / 'cuda' / 'bin').mkdir(parents=True)
+    path = tmp_path / 'cuda' / 'bin' / 'nvcc'
+    path.touch()
+    return path
+
+
+def test_mamba_ssm_is_built_for_the_gpu_that_is_here(nvcc, tmp_path):
     Build = import_part('baggage').Build
     write_sdist(tmp_path, 'causal_conv1d')
     nothing = Build(tmp_path, str(tmp_path))
@@ -359,13 +369,20 @@ def test_mamba_ssm_is_built_for_the_gpu_that_is_here(tmp_path):
     build.close()
 
 
-def test_a_build_that_fails_is_told(tmp_path):
+def test_a_build_that_fails_is_told(nvcc, tmp_path, monkeypatch):
     for name in ('causal_conv1d', 'mamba_ssm'):
-        write_sdist(tmp_path, name, 'raise SystemExit("no nvcc")')
-    build = import_part('baggage').Build(tmp_path, str(tmp_path))
-    build.wait(60)
-    assert 'its build failed' in build.remark()
-    build.close()
+        write_sdist(tmp_path, name, 'raise SystemExit("too old")')
+
+    def remark():
+        build = import_part('baggage').Build(tmp_path, str(tmp_path))
+        build.wait(60)
+        with contextlib.closing(build):
+            return build.remark()
+
+    assert remark() == '; its build failed: too old'
+    nvcc.unlink()
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert remark().startswith('; its build failed: there is no nvcc')
 
 
 # The parts themselves, rehearsed.

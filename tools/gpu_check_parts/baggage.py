@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -144,6 +145,12 @@ def build(sdist: Path, target: str) -> None:
         )
 
 
+def has_nvcc() -> bool:
+    """Whether CUDA's compiler is where torch looks for it."""
+    home = os.environ.get('CUDA_HOME', '/usr/local/cuda')
+    return bool(shutil.which('nvcc')) or Path(home, 'bin/nvcc').exists()
+
+
 def for_this_gpu(setup: str) -> str:
     """A setup.py without its list of GPUs: torch then adds the one here."""
     flags = r'cc_flag\.append\("(-gencode|arch=[^"]*)"\)'
@@ -153,8 +160,14 @@ def for_this_gpu(setup: str) -> str:
 def main() -> None:
     os.nice(10)
     target, *sdists = sys.argv[1:]
+    if not has_nvcc():
+        sys.exit('there is no nvcc; install that of torch.version.cuda')
     for sdist in sdists:
-        build(Path(sdist), target)
+        try:
+            build(Path(sdist), target)
+        except subprocess.CalledProcessError as error:
+            # Its last line says why.
+            sys.exit(error.returncode)
 
 
 if __name__ == '__main__':
