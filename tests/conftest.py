@@ -1,13 +1,13 @@
-"""Shared fixtures: the backends that run here and the one tolerance table."""
+"""Shared fixtures: the backends that run here."""
 
 import os
 import signal
 import sys
-from types import ModuleType
 
 import pytest
 import torch
 from campaign import Campaign
+from tolerances import GPU_TOLERANCES, TOLERANCES  # noqa: F401  # for tests
 
 # Processes of pytest-xdist ignore Ctrl-C, and so would what they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -31,19 +31,6 @@ except ImportError:
 
 # For the fixtures that live longer than a test.
 init_default_scope('mmaction')
-
-# Largest error allowed against the float64 reference, relative to the largest
-# magnitude of the compared tensor: (outputs, gradients). Inputs and parameters
-# are rounded to the dtype first, so only the arithmetic is measured.
-TOLERANCES = {
-    torch.float64: (1e-12, 1e-12),
-    torch.float32: (2e-6, 1e-5),
-    torch.bfloat16: (8e-3, 8e-3),
-    torch.float16: (1e-3, 1e-3),
-}
-# The same on a GPU, whose exponential may be off by two units in the last
-# place: docs/scan_backends.md estimates what that makes of decays near one.
-GPU_TOLERANCES = {**TOLERANCES, torch.float32: (4e-6, 5e-5)}
 
 
 def pytest_addoption(parser):
@@ -118,18 +105,11 @@ def interpreted_triton():
 @pytest.fixture
 def installed(monkeypatch):
     """mamba-ssm, causal-conv1d and their extensions where there is neither."""
-    import mamba_ssm_stand_ins
+    from mamba_ssm_stand_ins import MODULES
 
     loaders = (mamba_ssm.selective_scan_fn, mamba_ssm.causal_conv1d_fn)
-    for package, name in (
-        ('mamba_ssm', 'selective_scan_fn'),
-        ('causal_conv1d', 'causal_conv1d_fn'),
-    ):
-        module = ModuleType(package)
-        setattr(module, name, getattr(mamba_ssm_stand_ins, name))
-        monkeypatch.setitem(sys.modules, package, module)
-    for extension in ('selective_scan_cuda', 'causal_conv1d_cuda'):
-        monkeypatch.setitem(sys.modules, extension, ModuleType(extension))
+    for name, module in MODULES.items():
+        monkeypatch.setitem(sys.modules, name, module)
     for loader in loaders:
         loader.forget()
     yield

@@ -4,6 +4,8 @@ The stand-ins have the signatures, insist on the rules and compute with the
 reference.
 """
 
+from types import ModuleType
+
 import torch
 
 from mmvideomamba.ops import reference
@@ -58,7 +60,16 @@ def selective_scan_fn(
     return torch.cat(out, dim=1)
 
 
-def causal_conv1d_fn(x, weight, bias=None, seq_idx=None, activation=None):
+def causal_conv1d_fn(
+    x,
+    weight,
+    bias=None,
+    seq_idx=None,
+    initial_states=None,
+    return_final_states=False,
+    final_states_out=None,
+    activation=None,
+):
     """causal_conv1d.causal_conv1d_fn: (batch, dim, length)."""
     assert x.stride(2) == 1 or (
         x.stride(1) == 1 and x.stride(0) % 8 == x.stride(2) % 8 == 0
@@ -72,3 +83,19 @@ def causal_conv1d_fn(x, weight, bias=None, seq_idx=None, activation=None):
         x.transpose(1, 2), weight[None], bias, None, activation
     )
     return out[0].transpose(1, 2)
+
+
+def _modules():
+    modules = {}
+    for function, package, extension in (
+        (selective_scan_fn, 'mamba_ssm', 'selective_scan_cuda'),
+        (causal_conv1d_fn, 'causal_conv1d', 'causal_conv1d_cuda'),
+    ):
+        modules[package] = ModuleType(package)
+        setattr(modules[package], function.__name__, function)
+        modules[extension] = ModuleType(extension)
+    return modules
+
+
+# The packages and their extensions, for `sys.modules`.
+MODULES = _modules()

@@ -3,9 +3,11 @@
 #
 #   bash tools/gpu_check.sh
 #
-# Needs torch and Triton; what needs more says so and is skipped, what hangs is
-# killed. Results go to docs/benchmarks/<gpu>.json and .md after every part, a
-# summary comes last.
+# Needs torch and Triton; what needs more says so and is skipped, or is brought
+# along (--wheels DIR); what hangs is killed. Results go to
+# docs/benchmarks/<gpu>.jsonl line by line, and to .md after every part; a
+# summary comes last. --dry tries all of it without a GPU. See
+# docs/gpu_kernels.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"

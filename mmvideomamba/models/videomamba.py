@@ -214,6 +214,7 @@ class VideoMamba(BaseModule):
         self.register_buffer(
             'order', self.make_order(self.grid), persistent=False
         )
+        self._last_order: Optional[Tuple[tuple, Tensor]] = None
         drop_path = torch.linspace(0, drop_path_rate, self.num_layers)
         self.layers = ModuleList(
             VideoMambaBlock(
@@ -267,15 +268,33 @@ class VideoMamba(BaseModule):
         # Under mixed precision the residual stream stays float32.
         x = x.to(self.tokenizer.proj.weight.dtype)
 
-        order = self.order
-        if grid != self.grid:
-            order = self.make_order(grid).to(order.device)
+        order = self._order_over(grid)
         for layer, kept in zip(self.layers, self._draw_paths(x)):
             if self.with_cp and self.training:
                 x = checkpoint(layer, x, order, kept, use_reentrant=False)
             else:
                 x = layer(x, order, kept)
         return self._format_output(self.norm(x).to(x.dtype), grid)
+
+    def _order_over(self, grid: Grid) -> Tensor:
+        """`make_order` on the model's device.
+
+        Clips of another size than the configured one mostly come one after
+        the other, so the last order is kept: to make it takes the host, and a
+        copy to the GPU, which no CUDA graph can hold.
+        """
+        if grid == self.grid:
+            return self.order
+        wanted = grid, self.order.device
+        if self._last_order is not None and self._last_order[0] == wanted:
+            return self._last_order[1]
+        # What inference mode makes could not be used in training.
+        with torch.inference_mode(False):
+            order = self.make_order(grid).to(self.order.device)
+        # Compilers and fake modes hand out tensors of their own.
+        if type(order) is Tensor and not torch.compiler.is_compiling():
+            self._last_order = wanted, order
+        return order
 
     def _draw_paths(self, x: Tensor) -> Sequence[Optional[Tensor]]:
         """What each block is called with as `kept`."""

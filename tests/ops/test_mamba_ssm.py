@@ -1,14 +1,22 @@
 """The adapter to mamba-ssm and causal-conv1d, against stand-ins."""
 
+import inspect
 import sys
 
 import pytest
 import torch
 from conftest import TOLERANCES, assert_within
+from mamba_ssm_stand_ins import MODULES
+from published_signatures import PUBLISHED
 from test_backends import compare
 from test_operators import conv_inputs, make_order, scan_inputs
 from torch._subclasses import FakeTensorMode
 
+from mmvideomamba.benchmark.scan_baselines import (
+    arrange_for_mamba_ssm,
+    mamba_ssm_twice,
+)
+from mmvideomamba.benchmark.scan_workloads import ScanCase, make_inputs
 from mmvideomamba.ops import api, choose_backend, mamba_ssm, reference
 
 
@@ -36,6 +44,68 @@ def test_all_directions_in_one_call(K, dtype, installed):
     compare(scan, inputs, 'mamba_ssm', order=order)
     inputs = conv_inputs(K=K, L=9, D=5, dtype=dtype)
     compare(conv, inputs, 'mamba_ssm', order=order, activation='silu')
+
+
+@pytest.fixture
+def arguments(installed, monkeypatch):
+    """By function, the arguments of its last call, by published names."""
+    bound = {}
+
+    def bind(name, function):
+        def call(*args, **kwargs):
+            bound[name] = PUBLISHED[name].bind(*args, **kwargs).arguments
+            return function(*args, **kwargs)
+
+        return call
+
+    for name, package in (
+        ('selective_scan_fn', 'mamba_ssm'),
+        ('causal_conv1d_fn', 'causal_conv1d'),
+    ):
+        module = MODULES[package]
+        function = getattr(module, name)
+        assert inspect.signature(function) == PUBLISHED[name]
+        monkeypatch.setattr(module, name, bind(name, function))
+    return bound
+
+
+def test_calls_bind_to_the_published_signatures(arguments):
+    inputs = scan_inputs(K=3, B=2, L=9, D=5, N=4, dtype=torch.float32)
+    scan(**inputs, backend='mamba_ssm')
+    passed = arguments['selective_scan_fn']
+    assert passed.pop('delta_softplus') is True
+    assert {name: tuple(t.shape) for name, t in passed.items()} == dict(
+        u=(2, 15, 9),
+        delta=(2, 15, 9),
+        A=(15, 4),
+        B=(2, 3, 4, 9),
+        C=(2, 3, 4, 9),
+        D=(15,),
+        delta_bias=(15,),
+    )
+    inputs = conv_inputs(K=3, B=2, L=9, D=5, dtype=torch.float32)
+    conv(**inputs, activation='silu', backend='mamba_ssm')
+    passed = arguments['causal_conv1d_fn']
+    assert passed.pop('activation') == 'silu'
+    assert {name: tuple(t.shape) for name, t in passed.items()} == dict(
+        x=(2, 15, 9), weight=(15, 4), bias=(15,)
+    )
+
+
+def test_calls_of_the_baseline_bind_to_them_too(arguments):
+    case = ScanCase('fp32', 2, 9, 32, 4, 'cpu')
+    mamba_ssm_twice(arrange_for_mamba_ssm(make_inputs(case)))
+    passed = arguments['selective_scan_fn']
+    assert passed.pop('delta_softplus') is True
+    assert {name: tuple(t.shape) for name, t in passed.items()} == dict(
+        u=(2, 32, 9),
+        delta=(2, 32, 9),
+        A=(32, 4),
+        B=(2, 4, 9),
+        C=(2, 4, 9),
+        D=(32,),
+        delta_bias=(32,),
+    )
 
 
 def test_without_optional_arguments(installed):

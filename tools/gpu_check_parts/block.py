@@ -1,30 +1,43 @@
-"""Steps of `gpu_first.py` about a block, and its matrix products."""
+"""Parts about a block, and its matrix products."""
 
-import time
+from functools import partial
 from typing import Callable, Dict, Iterator
 
 import torch
 import torch.nn.functional as F
-from bench import Bench
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvideomamba.ops import mamba_inner
+
+from .bench import Bench
 
 BF16 = torch.bfloat16
 
 
-class Block:
+class Block(nn.Module):
     """RMSNorm, projections, `mamba_inner` and the sum with the input.
 
     By hand, so that it needs nothing but torch.
+
+    Args:
+        bench (Bench): Its device and sizes.
+        dtype (torch.dtype): Of autocast; float32 for none.
+        backend (str): Of the scan.
     """
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        dtype: torch.dtype = BF16,
+        backend: str = 'triton',
+    ) -> None:
+        super().__init__()
         K, D, N, dt_rank, L, _ = bench.sizes
         self.device = bench.device
+        self.dtype = dtype
+        self.backend = backend
         self.channels = D // 2
-        tokens = torch.arange(L, device=bench.device)
-        self.order = torch.stack([tokens, tokens.flip(0)])
+        self.order = bench.orders(K, L)
         weights = dict(
             norm=torch.ones(self.channels, device=bench.device),
             in_proj=bench.randn(2 * D, self.channels) * 0.02,
@@ -37,12 +50,13 @@ class Block:
             D=bench.randn(K, D) * 0.02,
             out_proj=bench.randn(self.channels, D) * 0.02,
         )
-        self.weights = {n: t.requires_grad_() for n, t in weights.items()}
+        self.weights = nn.ParameterDict(weights)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(B, L, D / 2) float32, as it came."""
         w = self.weights
-        with torch.autocast(self.device, BF16):
+        mixed = self.dtype != torch.float32
+        with torch.autocast(self.device, self.dtype, enabled=mixed):
             normed = F.rms_norm(x, (self.channels,), w['norm'], 1e-5)
             y = mamba_inner(
                 F.linear(normed, w['in_proj']),
@@ -54,7 +68,7 @@ class Block:
                 -torch.exp(w['A_log']),
                 w['D'],
                 order=self.order,
-                backend='triton',
+                backend=self.backend,
             )
             # As stochastic depth scales the branch.
             scale = x.new_ones(len(x), 1, 1)
@@ -64,62 +78,39 @@ class Block:
 def measure_block(bench: Bench) -> Iterator[dict]:
     """Time, memory and kernels; one clip also from a CUDA graph."""
     block = Block(bench)
-    for batch in (2,) if bench.dry else bench.batches:
-        x = bench.randn(batch, bench.sizes.L, block.channels).requires_grad_()
-        yield dict(B=batch, **measure_batch(bench, block, x))
-    yield {}
+    for batch in bench.batches:
+        yield from bench.fit(batch, partial(measure_batch, bench, block))
 
 
-def measure_batch(bench: Bench, block: Block, x: Tensor) -> dict:
+def measure_batch(bench: Bench, block: Block, batch: int) -> dict:
+    x = bench.randn(batch, bench.sizes.L, block.channels).requires_grad_()
     grad = bench.randn(*x.shape)
-    inputs = [x, *block.weights.values()]
+    inputs = [x, *block.parameters()]
 
     def step() -> None:
         torch.autograd.grad(block(x), inputs, grad)
 
     with torch.no_grad():
         forward = bench.median_ms(lambda: block(x), 10)
-    record = dict(forward_ms=forward, both_ms=bench.median_ms(step, 10))
-    if not bench.dry:
-        record.update(measure_memory(block, x, grad, inputs))
-        record['kernels'] = bench.kernel_times(step, 3)
-        if len(x) == 1:
-            record.update(measure_graph(bench, block, x))
+    record = dict(
+        forward_ms=forward,
+        both_ms=bench.median_ms(step, 10),
+        both_MB=bench.memory_MB(step),
+        kernels=bench.kernel_times(step, 3),
+    )
+    if batch == 1:
+        record.update(measure_graph(bench, block, x.detach()))
     return record
-
-
-def measure_memory(
-    block: Block, x: Tensor, grad: Tensor, inputs: list
-) -> Dict[str, float]:
-    """What is kept for the gradients, and the most while they are taken."""
-    before = torch.cuda.memory_allocated()
-    out = block(x)
-    kept = torch.cuda.memory_allocated() - before
-    torch.cuda.reset_peak_memory_stats()
-    torch.autograd.grad(out, inputs, grad)
-    peak = torch.cuda.max_memory_allocated() - before
-    return dict(kept_MB=kept / 1e6, peak_MB=peak / 1e6)
 
 
 @torch.no_grad()
 def measure_graph(bench: Bench, block: Block, x: Tensor) -> dict:
-    """Wall time of a call, and device time of its graph."""
-    calls = 50
-    start = time.perf_counter()
-    for _ in range(calls):
-        block(x)
-    bench.synchronize()
-    eager = time.perf_counter() - start
-    graph = torch.cuda.CUDAGraph()
-    expected = block(x)
-    with torch.cuda.graph(graph):
-        actual = block(x)
-    graph.replay()
-    bench.synchronize()
+    """Wall time of a call, and of one that replays its graph."""
+    replay = bench.capture(block, x)
     return dict(
-        eager_wall_ms=eager / calls * 1e3,
-        graph_equals_eager=torch.equal(actual, expected),
-        graph_ms=bench.median_ms(graph.replay, 30),
+        eager_wall_ms=bench.wall_ms(lambda: block(x)),
+        graph_wall_ms=bench.wall_ms(lambda: replay(x)),
+        graph_equals_eager=torch.equal(replay(x), block(x)),
     )
 
 

@@ -1,0 +1,16 @@
+"""The one tolerance table; the check on a GPU reads it too."""
+
+import torch
+
+# Largest error allowed against the float64 reference, relative to the largest
+# magnitude of the compared tensor: (outputs, gradients). Inputs and parameters
+# are rounded to the dtype first, so only the arithmetic is measured.
+TOLERANCES = {
+    torch.float64: (1e-12, 1e-12),
+    torch.float32: (2e-6, 1e-5),
+    torch.bfloat16: (8e-3, 8e-3),
+    torch.float16: (1e-3, 1e-3),
+}
+# The same on a GPU, whose exponential may be off by two units in the last
+# place: docs/scan_backends.md estimates what that makes of decays near one.
+GPU_TOLERANCES = {**TOLERANCES, torch.float32: (4e-6, 5e-5)}
