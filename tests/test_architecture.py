@@ -25,6 +25,7 @@ ORDER = (
     'video_files',
     'video',
     'ops',
+    'cuda_graphs',
     'positions',
     'checkpoints',
     'model_zoo',
