@@ -2,7 +2,7 @@
 
 A record holds
 
-- `benchmark`: 'scan', 'models' or 'pipeline';
+- `benchmark`: 'scan', 'models', 'pipeline' or 'exports';
 - `machine`: see `describe_machine`; of the scan also `roofline`, the rates
   that `measure_roofline` returns;
 - `results`: a list, one for each contender and pass.
@@ -42,7 +42,14 @@ of a pipeline, whose seconds are CPU time and which has no `dtype`, also
 
 - `video`: the file;
 - `wall`: seconds on the clock;
-- `stages`: stage -> seconds of it.
+- `stages`: stage -> seconds of it;
+
+of exports, whose seconds are CPU time and which have no `dtype`, also
+
+- `bytes` of the file;
+- `difference`: the largest of the scores to those of the model, and `same`,
+  the share of videos with the same best class;
+- `accuracy`, the share with their label's class, None without labels.
 """
 
 from contextlib import suppress

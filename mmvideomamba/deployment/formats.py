@@ -15,9 +15,9 @@ import torch
 from torch.export import ExportedProgram
 
 Run = Callable[[np.ndarray], List[np.ndarray]]
-# From the opset that the translations are written in to the last that was
-# tested.
-OPSETS = range(18, 22)
+# From the opset that the translations are written in to the last that torch
+# can write: from 23 on with ONNX's RMSNormalization.
+OPSETS = range(18, 26)
 
 
 class Format(NamedTuple):
@@ -82,7 +82,7 @@ def write_export(program: ExportedProgram, path: str, opset: int) -> None:
 
 
 def load_export(path: str) -> Run:
-    return _on_arrays(torch.export.load(path).module())
+    return on_arrays(torch.export.load(path).module())
 
 
 def write_aoti(program: ExportedProgram, path: str, opset: int) -> None:
@@ -91,7 +91,7 @@ def write_aoti(program: ExportedProgram, path: str, opset: int) -> None:
 
 
 def load_aoti(path: str) -> Run:
-    return _on_arrays(torch._inductor.aoti_load_package(path))
+    return on_arrays(torch._inductor.aoti_load_package(path))
 
 
 @contextmanager
@@ -102,9 +102,12 @@ def _without_torchs_warnings() -> Iterator[None]:
         yield
 
 
-def _on_arrays(model: Callable[..., Any]) -> Run:
+def on_arrays(model: Callable[..., Any]) -> Run:
+    """Let a model of tensors take and give arrays."""
+
     def run(frames: np.ndarray) -> List[np.ndarray]:
-        with torch.no_grad():
+        # Up to a tenth of the time less than in `no_grad` for small models.
+        with torch.inference_mode():
             return [t.numpy() for t in model(torch.from_numpy(frames))]
 
     return run
@@ -133,16 +136,21 @@ def require_format(name: str, path: str, opset: int) -> None:
             f'expected a name that ends in {form.suffix} for the format '
             f'{name}, got {path}'
         )
+    require_packages(name)
+    if opset not in OPSETS:
+        raise ValueError(
+            f'expected an ONNX opset from {OPSETS[0]} to {OPSETS[-1]}, got '
+            f'{opset}'
+        )
+
+
+def require_packages(name: str) -> None:
+    """Raise a ValueError unless what a format takes is installed."""
     missing = missing_packages(name)
     if missing:
         raise ValueError(
             f'the format {name} takes {", ".join(missing)}: pip install '
             f'{" ".join(missing)}'
-        )
-    if opset not in OPSETS:
-        raise ValueError(
-            f'expected an ONNX opset from {OPSETS[0]} to {OPSETS[-1]}, got '
-            f'{opset}'
         )
 
 

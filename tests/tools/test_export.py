@@ -136,22 +136,44 @@ def test_recognize_onnx_prints_the_best_classes(onnx_model, videos, capsys):
     assert_refused(capsys, 'nowhere.json', script, 'nowhere.onnx', videos[0])
 
 
-def test_a_program_runs_in_a_fresh_process(arguments, folder, model, videos):
-    run_tool(SCRIPT, *arguments, 'export', '--out', 'model.pt2')
-    clip = read_clip(model, str(videos[0]))
-    np.save(folder / 'clip.npy', clip.frames[None])
-    code = """
-import numpy as np, torch
-import mmvideomamba.ops
-model = torch.export.load('model.pt2').module()
-scores, = model(torch.from_numpy(np.load('clip.npy')))
-np.save('scores.npy', scores.detach().numpy())
-"""
-    subprocess.run([sys.executable, '-c', code], check=True)
-    with torch.no_grad():
-        expected = model.cls_head(model.backbone(clip.inputs)).softmax(1)
-    actual = np.load(folder / 'scores.npy')
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
+def test_an_export_tells_how_it_compares_and_what_clips_it_takes(
+    arguments, folder, videos, capsys
+):
+    options = '--out', 'model.pt2', '--views', '1', '--video', str(videos[0])
+    run_tool(SCRIPT, *arguments, 'export', *options)
+    about = json.loads((folder / 'model.json').read_text())
+    expected = describe(Config.fromfile(CONFIG), 1)
+    assert about == dict(expected, config=CONFIG.stem)
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = (line for line in lines if line.startswith('| file '))
+    cells = [cell.strip() for cell in row.split('|')[2:-1]]
+    assert float(cells[1]) <= 1e-5 and cells[2] == '1 of 1'
+    assert float(cells[3]) > 0 and float(cells[4]) > 0
+
+
+@needs_onnx
+def test_variants_on_a_test_set(arguments, folder, capsys):
+    dataset = 'test_dataloader.dataset'
+    names = ('model', 'reference', 'bf16', 'onnx-int8', 'int8-weights')
+    run_tool(
+        'deployment/benchmark_exports.py',
+        *(*arguments[:2], '--variants', *names, '--batch-sizes', 2),
+        *('--rounds', 1, '--test-set', '--json', 'exports.json'),
+        *('--cfg-options', f'{dataset}.data_root=.'),
+        f'{dataset}.ann_file=train_list.txt',
+    )
+    rows = json.loads((folder / 'exports.json').read_text())['results']
+    by_name = {row['name']: row for row in rows if not row['error']}
+    assert [row['name'] for row in rows] == list(names)
+    assert by_name['model']['difference'] == 0 == 1 - by_name['model']['same']
+    assert by_name['reference']['difference'] < 1e-5
+    assert 1e-5 < by_name['bf16']['difference'] < 0.2
+    assert by_name['onnx-int8']['bytes'] < by_name['model']['bytes']
+    assert all(0 <= row['accuracy'] <= 1 for row in by_name.values())
+    said = capsys.readouterr().out
+    assert '| onnx-int8 ' in said
+    without = importlib.util.find_spec('torchao') is None
+    assert ('int8-weights could not run: takes torchao' in said) == without
 
 
 def test_a_file_that_fails_its_comparison_is_not_left(
@@ -173,7 +195,7 @@ def test_a_file_that_fails_its_comparison_is_not_left(
         (['aoti', '--out', 'a.onnx'], 'expected a name that ends in .pt2'),
         pytest.param(
             ['onnx', '--out', 'a.onnx', '--opset', '17'],
-            'expected an ONNX opset from 18 to 21, got 17',
+            'expected an ONNX opset from 18 to 25, got 17',
             marks=needs_onnx,
         ),
         (

@@ -27,6 +27,8 @@ import torch
 from mmaction.structures import ActionDataSample
 
 from mmvideomamba.apis import init_model, read_clip
+from mmvideomamba.benchmark.deployed_models import cpu_seconds
+from mmvideomamba.benchmark.timing import run_rounds, summarize_rounds
 from mmvideomamba.cli import (
     add_cfg_options,
     config_or_model,
@@ -36,7 +38,7 @@ from mmvideomamba.cli import (
     positive_int,
     require_weights,
 )
-from mmvideomamba.datasets.motion_shapes import CLASSES, make_clip
+from mmvideomamba.deployment.clips import draw_clips
 from mmvideomamba.deployment.description import describe
 from mmvideomamba.deployment.formats import FORMATS, OPSETS, require_format
 from mmvideomamba.deployment.recognizer import DeployedRecognizer, trace
@@ -44,10 +46,10 @@ from mmvideomamba.files import atomic_write, write_json
 from mmvideomamba.model_zoo import find_model
 from mmvideomamba.tables import markdown_table
 
-ROUNDS = 5
+ROUNDS, BUDGET = 25, 10.0
 HEADER = (
     *('', 'MB', 'largest difference', 'same best class'),
-    *('ms for a clip', 'of CPU time'),
+    *('CPU ms for a clip', 'ratio'),
 )
 
 
@@ -122,13 +124,7 @@ def make_clips(model, description, video):
     if video is not None:
         views = range(description['clips'])
         return np.stack([read_clip(model, video, i).frames for i in views])
-    rng = np.random.default_rng(0)
-    return np.stack(
-        [
-            make_clip(label, rng, description['frames'], description['crop'])
-            for label in range(len(CLASSES))
-        ]
-    )
+    return draw_clips(8, description['frames'], description['crop'])
 
 
 def compare(model, run, clips, path):
@@ -155,33 +151,32 @@ def compare(model, run, clips, path):
     difference = np.abs(actual - expected).max()
     same = (actual.argmax(1) == expected.argmax(1)).sum()
     calls = {
-        'model': lambda: run_model(clips[:1]),
-        'file': lambda: run(clips[:1]),
+        'model': lambda: cpu_seconds(lambda: run_model(clips[:1])),
+        'file': lambda: cpu_seconds(lambda: run(clips[:1])),
     }
-    # One after the other, as the speed of machines varies.
-    rounds = [[measure(c) for c in calls.values()] for _ in range(ROUNDS)]
-    medians = 1e3 * np.median(rounds, axis=0)
+    timings = summarize_rounds(run_rounds(calls, ROUNDS, BUDGET))
     weights = sum(t.nbytes for t in model.state_dict().values())
     cells = [
-        (f'{weights / 1e6:.1f}', '', ''),
+        (weights, '', ''),
         (
-            f'{os.path.getsize(path) / 1e6:.1f}',
+            os.path.getsize(path),
             f'{difference:.1e}',
             f'{same} of {len(clips)}',
         ),
     ]
-    rows = [
-        (name, *of_name, *(f'{ms:.0f}' for ms in times))
-        for name, of_name, times in zip(calls, cells, medians)
-    ]
+    rows = []
+    for (name, timing), (size, *of_scores) in zip(timings.items(), cells):
+        times = f'{1e3 * timing.median:.1f}', timing.ratios['model']['median']
+        rows.append(
+            (
+                name,
+                f'{size / 1e6:.1f}',
+                *of_scores,
+                times[0],
+                f'{times[1]:.2f}',
+            )
+        )
     return markdown_table(HEADER, rows), difference
-
-
-def measure(call):
-    """Seconds that a call takes, and seconds of its threads on the CPU."""
-    start = time.perf_counter(), time.process_time()
-    call()
-    return time.perf_counter() - start[0], time.process_time() - start[1]
 
 
 if __name__ == '__main__':
