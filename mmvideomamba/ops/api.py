@@ -231,20 +231,22 @@ def rms_norm(
         y = x / sqrt(mean(x^2) + eps) * weight
 
     PyTorch composes it of five operators on CPUs, each a pass over the
-    tokens. Backend 'cpu' has it in one, for float32; elsewhere, and where
-    `torch.compile` fuses the operators itself, PyTorch's is taken.
+    tokens, and on GPUs it takes a second pass to what autocast asks for.
+    Backends 'cpu' and 'triton' have it in one, for float32; elsewhere, and
+    where `torch.compile` fuses the operators itself, PyTorch's is taken.
 
     Args:
         x (Tensor): (..., C), any float dtype.
         weight (Tensor): (C,).
         eps (float, optional): Added to the mean square; by default float32's
             precision, float64's for float64.
-        backend (str): See `choose_backend`; all but 'cpu' take PyTorch's.
+        backend (str): See `choose_backend`; 'mamba_ssm' and 'reference' take
+            PyTorch's.
 
     Returns:
-        Tensor: As `x`, and twice differentiable, from PyTorch. From the C++
-        kernel once differentiable, and under bfloat16 autocast bfloat16,
-        which the product that follows would ask for.
+        Tensor: As `x`, and twice differentiable, from PyTorch. From a kernel
+        once differentiable, and under autocast of its dtype, which the
+        product that follows would ask for.
 
     Raises:
         TypeError: Something else than a tensor.
@@ -255,11 +257,10 @@ def rms_norm(
     arguments.rms_norm(x, weight)
     require_choice('scan backend', backend, SCAN_BACKENDS)
     if (
-        x.device.type in registration.FUSED_DEVICES
-        and x.dtype == weight.dtype == torch.float32
+        x.dtype == weight.dtype == torch.float32
+        and x.device.type != 'meta'
         and not torch.compiler.is_compiling()
-        and choose_backend(backend, x.device) == 'cpu'
-        and not takes_other_derivatives()
+        and _implementation(backend, x) is registration
     ):
         eps = torch.finfo(x.dtype).eps if eps is None else eps
         return registration.rms_norm(x, weight, eps)

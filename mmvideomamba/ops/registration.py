@@ -161,8 +161,10 @@ def _check_results(
 
 def _check_norm(x: Any, weight: Any, eps: float, dtype: Any) -> None:
     arguments.rms_norm_kernel(x, weight)
-    if dtype not in (torch.float32, torch.bfloat16):
-        raise ValueError(f'dtype: expected float32 or bfloat16, got {dtype}')
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        raise ValueError(
+            f'dtype: expected float32, bfloat16 or float16, got {dtype}'
+        )
 
 
 def _check_norm_backward(grad: Any, x: Any, weight: Any, scale: Any) -> None:
@@ -264,13 +266,11 @@ def mamba_inner(*inputs: Any) -> Tensor:
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """See `mmvideomamba.ops.rms_norm`; float32 on a CPU."""
+    """See `mmvideomamba.ops.rms_norm`; x and weight in float32."""
     dtype = x.dtype
-    # Under autocast the product that follows asks for bfloat16.
-    if torch.is_autocast_enabled('cpu'):
-        autocast_dtype = torch.get_autocast_dtype('cpu')
-        if autocast_dtype == torch.bfloat16:
-            dtype = autocast_dtype
+    # Under autocast the product that follows asks for it.
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
     return _norm(x, weight, eps, dtype)[0]
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from bench import Bench
 from torch import Tensor
 
-from mmvideomamba.ops import mamba_inner
+from mmvideomamba.ops import add_branch, mamba_inner, rms_norm
 
 BF16 = torch.bfloat16
 
@@ -43,7 +43,7 @@ class Block:
         """(B, L, D / 2) float32, as it came."""
         w = self.weights
         with torch.autocast(self.device, BF16):
-            normed = F.rms_norm(x, (self.channels,), w['norm'], 1e-5)
+            normed = rms_norm(x, w['norm'], 1e-5, backend='triton')
             y = mamba_inner(
                 F.linear(normed, w['in_proj']),
                 w['conv_weight'],
@@ -58,7 +58,7 @@ class Block:
             )
             # As stochastic depth scales the branch.
             scale = x.new_ones(len(x), 1, 1)
-            return torch.addcmul(x, F.linear(y, w['out_proj']), scale)
+            return add_branch(x, F.linear(y, w['out_proj']), scale)
 
 
 def measure_block(bench: Bench) -> Iterator[dict]:

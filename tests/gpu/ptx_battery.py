@@ -46,11 +46,13 @@ class Case(NamedTuple):
 
     Attributes:
         name (str): To be printed.
-        operator (str): 'selective_scan' or 'causal_conv1d'.
+        operator (str): Its name in `mmvideomamba.ops`.
         inputs (dict[str, Tensor]): The operator's.
         options (dict): Its other arguments.
         multiprocessors (int): Of the GPU that is imagined.
         exp2_error (int): See `ptxrun.options`.
+        autocast (torch.dtype): That the operator is called under; float32
+            is none.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Case(NamedTuple):
     options: dict
     multiprocessors: int = MULTIPROCESSORS
     exp2_error: int = 0
+    autocast: torch.dtype = torch.float32
 
 
 def import_tests() -> Tuple[ModuleType, ModuleType]:
@@ -108,6 +111,13 @@ def conv_case(name: str, inputs: Dict[str, Tensor], order: Tensor) -> Case:
     return Case(name, 'causal_conv1d', inputs, dict(order=order))
 
 
+def norm_case(tokens: int, C: int, autocast: torch.dtype) -> Case:
+    torch.manual_seed(0)
+    inputs = dict(x=torch.randn(tokens, C), weight=torch.randn(C))
+    name = f'norm {tokens} tokens of {C} {autocast}'
+    return Case(name, 'rms_norm', inputs, {}, autocast=autocast)
+
+
 def quick_cases(half: torch.dtype) -> Iterator[Case]:
     order = ops_tests.make_order(2, 6)
     sizes = dict(K=2, B=1, L=6, D=3)
@@ -116,6 +126,7 @@ def quick_cases(half: torch.dtype) -> Iterator[Case]:
         yield scan_case(f'scan {dtype}', scan, order)
     conv = ops_tests.conv_inputs(**sizes, W=3, dtype=half)
     yield conv_case(f'conv {half}', conv, order)
+    yield norm_case(3, 5, half)
 
 
 def small_cases(half: torch.dtype) -> Iterator[Case]:
@@ -128,6 +139,8 @@ def small_cases(half: torch.dtype) -> Iterator[Case]:
         conv_sizes = {name: sizes[name] for name in 'KBLD'}
         conv = ops_tests.conv_inputs(**conv_sizes, dtype=torch.float32)
         yield conv_case(f'conv {sizes}', conv, order)
+        # More tokens than one program takes.
+        yield norm_case(70, sizes['D'], torch.float32)
 
 
 def awkward_cases(half: torch.dtype) -> Iterator[Case]:
@@ -164,6 +177,7 @@ def real_cases(half: torch.dtype) -> Iterator[Case]:
         order = ops_tests.make_order(2, 1569)
         conv = ops_tests.conv_inputs(**sizes, B=1, dtype=dtype)
         yield conv_case(f'conv B=1 {dtype}', conv, order)
+        yield norm_case(1569, 384, dtype)
 
 
 def inexact_cases(half: torch.dtype) -> Iterator[Case]:
@@ -194,7 +208,11 @@ def run_case(case: Case) -> dict:
     operator = getattr(mmvideomamba.ops, case.operator)
 
     def run(inputs: Dict[str, Tensor], backend: str) -> Dict[str, Tensor]:
-        return ops_tests.gradients(operator, inputs, backend, case.options)
+        on = case.autocast != torch.float32
+        with torch.autocast('cpu', case.autocast, enabled=on):
+            return ops_tests.gradients(
+                operator, inputs, backend, case.options
+            )
 
     actual, again = (run(case.inputs, 'triton') for _ in range(2))
     wide = {name: t.double() for name, t in case.inputs.items()}

@@ -57,7 +57,7 @@ class OfflineDriver:
 
 
 def launch_everything(batch, L=L):
-    """Forward and backward of both operators on tensors without memory."""
+    """Forward and backward of all operators on tensors without memory."""
 
     def empty(*shape, dtype=torch.bfloat16):
         return torch.empty(shape, dtype=dtype, device='meta')
@@ -86,6 +86,10 @@ def launch_everything(batch, L=L):
     )
     _, kept = launch.selective_scan(True, *scan)
     launch.selective_scan_backward(empty(batch, L, D), kept, *scan)
+
+    x, weight = parameter(batch, L, D // 2), parameter(D // 2)
+    normed, scale = launch.rms_norm(x, weight, 1e-5, torch.bfloat16)
+    launch.rms_norm_backward(normed, x, weight, scale)
 
 
 def compile_instead(kernel, grid):

@@ -349,6 +349,8 @@ def test_kernels_compiled_for_gpus(tmp_path, request):
         'replay_kernel',
         'adjoint_ends_kernel',
         'backward_kernel',
+        'norm_kernel',
+        'norm_gradient_kernel',
     }
     # The loops take 4 steps at a time. docs/gpu_kernels.md has the counts.
     for name, shuffles, instructions in (

@@ -266,10 +266,11 @@ def rms_norm(
     x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
 ) -> Tuple[Tensor, Tensor]:
     rows = x.contiguous()
-    out = torch.empty_like(rows, dtype=dtype)
+    narrow = dtype == torch.bfloat16
+    out = torch.empty_like(rows, dtype=dtype if narrow else None)
     scale = x.new_empty(x.shape[:-1])
     binding.run('rms_norm', _norm_args(rows, weight, out, scale, eps=eps))
-    return out, scale
+    return out.to(dtype), scale
 
 
 def rms_norm_backward(
@@ -281,7 +282,7 @@ def rms_norm_backward(
     args = _norm_args(
         rows,
         weight,
-        grad.contiguous(),
+        readable(grad.contiguous()),
         scale,
         grad_x=grad_x,
         grad_weight=grad_weight,

@@ -26,6 +26,8 @@ KERNELS = (
     'causal_conv1d_backward',
     'selective_scan',
     'selective_scan_backward',
+    'rms_norm',
+    'rms_norm_backward',
 )
 
 

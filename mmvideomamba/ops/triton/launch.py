@@ -27,11 +27,14 @@ from torch import Tensor
 
 from . import kept_dtype, scan_backward, scan_forward
 from .conv import causal_conv1d, causal_conv1d_backward
+from .norm import rms_norm, rms_norm_backward
 from .options import LAUNCH, require_arithmetic, require_int32_offsets
 
 __all__ = [
     'causal_conv1d',
     'causal_conv1d_backward',
+    'rms_norm',
+    'rms_norm_backward',
     'selective_scan',
     'selective_scan_backward',
     'try_launch',
