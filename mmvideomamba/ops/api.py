@@ -153,8 +153,9 @@ def mamba_inner(
         delta = softplus(W_dt dt + b_dt)
         out = SiLU(z) * sum_k selective_scan_k(u, delta, A, B, C, D)
 
-    On CPUs this is one operator, faster than its parts, which does not round
-    what passes between them to the dtype of `xz`.
+    Backends 'cpu' and 'triton' have it as one operator, faster than its
+    parts. On CPUs it does not round what passes between them to the dtype of
+    `xz`; on GPUs delta is rounded after softplus.
 
     Args:
         xz (Tensor): (B, L, 2 D), x and z; any float dtype.
@@ -183,10 +184,7 @@ def mamba_inner(
     inputs = xz, *parameters, order
     implementation = _take(backend, arguments.mamba_inner, *inputs)
     if implementation is registration:
-        if xz.device.type in registration.FUSED_DEVICES:
-            return registration.mamba_inner(*inputs)
-        # Its parts are checked by other names.
-        arguments.mamba_inner(*inputs)
+        return registration.mamba_inner(*inputs)
     x, z = xz.chunk(2, dim=-1)
     u = implementation.causal_conv1d(x, conv_weight, conv_bias, order, 'silu')
     delta, B, C = scan_inputs(u, x_proj, dt_proj)

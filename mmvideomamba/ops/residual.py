@@ -35,13 +35,11 @@ def add_branch(x: Tensor, branch: Tensor, factor: Tensor) -> Tensor:
 
 class _AddBranch(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, branch: Tensor, factor: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, branch: Tensor, factor: Tensor) -> Tensor:
         ctx.save_for_backward(factor)
         ctx.dtype = branch.dtype
-        with torch.autocast(x.device.type, enabled=False):
-            return torch.addcmul(x, branch, factor)
+        # Autocast leaves alone what is told where to write.
+        return torch.addcmul(x, branch, factor, out=torch.empty_like(x))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tuple[Tensor, Tensor, None]:

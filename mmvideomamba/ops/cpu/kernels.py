@@ -171,7 +171,9 @@ def _scan_args(
     )
 
 
-def mamba_inner(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor, Tensor]:
+def mamba_inner(
+    save: bool, *inputs: Any
+) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
     xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order = inputs
     x, z = readable(xz).chunk(2, dim=-1)
     K = len(A)
@@ -197,11 +199,16 @@ def mamba_inner(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor, Tensor]:
         projected=projected if save else None,
     )
     binding.run('mamba_inner', args)
-    return out.to(xz.dtype), projected, states
+    # u and delta are made anew.
+    return out.to(xz.dtype), projected, states, states.new_empty(0)
 
 
 def mamba_inner_backward(
-    grad: Tensor, projected: Tensor, states: Tensor, *inputs: Any
+    grad: Tensor,
+    projected: Tensor,
+    states: Tensor,
+    drives: Tensor,
+    *inputs: Any,
 ) -> List[Tensor]:
     xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order = inputs
     rows = readable(xz)
