@@ -17,20 +17,20 @@ from mmvideomamba.ops import cpu, registration, triton
 @contextmanager
 def triton_on_cpu():
     """Let CPU tensors take the Triton kernels inside the context."""
-    before = triton.why_not, registration.FUSED_DEVICES
+    before = triton.why_not, registration.CPP_DEVICES
     let_cpu_take_triton()
     try:
         yield
     finally:
         _register_on_cpu(partial(getattr, cpu.kernels))
-        triton.why_not, registration.FUSED_DEVICES = before
+        triton.why_not, registration.CPP_DEVICES = before
 
 
 def let_cpu_take_triton():
     """Let CPU tensors take the Triton kernels, by backend 'triton'."""
     _register_on_cpu(triton.kernel)
     triton.why_not = lambda device_type: None
-    registration.FUSED_DEVICES = ()
+    registration.CPP_DEVICES = ()
 
 
 def _register_on_cpu(kernel):

@@ -112,7 +112,7 @@ def mamba_inner(
     A: Value,
     D: Value,
     order: Optional[Value],
-) -> Tuple[Value, Value, Value]:
+) -> Tuple[Value, Value, Value, Value]:
     """See `mmvideomamba.ops.mamba_inner`; projections act in scan order."""
     K, _, R = dt_proj.shape
     N = A.shape[2]
@@ -127,7 +127,7 @@ def mamba_inner(
     delta = softplus(op.Add(delta, op.Unsqueeze(dt_bias, [1])))
     y = scan(u, delta, A, B, C, D)
     out = gate_sum(gather_tokens(y, order, K), z)
-    return out, nothing(), nothing()
+    return out, nothing(), nothing(), nothing()
 
 
 def gather_steps(x: Value, order: Optional[Value], K: int) -> Value:

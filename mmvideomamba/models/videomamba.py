@@ -23,7 +23,7 @@ from ..checkpoints import (
     settings_of,
 )
 from ..checks import require_choice
-from ..ops import SCAN_BACKENDS
+from ..ops import SCAN_BACKENDS, add_branch
 from ..positions import POS_EMBED_INITS, Grid
 from ..registry import MODELS
 from .draws import SampleDropout, draw_paths, sample_draws
@@ -84,7 +84,7 @@ class VideoMambaBlock(BaseModule):
         if kept is None:
             kept = self.drop_path(x.new_ones(x.shape[0], 1, 1))
         # One pass over the tokens, instead of dropping and then adding.
-        return torch.addcmul(x, self.mixer(self.norm(x), order), kept)
+        return add_branch(x, self.mixer(self.norm(x), order), kept)
 
 
 @MODELS.register_module()

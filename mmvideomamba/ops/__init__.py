@@ -10,9 +10,11 @@ from .api import (
     scan_inputs,
     selective_scan,
 )
+from .residual import add_branch
 
 __all__ = [
     'SCAN_BACKENDS',
+    'add_branch',
     'causal_conv1d',
     'choose_backend',
     'mamba_inner',

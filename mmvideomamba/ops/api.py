@@ -153,8 +153,9 @@ def mamba_inner(
         delta = softplus(W_dt dt + b_dt)
         out = SiLU(z) * sum_k selective_scan_k(u, delta, A, B, C, D)
 
-    On CPUs this is one operator, faster than its parts, which does not round
-    what passes between them to the dtype of `xz`.
+    Backends 'cpu' and 'triton' have it as one operator, faster than its
+    parts. On CPUs it does not round what passes between them to the dtype of
+    `xz`; on GPUs delta is rounded after softplus.
 
     Args:
         xz (Tensor): (B, L, 2 D), x and z; any float dtype.
@@ -183,10 +184,7 @@ def mamba_inner(
     inputs = xz, *parameters, order
     implementation = _take(backend, arguments.mamba_inner, *inputs)
     if implementation is registration:
-        if xz.device.type in registration.FUSED_DEVICES:
-            return registration.mamba_inner(*inputs)
-        # Its parts are checked by other names.
-        arguments.mamba_inner(*inputs)
+        return registration.mamba_inner(*inputs)
     x, z = xz.chunk(2, dim=-1)
     u = implementation.causal_conv1d(x, conv_weight, conv_bias, order, 'silu')
     delta, B, C = scan_inputs(u, x_proj, dt_proj)
@@ -231,20 +229,22 @@ def rms_norm(
         y = x / sqrt(mean(x^2) + eps) * weight
 
     PyTorch composes it of five operators on CPUs, each a pass over the
-    tokens. Backend 'cpu' has it in one, for float32; elsewhere, and where
-    `torch.compile` fuses the operators itself, PyTorch's is taken.
+    tokens, and on GPUs it takes a second pass to what autocast asks for.
+    Backends 'cpu' and 'triton' have it in one, for float32; elsewhere, and
+    where `torch.compile` fuses the operators itself, PyTorch's is taken.
 
     Args:
         x (Tensor): (..., C), any float dtype.
         weight (Tensor): (C,).
         eps (float, optional): Added to the mean square; by default float32's
             precision, float64's for float64.
-        backend (str): See `choose_backend`; all but 'cpu' take PyTorch's.
+        backend (str): See `choose_backend`; 'mamba_ssm' and 'reference' take
+            PyTorch's.
 
     Returns:
-        Tensor: As `x`, and twice differentiable, from PyTorch. From the C++
-        kernel once differentiable, and under bfloat16 autocast bfloat16,
-        which the product that follows would ask for.
+        Tensor: As `x`, and twice differentiable, from PyTorch. From a kernel
+        once differentiable, and under autocast of its dtype, which the
+        product that follows would ask for.
 
     Raises:
         TypeError: Something else than a tensor.
@@ -255,11 +255,10 @@ def rms_norm(
     arguments.rms_norm(x, weight)
     require_choice('scan backend', backend, SCAN_BACKENDS)
     if (
-        x.device.type in registration.FUSED_DEVICES
-        and x.dtype == weight.dtype == torch.float32
+        x.dtype == weight.dtype == torch.float32
+        and x.device.type != 'meta'
         and not torch.compiler.is_compiling()
-        and choose_backend(backend, x.device) == 'cpu'
-        and not takes_other_derivatives()
+        and _implementation(backend, x) is registration
     ):
         eps = torch.finfo(x.dtype).eps if eps is None else eps
         return registration.rms_norm(x, weight, eps)

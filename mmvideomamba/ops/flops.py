@@ -63,6 +63,11 @@ def _scan_backward_flops(
 
 @register_flop_formula(_ours.mamba_inner_backward)
 def _inner_backward_flops(
-    grad: Any, projected: Any, states: Any, *inputs: Any, **kwargs: Any
+    grad: Any,
+    projected: Any,
+    kept: Any,
+    drives: Any,
+    *inputs: Any,
+    **kwargs: Any,
 ) -> int:
     return 2 * _inner_flops(True, *inputs)

@@ -33,9 +33,9 @@ INNER = (
     'Tensor xz, Tensor conv_weight, Tensor conv_bias, Tensor x_proj, '
     'Tensor dt_proj, Tensor dt_bias, Tensor A, Tensor D, Tensor? order'
 )
-# Devices whose kernels include `mamba_inner` and `rms_norm`. Their scan keeps
-# states for its backward pass; the Triton kernels keep what they gate.
-FUSED_DEVICES = ('cpu',)
+# Devices of the C++ kernels, which keep states for the backward pass. The
+# Triton kernels keep what they gate, and what their scan takes of each token.
+CPP_DEVICES = ('cpu',)
 
 
 # Fake kernels: shapes and dtypes of the results.
@@ -55,16 +55,14 @@ def _fake_scan(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor]:
 def _fake_inner(save: bool, *inputs: Any) -> Tuple[Tensor, ...]:
     xz, _, _, x_proj, _, _, A, *_ = inputs
     K, D, N = A.shape
-    out = xz.new_empty(*xz.shape[:2], D)
-    projected: Tuple[int, ...] = (0,)
-    states: Tuple[int, ...] = (0,)
-    if save:
-        projected = K, *xz.shape[:2], x_proj.shape[1]
-        states = _states_shape(xz, K, *out.shape, N)
+    batch, L, _ = xz.shape
+    kept = _kept_by_inner(xz, K, batch, L, D, N, x_proj.shape[1])
     return (
-        out,
-        xz.new_empty(projected, dtype=torch.float32),
-        xz.new_empty(states, dtype=torch.float32),
+        xz.new_empty(batch, L, D),
+        *(
+            xz.new_empty(shape if save else (0,), dtype=dtype)
+            for shape, dtype in kept
+        ),
     )
 
 
@@ -96,22 +94,27 @@ def _fake_norm_gradients(
     return [x.new_empty(x.shape), weight.new_empty(weight.shape)]
 
 
-def _states_shape(beside: Tensor, *sizes: int) -> Tuple[int, ...]:
-    """Shape of what a scan of (K, B, L, D, N) keeps for its backward pass."""
-    if beside.device.type in FUSED_DEVICES:
-        return kernels.states_shape(*sizes)
-    return (0,)
-
-
 def _kept_by_scan(
     u: Tensor, z: Optional[Tensor], *sizes: int
 ) -> Tuple[Tuple[int, ...], torch.dtype]:
     """Shape and dtype of what a scan of (K, B, L, D, N) keeps."""
-    if u.device.type in FUSED_DEVICES:
-        return _states_shape(u, *sizes), torch.float32
+    if u.device.type in CPP_DEVICES:
+        return kernels.states_shape(*sizes), torch.float32
     _, *gated, _ = sizes
     shape = tuple(gated) if z is not None else (0,)
     return shape, triton.kept_dtype(u.dtype)
+
+
+def _kept_by_inner(
+    xz: Tensor, K: int, batch: int, L: int, D: int, N: int, P: int
+) -> List[Tuple[Tuple[int, ...], torch.dtype]]:
+    """Shapes and dtypes of the projections, the scan's, and u beside delta."""
+    kept = _kept_by_scan(xz, xz, K, batch, L, D, N)
+    projected = K, batch, L, P
+    if xz.device.type in CPP_DEVICES:
+        return [(projected, torch.float32), kept, ((0,), torch.float32)]
+    drives = 2, K, batch, L, D
+    return [(projected, xz.dtype), kept, (drives, xz.dtype)]
 
 
 # The checks, for the arguments that an operator has before those of its
@@ -141,28 +144,24 @@ def _check_inner(save: bool, *inputs: Any) -> None:
 
 
 def _check_inner_backward(
-    grad: Any, projected: Any, states: Any, *inputs: Any
+    grad: Any, projected: Any, kept: Any, drives: Any, *inputs: Any
 ) -> None:
+    xz, *_ = inputs
     sizes = arguments.mamba_inner(*inputs)
-    _check_results(grad, states, inputs[0], sizes)
-    shape = [sizes[axis] for axis in 'KBLP']
-    arguments.kept('projected', projected, shape, inputs[0])
-
-
-def _check_results(
-    grad: Any, states: Any, beside: Tensor, sizes: Dict[str, int]
-) -> None:
-    """Check what a scan gave: the gradient of its result, and its states."""
-    K, B, L, D, N = (sizes[axis] for axis in 'KBLDN')
-    arguments.gradient(grad, (B, L, D), beside)
-    shape = _states_shape(beside, K, B, L, D, N)
-    arguments.kept('states', states, shape, beside)
+    arguments.gradient(grad, [sizes[axis] for axis in 'BLD'], xz)
+    expected = _kept_by_inner(xz, *(sizes[axis] for axis in 'KBLDNP'))
+    for name, t, (shape, dtype) in zip(
+        ('projected', 'kept', 'drives'), (projected, kept, drives), expected
+    ):
+        arguments.kept(name, t, shape, xz, dtype)
 
 
 def _check_norm(x: Any, weight: Any, eps: float, dtype: Any) -> None:
     arguments.rms_norm_kernel(x, weight)
-    if dtype not in (torch.float32, torch.bfloat16):
-        raise ValueError(f'dtype: expected float32 or bfloat16, got {dtype}')
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        raise ValueError(
+            f'dtype: expected float32, bfloat16 or float16, got {dtype}'
+        )
 
 
 def _check_norm_backward(grad: Any, x: Any, weight: Any, scale: Any) -> None:
@@ -232,13 +231,15 @@ _scan_backward = _define(
 )
 _inner = _define(
     'mamba_inner',
-    f'(bool save, {INNER}) -> (Tensor out, Tensor projected, Tensor states)',
+    f'(bool save, {INNER}) -> '
+    '(Tensor out, Tensor projected, Tensor kept, Tensor drives)',
     _fake_inner,
 )
 _inner_backward = _define(
     'mamba_inner_backward',
-    f'(Tensor grad, Tensor projected, Tensor states, {INNER}) -> Tensor[]',
-    _fake_gradients(3),
+    f'(Tensor grad, Tensor projected, Tensor kept, Tensor drives, {INNER}) '
+    '-> Tensor[]',
+    _fake_gradients(4),
 )
 _norm = _define(
     'rms_norm',
@@ -264,13 +265,11 @@ def mamba_inner(*inputs: Any) -> Tensor:
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """See `mmvideomamba.ops.rms_norm`; float32 on a CPU."""
+    """See `mmvideomamba.ops.rms_norm`; x and weight in float32."""
     dtype = x.dtype
-    # Under autocast the product that follows asks for bfloat16.
-    if torch.is_autocast_enabled('cpu'):
-        autocast_dtype = torch.get_autocast_dtype('cpu')
-        if autocast_dtype == torch.bfloat16:
-            dtype = autocast_dtype
+    # Under autocast the product that follows asks for it.
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
     return _norm(x, weight, eps, dtype)[0]
 
 

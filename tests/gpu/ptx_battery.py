@@ -5,7 +5,7 @@
 The first argument is the compute capability to compile for, ten times; the
 second one of
 
-    quick   a scan in float32, both operators in 16 bits, at a few steps
+    quick   a scan in float32, a mixer and a norm in 16 bits, at a few steps
     awkward absent and strided arguments, a scan cut into segments
     small   sizes that divide nothing, a scan cut into segments or not
     real    VideoMamba-S: one clip of 16 frames in segments, a batch of 64
@@ -46,11 +46,13 @@ class Case(NamedTuple):
 
     Attributes:
         name (str): To be printed.
-        operator (str): 'selective_scan' or 'causal_conv1d'.
+        operator (str): Its name in `mmvideomamba.ops`.
         inputs (dict[str, Tensor]): The operator's.
         options (dict): Its other arguments.
         multiprocessors (int): Of the GPU that is imagined.
         exp2_error (int): See `ptxrun.options`.
+        autocast (torch.dtype): That the operator is called under; float32
+            is none.
     """
 
     name: str
@@ -59,10 +61,11 @@ class Case(NamedTuple):
     options: dict
     multiprocessors: int = MULTIPROCESSORS
     exp2_error: int = 0
+    autocast: torch.dtype = torch.float32
 
 
-def import_tests() -> Tuple[ModuleType, ModuleType]:
-    """tests/conftest.py and tests/ops/test_triton.py.
+def import_tests() -> Tuple[ModuleType, ModuleType, ModuleType]:
+    """tests/conftest.py, then test_operators.py and test_triton.py.
 
     The first asks for Triton's interpreter, which must be revoked before a
     kernel is imported.
@@ -71,12 +74,13 @@ def import_tests() -> Tuple[ModuleType, ModuleType]:
     import conftest
 
     os.environ.pop('TRITON_INTERPRET', None)
+    import test_operators
     import test_triton
 
-    return conftest, test_triton
+    return conftest, test_operators, test_triton
 
 
-conftest, ops_tests = import_tests()
+conftest, make_inputs, ops_tests = import_tests()
 
 
 def as_a_mixer_leaves_them(inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
@@ -108,40 +112,55 @@ def conv_case(name: str, inputs: Dict[str, Tensor], order: Tensor) -> Case:
     return Case(name, 'causal_conv1d', inputs, dict(order=order))
 
 
+def inner_case(name: str, dtype: torch.dtype, **sizes: int) -> Case:
+    inputs = make_inputs.inner_inputs(**sizes, dtype=dtype)
+    order = make_inputs.make_order(sizes['K'], sizes['L'])
+    return Case(f'{name} {dtype}', 'mamba_inner', inputs, dict(order=order))
+
+
+def norm_case(tokens: int, C: int, autocast: torch.dtype) -> Case:
+    torch.manual_seed(0)
+    inputs = dict(x=torch.randn(tokens, C), weight=torch.randn(C))
+    name = f'norm {tokens} tokens of {C} {autocast}'
+    return Case(name, 'rms_norm', inputs, {}, autocast=autocast)
+
+
 def quick_cases(half: torch.dtype) -> Iterator[Case]:
-    order = ops_tests.make_order(2, 6)
+    order = make_inputs.make_order(2, 6)
     sizes = dict(K=2, B=1, L=6, D=3)
-    for dtype in (torch.float32, half):
-        scan = ops_tests.scan_inputs(**sizes, N=2, dtype=dtype)
-        yield scan_case(f'scan {dtype}', scan, order)
-    conv = ops_tests.conv_inputs(**sizes, W=3, dtype=half)
-    yield conv_case(f'conv {half}', conv, order)
+    scan = make_inputs.scan_inputs(**sizes, N=2, dtype=torch.float32)
+    yield scan_case('scan', scan, order)
+    yield inner_case('inner', half, **sizes, N=2, R=3, W=3)
+    yield norm_case(3, 5, half)
 
 
 def small_cases(half: torch.dtype) -> Iterator[Case]:
     for sizes in ops_tests.SCAN_SIZES:
-        order = ops_tests.make_order(sizes['K'], sizes['L'])
-        inputs = ops_tests.scan_inputs(**sizes, dtype=torch.float32)
+        order = make_inputs.make_order(sizes['K'], sizes['L'])
+        inputs = make_inputs.scan_inputs(**sizes, dtype=torch.float32)
         for count in (1, MULTIPROCESSORS):
             name = f'scan {sizes} mp{count}'
             yield scan_case(name, inputs, order, multiprocessors=count)
         conv_sizes = {name: sizes[name] for name in 'KBLD'}
-        conv = ops_tests.conv_inputs(**conv_sizes, dtype=torch.float32)
+        conv = make_inputs.conv_inputs(**conv_sizes, dtype=torch.float32)
         yield conv_case(f'conv {sizes}', conv, order)
+        yield inner_case(f'inner {sizes}', torch.float32, **sizes, R=3)
+        # More tokens than one program takes.
+        yield norm_case(70, sizes['D'], torch.float32)
 
 
 def awkward_cases(half: torch.dtype) -> Iterator[Case]:
     sizes = dict(K=2, B=2, L=70, D=40)
-    order = ops_tests.make_order(2, 70)
-    inputs = ops_tests.scan_inputs(**sizes, dtype=torch.float32)
+    order = make_inputs.make_order(2, 70)
+    inputs = make_inputs.scan_inputs(**sizes, dtype=torch.float32)
     inputs = as_a_mixer_leaves_them(inputs)
     for name in ('D', 'z', 'delta_bias'):
         del inputs[name]
     inputs['delta'] = inputs['delta'].abs()
     yield Case('nothing optional', 'selective_scan', inputs, {})
-    narrow = ops_tests.scan_inputs(**sizes, dtype=half)
+    narrow = make_inputs.scan_inputs(**sizes, dtype=half)
     yield scan_case(f'{half} strided', narrow, order)
-    conv = ops_tests.conv_inputs(**sizes, W=7, dtype=half)
+    conv = make_inputs.conv_inputs(**sizes, W=7, dtype=half)
     del conv['bias']
     conv['x'] = first_half(conv['x'])
     options = dict(order=order, activation=None)
@@ -157,17 +176,19 @@ def real_cases(half: torch.dtype) -> Iterator[Case]:
         for name in ('u', 'delta', 'B', 'C', 'z'):
             slow[name] = slow[name].to(dtype)
         yield scan_case(f'VideoMamba-S B=1 {dtype}', slow, both_ways)
-        order = ops_tests.make_order(2, 9)
+        order = make_inputs.make_order(2, 9)
         batch = dict(sizes, B=64, L=9)
-        inputs = ops_tests.scan_inputs(**batch, N=16, dtype=dtype)
+        inputs = make_inputs.scan_inputs(**batch, N=16, dtype=dtype)
         yield scan_case(f'B=64 L=9 {dtype}', inputs, order)
-        order = ops_tests.make_order(2, 1569)
-        conv = ops_tests.conv_inputs(**sizes, B=1, dtype=dtype)
+        order = make_inputs.make_order(2, 1569)
+        conv = make_inputs.conv_inputs(**sizes, B=1, dtype=dtype)
         yield conv_case(f'conv B=1 {dtype}', conv, order)
+        yield norm_case(1569, 384, dtype)
+        yield inner_case('inner B=1', dtype, **sizes, B=1, N=16, R=24)
 
 
 def inexact_cases(half: torch.dtype) -> Iterator[Case]:
-    order = ops_tests.make_order(2, 1569)
+    order = make_inputs.make_order(2, 1569)
     for mode in (1, 2, 3):
         inputs = ops_tests.slow_decays(1569, 64)
         name = f'slow decays, ex2 off by {mode}'
@@ -194,7 +215,9 @@ def run_case(case: Case) -> dict:
     operator = getattr(mmvideomamba.ops, case.operator)
 
     def run(inputs: Dict[str, Tensor], backend: str) -> Dict[str, Tensor]:
-        return ops_tests.gradients(operator, inputs, backend, case.options)
+        on = case.autocast != torch.float32
+        with torch.autocast('cpu', case.autocast, enabled=on):
+            return ops_tests.gradients(operator, inputs, backend, case.options)
 
     actual, again = (run(case.inputs, 'triton') for _ in range(2))
     wide = {name: t.double() for name, t in case.inputs.items()}

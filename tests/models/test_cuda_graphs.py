@@ -99,7 +99,7 @@ def test_what_a_graph_cannot_hold_is_refused_here():
 def test_launching_the_kernels_reads_nothing(monkeypatch, multiprocessors):
     """With all that is launched around them, whole and in segments."""
     pytest.importorskip('triton')
-    from mmvideomamba.ops.triton import launch
+    from mmvideomamba.ops.triton import launch, operators
     from mmvideomamba.ops.triton.conv import conv_kernel
 
     launched = []
@@ -121,12 +121,12 @@ def test_launching_the_kernels_reads_nothing(monkeypatch, multiprocessors):
     data += [empty(K, D), empty(B, L, D), empty(K, D)]
     conv = empty(B, L, D), empty(K, D, 4), empty(K, D), order, 'silu'
     with OneDevice():
-        _, kept = launch.selective_scan(True, *data, True, order)
-        gradients = launch.selective_scan_backward(
+        _, kept = operators.selective_scan(True, *data, True, order)
+        gradients = operators.selective_scan_backward(
             empty(B, L, D), kept, *data, True, order
         )
-        launch.causal_conv1d(*conv)
-        launch.causal_conv1d_backward(empty(K, B, L, D), *conv)
+        operators.causal_conv1d(*conv)
+        operators.causal_conv1d_backward(empty(K, B, L, D), *conv)
     assert [g.shape for g in gradients] == [t.shape for t in data]
     assert ('chain_kernel' in launched) == (multiprocessors > 1)
     assert {'backward_kernel', 'conv_gather_kernel'} <= set(launched)

@@ -27,7 +27,7 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from mmvideomamba.benchmark.exp_chain import LANES, exp_chain
-from mmvideomamba.ops.triton import launch
+from mmvideomamba.ops.triton import launch, operators
 
 # VideoMamba-S, 16 frames, as training launches it.
 K, L, D, N, DT_RANK = 2, 1569, 768, 16, 24
@@ -57,7 +57,7 @@ class OfflineDriver:
 
 
 def launch_everything(batch, L=L):
-    """Forward and backward of both operators on tensors without memory."""
+    """Forward and backward of all operators on tensors without memory."""
 
     def empty(*shape, dtype=torch.bfloat16):
         return torch.empty(shape, dtype=dtype, device='meta')
@@ -67,25 +67,31 @@ def launch_everything(batch, L=L):
 
     order = empty(K, L, dtype=torch.int64)
     xz = empty(batch, L, 2 * D)
-    conv = (xz[..., :D], parameter(K, D, 4), parameter(K, D), order, 'silu')
-    launch.causal_conv1d(*conv)
-    launch.causal_conv1d_backward(empty(K, batch, L, D), *conv)
-
-    projected = empty(K, batch, L, DT_RANK + 2 * N)
-    scan = (
-        empty(K, batch, L, D),
-        empty(K, batch, L, D),
+    inner = (
+        xz,
+        parameter(K, D, 4),
+        parameter(K, D),
+        parameter(K, DT_RANK + 2 * N, D),
+        parameter(K, D, DT_RANK),
+        parameter(K, D),
         parameter(K, D, N),
-        projected[..., DT_RANK : DT_RANK + N],
-        projected[..., DT_RANK + N :],
         parameter(K, D),
-        xz[..., D:],
-        parameter(K, D),
-        True,
         order,
     )
-    _, kept = launch.selective_scan(True, *scan)
-    launch.selective_scan_backward(empty(batch, L, D), kept, *scan)
+    _, *kept = operators.mamba_inner(True, *inner)
+    operators.mamba_inner_backward(empty(batch, L, D), *kept, *inner)
+
+    # By itself the scan takes delta before softplus.
+    projected, _, (u, delta) = kept
+    B, C = projected[..., DT_RANK:].chunk(2, dim=-1)
+    A, skip = parameter(K, D, N), parameter(K, D)
+    scan = u, delta, A, B, C, skip, xz[..., D:], skip, True, order
+    _, kept = operators.selective_scan(True, *scan)
+    operators.selective_scan_backward(empty(batch, L, D), kept, *scan)
+
+    x, weight = parameter(batch, L, D // 2), parameter(D // 2)
+    normed, scale = operators.rms_norm(x, weight, 1e-5, torch.bfloat16)
+    operators.rms_norm_backward(normed, x, weight, scale)
 
 
 def compile_instead(kernel, grid):

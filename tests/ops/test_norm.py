@@ -21,9 +21,11 @@ def results(norm, x, weight, grad):
     return out.detach(), *torch.autograd.grad(out, (x, weight), grad)
 
 
-def compare(x, weight):
+def compare(x, weight, backend='auto'):
     grad = torch.randn(x.shape)
-    actual = results(lambda x, w: rms_norm(x, w, 1e-5), x, weight, grad)
+    actual = results(
+        lambda x, w: rms_norm(x, w, 1e-5, backend), x, weight, grad
+    )
     expected = results(
         lambda x, w: F.rms_norm(x, w.shape, w, 1e-5),
         x.double(),
@@ -38,9 +40,9 @@ def compare(x, weight):
 
 
 @pytest.mark.parametrize('shape', [(3, 5, 7), (2, 33, 100), (9, 2), (64,)])
-def test_agrees_with_float64(nan_poison, shape):
+def test_agrees_with_float64(backend, nan_poison, shape):
     torch.manual_seed(0)
-    compare(torch.randn(shape) * 3, torch.randn(shape[-1]))
+    compare(torch.randn(shape) * 3, torch.randn(shape[-1]), backend)
 
 
 def test_reads_strided_tokens(nan_poison):
@@ -48,19 +50,23 @@ def test_reads_strided_tokens(nan_poison):
     compare(torch.randn(2, 6, 9).transpose(0, 1)[..., :5], torch.randn(5))
 
 
-@needs_kernels
-def test_autocast_gets_what_the_next_product_takes():
-    """bfloat16 forward and backward, from float32 arithmetic."""
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast_gets_what_the_next_product_takes(backend, dtype):
+    """16 bits forward and backward, from float32 arithmetic."""
+    if backend == 'reference':
+        pytest.skip('it takes the dtype of x')
+
+    def norm(x, weight):
+        return rms_norm(x, weight, 1e-5, backend)
+
     torch.manual_seed(0)
     x, weight = torch.randn(5, 37), torch.randn(37)
-    grad = torch.randn(5, 37).bfloat16()
-    with torch.autocast('cpu'):
-        actual = results(lambda x, w: rms_norm(x, w, 1e-5), x, weight, grad)
-    expected = results(
-        lambda x, w: rms_norm(x, w, 1e-5), x, weight, grad.float()
-    )
-    assert actual[0].dtype == torch.bfloat16
-    torch.testing.assert_close(actual[0], expected[0].bfloat16())
+    grad = torch.randn(5, 37).to(dtype)
+    with torch.autocast('cpu', dtype):
+        actual = results(norm, x, weight, grad)
+    expected = results(norm, x, weight, grad.float())
+    assert actual[0].dtype == dtype
+    torch.testing.assert_close(actual[0], expected[0].to(dtype))
     for ours, theirs in zip(actual[1:], expected[1:]):
         assert torch.equal(ours, theirs)
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmvideomamba.ops import mamba_inner
+from mmvideomamba.ops import add_branch, mamba_inner, rms_norm
 
 from .bench import Bench
 
@@ -57,7 +57,7 @@ class Block(nn.Module):
         w = self.weights
         mixed = self.dtype != torch.float32
         with torch.autocast(self.device, self.dtype, enabled=mixed):
-            normed = F.rms_norm(x, (self.channels,), w['norm'], 1e-5)
+            normed = rms_norm(x, w['norm'], 1e-5, backend=self.backend)
             y = mamba_inner(
                 F.linear(normed, w['in_proj']),
                 w['conv_weight'],
@@ -72,7 +72,7 @@ class Block(nn.Module):
             )
             # As stochastic depth scales the branch.
             scale = x.new_ones(len(x), 1, 1)
-            return torch.addcmul(x, F.linear(y, w['out_proj']), scale)
+            return add_branch(x, F.linear(y, w['out_proj']), scale)
 
 
 def measure_block(bench: Bench) -> Iterator[dict]:

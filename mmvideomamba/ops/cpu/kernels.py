@@ -171,7 +171,9 @@ def _scan_args(
     )
 
 
-def mamba_inner(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor, Tensor]:
+def mamba_inner(
+    save: bool, *inputs: Any
+) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
     xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order = inputs
     x, z = readable(xz).chunk(2, dim=-1)
     K = len(A)
@@ -197,11 +199,16 @@ def mamba_inner(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor, Tensor]:
         projected=projected if save else None,
     )
     binding.run('mamba_inner', args)
-    return out.to(xz.dtype), projected, states
+    # u and delta are made anew.
+    return out.to(xz.dtype), projected, states, states.new_empty(0)
 
 
 def mamba_inner_backward(
-    grad: Tensor, projected: Tensor, states: Tensor, *inputs: Any
+    grad: Tensor,
+    projected: Tensor,
+    states: Tensor,
+    drives: Tensor,
+    *inputs: Any,
 ) -> List[Tensor]:
     xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, order = inputs
     rows = readable(xz)
@@ -266,10 +273,11 @@ def rms_norm(
     x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype
 ) -> Tuple[Tensor, Tensor]:
     rows = x.contiguous()
-    out = torch.empty_like(rows, dtype=dtype)
+    narrow = dtype == torch.bfloat16
+    out = torch.empty_like(rows, dtype=dtype if narrow else None)
     scale = x.new_empty(x.shape[:-1])
     binding.run('rms_norm', _norm_args(rows, weight, out, scale, eps=eps))
-    return out, scale
+    return out.to(dtype), scale
 
 
 def rms_norm_backward(
@@ -281,7 +289,7 @@ def rms_norm_backward(
     args = _norm_args(
         rows,
         weight,
-        grad.contiguous(),
+        readable(grad.contiguous()),
         scale,
         grad_x=grad_x,
         grad_weight=grad_weight,

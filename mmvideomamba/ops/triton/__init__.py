@@ -26,6 +26,10 @@ KERNELS = (
     'causal_conv1d_backward',
     'selective_scan',
     'selective_scan_backward',
+    'mamba_inner',
+    'mamba_inner_backward',
+    'rms_norm',
+    'rms_norm_backward',
 )
 
 
@@ -67,7 +71,7 @@ def kernels() -> ModuleType:
             raise Unavailable(
                 f'Triton {version} is older than 3.3, that of torch 2.7'
             )
-        launchers = importlib.import_module('.launch', __package__)
+        launchers = importlib.import_module('.operators', __package__)
     except Unavailable:
         raise
     # A broken Triton fails in more ways than ImportError.

@@ -24,8 +24,10 @@ from torch import Tensor
 from .options import LAUNCH, require_arithmetic, require_int32_offsets
 from .scan_forward import SIZES, move_to, sigmoid
 
-# Of the kernels that work on tiles.
-BLOCK_L, BLOCK_D = 16, 64
+# Tiles of `conv_kernel`, and of `conv_gather_kernel`: there it takes longer
+# to find a token than to add up a channel.
+TILE = dict(BLOCK_L=16, BLOCK_D=64)
+GATHER_TILE = dict(BLOCK_L=16, BLOCK_D=128)
 # Of `conv_gradient_kernel`: steps and channels of a program, and the steps
 # whose loads are under way together.
 STEPS, CHANNELS, GROUP = 128, 128, 4
@@ -38,13 +40,26 @@ def causal_conv1d(
     order: Optional[Tensor],
     activation: Optional[str],
 ) -> Tensor:
-    """Run the forward kernel; arguments as `registration.py` declares them."""
+    """Run it; arguments as `registration.py` declares them."""
+    out = x.new_empty(len(weight), *x.shape)
+    run_forward(x, weight, bias, order, activation, out)
+    return out
+
+
+def run_forward(
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    order: Optional[Tensor],
+    activation: Optional[str],
+    out: Tensor,
+) -> None:
+    """Run the forward kernel; out is contiguous."""
     K, D, W = weight.shape
     batch, L, _ = x.shape
     x, weight, bias, order = _prepare(x, weight, bias, order)
-    out = x.new_empty(K, batch, L, D)
     with torch.cuda.device_of(x):
-        conv_kernel[_grid(K * batch, L, D)](
+        conv_kernel[_grid(K * batch, L, D, **TILE)](
             x,
             weight,
             bias,
@@ -56,11 +71,9 @@ def causal_conv1d(
             D,
             W=W,
             SILU=activation == 'silu',
-            BLOCK_L=BLOCK_L,
-            BLOCK_D=BLOCK_D,
+            **TILE,
             **LAUNCH,
         )
-    return out
 
 
 def causal_conv1d_backward(
@@ -71,7 +84,21 @@ def causal_conv1d_backward(
     order: Optional[Tensor],
     activation: Optional[str],
 ) -> List[Tensor]:
-    """Run the backward kernels: gradients of x, weight and bias."""
+    """Run it: gradients of x, weight and bias."""
+    dx = torch.empty_like(x, memory_format=torch.contiguous_format)
+    return run_backward(grad, x, weight, bias, order, activation, dx)
+
+
+def run_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    order: Optional[Tensor],
+    activation: Optional[str],
+    dx: Tensor,
+) -> List[Tensor]:
+    """Run the backward kernels, with dx where its channels are contiguous."""
     K, D, W = weight.shape
     batch, L, _ = x.shape
     dtypes = weight.dtype, None if bias is None else bias.dtype
@@ -87,7 +114,6 @@ def causal_conv1d_backward(
         before = torch.empty_like(grad, dtype=torch.float32)
     segments = triton.cdiv(L, STEPS)
     sums = x.new_empty(K, batch, segments, W + 1, D, dtype=torch.float32)
-    dx = x.new_empty(batch, L, D)
     with torch.cuda.device_of(x):
         conv_gradient_kernel[K * batch, triton.cdiv(D, CHANNELS), segments](
             grad,
@@ -109,19 +135,19 @@ def causal_conv1d_backward(
             num_warps=1,
             **LAUNCH,
         )
-        conv_gather_kernel[_grid(batch, L, D)](
+        conv_gather_kernel[_grid(batch, L, D, **GATHER_TILE)](
             before,
             weight,
             order,
             inverse,
             dx,
+            *dx.stride()[:2],
             batch,
             L,
             D,
             K=K,
             W=W,
-            BLOCK_L=BLOCK_L,
-            BLOCK_D=BLOCK_D,
+            **GATHER_TILE,
             **LAUNCH,
         )
     dweight = sums[:, :, :, :W].sum((1, 2)).transpose(1, 2).to(dtypes[0])
@@ -131,7 +157,9 @@ def causal_conv1d_backward(
     return gradients
 
 
-def _grid(clips: int, L: int, D: int) -> Tuple[int, int]:
+def _grid(
+    clips: int, L: int, D: int, BLOCK_L: int, BLOCK_D: int
+) -> Tuple[int, int]:
     """Tiles of all clips along one axis: the other two end at 65535."""
     return clips * triton.cdiv(L, BLOCK_L), triton.cdiv(D, BLOCK_D)
 
@@ -317,6 +345,8 @@ def conv_gather_kernel(
     order_ptr,
     inverse_ptr,
     dx_ptr,
+    stride_b,
+    stride_l,
     batch,
     L,
     D,
@@ -325,7 +355,7 @@ def conv_gather_kernel(
     BLOCK_L: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """dx (batch, L, D) from what `conv_gradient_kernel` has left.
+    """dx (batch, L, D) by strides, from what `conv_gradient_kernel` has left.
 
     inverse (K, L) holds the step that visits each token.
     """
@@ -344,5 +374,5 @@ def conv_gather_kernel(
             mask = (step < L)[:, None] & (d < D)[None]
             before = tl.load(place, mask=mask, other=0).to(tl.float32)
             dx += before * weights[W - 1 - later][None]
-    place = move_to(dx_ptr, b * L * D) + token[:, None] * D + d[None]
+    place = dx_ptr + b * stride_b + token[:, None] * stride_l + d[None]
     tl.store(place, dx, mask=(token < L)[:, None] & (d < D)[None])

@@ -26,20 +26,14 @@ import triton
 from torch import Tensor
 
 from . import kept_dtype, scan_backward, scan_forward
-from .conv import causal_conv1d, causal_conv1d_backward
 from .options import LAUNCH, require_arithmetic, require_int32_offsets
-
-__all__ = [
-    'causal_conv1d',
-    'causal_conv1d_backward',
-    'selective_scan',
-    'selective_scan_backward',
-    'try_launch',
-]
 
 # Steps that are loaded while as many before them are computed, and whose
 # states the backward pass holds in registers; more would spill.
 GROUP = 4
+# Of the forward scan that takes no softplus: unless it is told these, the
+# assembler takes 128 and spills.
+FORWARD_REGISTERS = 168
 # Channels per program of one warp in the backward pass.
 REPLAY_BLOCK, BACKWARD_BLOCK = 64, 32
 # Scans have a multiple of so many channels, and so many states or a larger
@@ -69,7 +63,7 @@ def selective_scan(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor]:
     Arguments and results here and below as `registration.py` declares them.
     """
     with torch.cuda.device_of(inputs[0]):
-        return _Scan(*inputs).forward(save)
+        return Scan(*inputs).forward(save)
 
 
 def selective_scan_backward(
@@ -77,7 +71,7 @@ def selective_scan_backward(
 ) -> List[Tensor]:
     """Run the backward kernels."""
     with torch.cuda.device_of(grad):
-        gradients = _Scan(*inputs).backward(grad, kept)
+        gradients = Scan(*inputs).backward(grad, kept)
     return [
         g.to(t.dtype).contiguous()
         for t, g in zip(inputs, gradients)
@@ -85,7 +79,7 @@ def selective_scan_backward(
     ]
 
 
-class _Scan:
+class Scan:
     """One call: its arguments as the kernels want them, and the launches."""
 
     def __init__(
@@ -100,6 +94,7 @@ class _Scan:
         delta_bias: Optional[Tensor],
         delta_softplus: bool,
         order: Optional[Tensor],
+        applied: bool = False,
     ) -> None:
         K, batch, L, self.channels = u.shape
         self.states = A.shape[2]
@@ -110,14 +105,16 @@ class _Scan:
         A = F.pad(A.float(), (0, more_states))
         self.A_across = self._widen(A.transpose(1, 2))
         self.A = self.A_across.transpose(1, 2).contiguous()
-        self.BC = F.pad(torch.stack((B, C), dim=3).float(), (0, more_states))
+        self.BC = torch.stack((B, C), dim=3).float()
+        if more_states:
+            self.BC = F.pad(self.BC, (0, more_states))
         self.D = None if D is None else self._widen(D.float())
         self.bias = (
             None if delta_bias is None else self._widen(delta_bias.float())
         )
         self.order = None if order is None else order.contiguous()
-        if z is not None and (z.stride(-1) != 1 or self.u.shape != u.shape):
-            z = self._widen(z)
+        if z is not None and z.stride(-1) != 1:
+            z = z.contiguous()
         self.z = z
         self.z_strides = (0, 0) if z is None else z.stride()[:2]
         self.kept_dtype = kept_dtype(u.dtype)
@@ -127,17 +124,18 @@ class _Scan:
         require_int32_offsets(L, channels)
         self.rows = K * batch
         self.sizes = (batch, L, channels)
-        self.options = dict(N=N, SOFTPLUS=delta_softplus, num_warps=1)
-        self.options.update(LAUNCH)
+        self.options = dict(N=N, SOFTPLUS=delta_softplus, APPLIED=applied)
+        self.options.update(LAUNCH, num_warps=1)
         self.blocks = choose_blocks(self.rows, L, channels, u.device)
 
     def forward(self, save: bool) -> Tuple[Tensor, Tensor]:
         y = self._new(*self.u.shape)
         self._forward_kernel(self._starts(across=True), y, None, None)
-        out = self.u.new_empty(self.sizes)
+        shape = (*self.sizes[:2], self.channels)
+        out = self.u.new_empty(shape)
         kept = None
         if save and self.z is not None:
-            kept = self._new(*self.sizes, dtype=self.kept_dtype)
+            kept = self._new(*shape, dtype=self.kept_dtype)
         scan_forward.gate_kernel[self._gate_grid()](
             y,
             self.z,
@@ -145,20 +143,25 @@ class _Scan:
             kept,
             *self.z_strides,
             *self.sizes,
+            self.channels,
             K=len(self.u),
             **GATE_BLOCKS,
             **LAUNCH,
         )
         if kept is None:
             kept = self._new(0, dtype=self.kept_dtype)
-        return self._narrow(out), self._narrow(kept)
+        return out, kept
 
     def backward(
-        self, grad: Tensor, kept: Tensor
-    ) -> Tuple[Optional[Tensor], ...]:
+        self, grad: Tensor, kept: Tensor, dz: Optional[Tensor] = None
+    ) -> Tuple[Any, ...]:
+        """Gradients of all inputs; dz is written to where there is one.
+
+        Softplus applied before makes that of delta the one before softplus.
+        """
         K, batch, L, channels = self.u.shape
         N = self.options['N']
-        dy, dz = self._gate_gradient(self._widen(grad), kept)
+        dy, dz = self._gate_gradient(grad.contiguous(), kept, dz)
         tile_size = channels * N
         args = (*self.sizes, self.blocks.steps)
         options = dict(self.options, GROUP=GROUP)
@@ -170,7 +173,7 @@ class _Scan:
         states = self._new(
             self.rows, groups, channels, N, dtype=self.kept_dtype
         )
-        dC = self._new(grid(REPLAY_BLOCK)[1], K, batch, L, N)
+        dC = self._parts(grid(REPLAY_BLOCK)[1], K, batch, L, N)
         dD = None if self.D is None else self._per_segment(channels)
         scan_backward.replay_kernel[grid(REPLAY_BLOCK)](
             dy,
@@ -190,7 +193,7 @@ class _Scan:
             **options,
         )
         # At once: the parts that it sums are no longer needed.
-        dC = dC.sum(0)[..., : self.states]
+        dC = self._add_up(dC)
         carries = None
         if self.blocks.segments > 1:
             ends = self._per_segment(N, channels)
@@ -211,7 +214,7 @@ class _Scan:
         du = torch.empty_like(self.u)
         ddelta = torch.empty_like(self.delta)
         dA = self._per_segment(channels, N)
-        dB = self._new(grid(BACKWARD_BLOCK)[1], K, batch, L, N)
+        dB = self._parts(grid(BACKWARD_BLOCK)[1], K, batch, L, N)
         dbias = self._per_segment(channels)
         scan_backward.backward_kernel[grid(BACKWARD_BLOCK)](
             dy,
@@ -238,29 +241,31 @@ class _Scan:
             self._narrow(du),
             self._narrow(ddelta),
             dA.sum((1, 2))[:, : self.channels, : self.states],
-            dB.sum(0)[..., : self.states],
+            self._add_up(dB),
             dC,
             None if dD is None else self._narrow(dD.sum((1, 2))),
-            None if dz is None else self._narrow(dz),
+            dz,
             self._narrow(dbias.sum((1, 2))),
         )
 
     def _gate_gradient(
-        self, grad: Tensor, kept: Tensor
+        self, grad: Tensor, kept: Tensor, dz: Optional[Tensor]
     ) -> Tuple[Tensor, Optional[Tensor]]:
         """Gradients of the directions' sum and of z."""
         if self.z is None:
-            return grad, None
-        dy = torch.empty_like(grad, dtype=torch.float32)
-        dz = torch.empty_like(grad)
+            return self._widen(grad), None
+        dy = self._new(*self.sizes)
+        dz = torch.empty_like(grad) if dz is None else dz
         scan_backward.gate_gradient_kernel[self._gate_grid()](
             grad,
             self.z,
-            self._widen(kept),
+            kept,
             dy,
             dz,
             *self.z_strides,
+            *dz.stride()[:2],
             *self.sizes,
+            self.channels,
             **GATE_BLOCKS,
             **LAUNCH,
         )
@@ -308,6 +313,7 @@ class _Scan:
             self.blocks.steps,
             BLOCK_D=block,
             GROUP=GROUP,
+            maxnreg=FORWARD_REGISTERS if self.options['APPLIED'] else None,
             **self.options,
         )
 
@@ -332,6 +338,14 @@ class _Scan:
             **LAUNCH,
         )
         return starts
+
+    def _parts(self, *shape: int) -> Tensor:
+        """For sums over the channels of a block each."""
+        return self._new(*shape, dtype=self.kept_dtype)
+
+    def _add_up(self, parts: Tensor) -> Tensor:
+        total = parts.sum(0, dtype=torch.float32)
+        return total[..., : self.states]
 
     def _per_segment(self, *shape: int) -> Tensor:
         """(K, batch, segments, *shape), float32."""
@@ -376,18 +390,3 @@ def multiprocessors(device: torch.device) -> int:
     if device.type != 'cuda':
         return 1
     return torch.cuda.get_device_properties(device).multi_processor_count
-
-
-@triton.jit
-def idle_kernel(number):  # type: ignore[no-untyped-def]  # Triton's
-    """Do nothing."""
-
-
-def try_launch() -> None:
-    """Launch a kernel on the current device; Triton raises what is missing.
-
-    Importing Triton says little: before its first kernel it looks for a
-    driver, and a C compiler makes the library that launches. A number is the
-    only argument: unlike a tensor it is real while torch.compile traces.
-    """
-    idle_kernel[(1,)](2, **LAUNCH)

@@ -51,26 +51,32 @@ def gate_gradient_kernel(
     dz_ptr,
     stride_zb,
     stride_zl,
+    stride_dzb,
+    stride_dzl,
     batch,
     L,
     D,
+    channels,
     BLOCK_L: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
     """dy = SiLU(z) * grad, of each direction; dz = SiLU'(z) * y * grad.
 
-    y, summed over the directions, is what `gate_kernel` kept.
+    y, summed over the directions, is what `gate_kernel` kept; dy has D
+    channels, zero behind the first `channels`, all others have these alone.
     """
-    b, token, d, mask = gate_place(L, D, BLOCK_L, BLOCK_D)
-    place = (b * L + token) * D + d
+    b, token, d, mask = gate_place(L, channels, BLOCK_L, BLOCK_D)
+    place = (b * L + token) * channels + d
     z_place = b * stride_zb + token * stride_zl + d
     grad = tl.load(grad_ptr + place, mask=mask, other=0).to(tl.float32)
     y = tl.load(kept_ptr + place, mask=mask, other=0).to(tl.float32)
     z = tl.load(z_ptr + z_place, mask=mask, other=0).to(tl.float32)
     gate = sigmoid(z)
-    tl.store(dy_ptr + place, grad * (z * gate), mask=mask)
+    dy_place = (b * L + token) * D + d
+    tl.store(dy_ptr + dy_place, grad * (z * gate), mask=token < L)
     slope = gate * (1 + z * (1 - gate))
-    tl.store(dz_ptr + place, grad * y * slope, mask=mask)
+    dz_place = b * stride_dzb + token * stride_dzl + d
+    tl.store(dz_ptr + dz_place, grad * y * slope, mask=mask)
 
 
 @triton.jit
@@ -112,6 +118,7 @@ def replay_kernel(
     BLOCK_D: tl.constexpr,
     GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
+    APPLIED: tl.constexpr,
 ):
     """Scan again; gradients that need a state and the future do not concern.
 
@@ -158,7 +165,7 @@ def replay_kernel(
             u, raw = drives[i]
             u = u.to(tl.float32)
             dy = dys[i].to(tl.float32)
-            delta, _ = step_size(raw, bias, SOFTPLUS)
+            delta, _ = step_size(raw, bias, SOFTPLUS, APPLIED)
             drive = (delta * u)[:, None] * B[None, :]
             state = tl.exp2(delta[:, None] * A) * state + drive
             dC = tl.sum(state * dy[:, None], 0)
@@ -185,6 +192,7 @@ def adjoint_ends_kernel(
     N: tl.constexpr,
     BLOCK_D: tl.constexpr,
     SOFTPLUS: tl.constexpr,
+    APPLIED: tl.constexpr,
 ):
     """What a segment hands to the steps before it, started from zero.
 
@@ -211,7 +219,7 @@ def adjoint_ends_kernel(
     for i in range(last - first + 1):
         (token,) = load_tokens(order_ptr, last - i, L, 1)
         delta, _ = step_size(
-            tl.load(delta_ptr + token * D + d), bias, SOFTPLUS
+            tl.load(delta_ptr + token * D + d), bias, SOFTPLUS, APPLIED
         )
         C = load_C(BC_ptr, token, n, N)
         dy = tl.load(dy_ptr + token * D + d).to(tl.float32)
@@ -221,13 +229,16 @@ def adjoint_ends_kernel(
 
 
 @triton.jit
-def step_size_inside(raw, bias, inside, SOFTPLUS: tl.constexpr):
+def step_size_inside(
+    raw, bias, inside, SOFTPLUS: tl.constexpr, APPLIED: tl.constexpr
+):
     """As `step_size`; delta and its derivative are zero past the end."""
-    if SOFTPLUS:
-        raw = tl.where(inside, raw.to(tl.float32), float('-inf'))
-        delta, slope = step_size(raw, bias, SOFTPLUS)
+    if APPLIED or SOFTPLUS:
+        nothing = 0.0 if APPLIED else float('-inf')
+        raw = tl.where(inside, raw.to(tl.float32), nothing)
+        delta, slope = step_size(raw, bias, SOFTPLUS, APPLIED)
     else:
-        delta, slope = step_size(raw, bias, SOFTPLUS)
+        delta, slope = step_size(raw, bias, SOFTPLUS, APPLIED)
         delta = tl.where(inside, delta, 0.0)
         slope = tl.where(inside, slope, 0.0)
     return delta, slope
@@ -259,6 +270,7 @@ def backward_kernel(
     BLOCK_D: tl.constexpr,
     GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
+    APPLIED: tl.constexpr,
 ):
     """Differentiate one segment from its last step to its first.
 
@@ -273,7 +285,8 @@ def backward_kernel(
     segment (K, batch, segments, D[, N]), dB as `dC` of `replay_kernel`.
 
     What the group before will need is loaded halfway: by then half of the
-    states are done with, and their registers are free.
+    states are done with, and their registers are free. Steps past the end are
+    taken before the last token, and where they have written it writes after.
     """
     kb = tl.program_id(0).to(tl.int64)
     segment = tl.program_id(2)
@@ -320,22 +333,25 @@ def backward_kernel(
         for i in tl.static_range(GROUP):
             u, raw = drives[i]
             u = u.to(tl.float32)
-            delta, slope = step_size_inside(raw, bias, first + i < L, SOFTPLUS)
-            history += ((state, u, delta, slope),)
+            delta, slope = step_size_inside(
+                raw, bias, first + i < L, SOFTPLUS, APPLIED
+            )
+            decay = tl.exp2(delta[:, None] * A)
+            history += ((state, decay, u, delta, slope),)
             if i < GROUP - 1:
                 B = load_B(BC_ptr, tokens[i], n, N)
                 drive = (delta * u)[:, None] * B[None, :]
-                state = tl.exp2(delta[:, None] * A) * state + drive
+                state = decay * state + drive
 
         drives_before, dys_before = drives, dys
         for i in tl.static_range(GROUP - 1, -1, -1):
-            state_before, u, delta, slope = history[i]
+            state_before, decay, u, delta, slope = history[i]
             dy = dys[i].to(tl.float32)
             B = load_B(BC_ptr, tokens[i], n, N)
             C = load_C(BC_ptr, tokens[i], n, N)
             dstate = carry + C[None, :] * dy[:, None]
             dB = tl.sum(dstate * (delta * u)[:, None], 0)
-            carry = tl.exp2(delta[:, None] * A) * dstate
+            carry = decay * dstate
             w = carry * state_before
             dA += w * delta[:, None]
             drive = tl.sum(dstate * B[None, :], 1)
@@ -343,11 +359,10 @@ def backward_kernel(
             ddelta = (u * drive + tl.sum(w * A, 1) * LN_2) * slope
             dbias += ddelta
             du = delta * drive + skip * dy
-            inside = first + i < L
             place = tokens[i] * D + d
-            tl.store(dB_ptr + tokens[i] * N + n, dB, mask=inside)
-            tl.store(ddelta_ptr + place, ddelta, mask=inside)
-            tl.store(du_ptr + place, du, mask=inside)
+            tl.store(dB_ptr + tokens[i] * N + n, dB)
+            tl.store(ddelta_ptr + place, ddelta)
+            tl.store(du_ptr + place, du)
             if i == GROUP // 2:
                 state = tl.load(states_ptr + tile)
                 drives_before = load_drives(

@@ -61,13 +61,31 @@ def softplus(x):
 
 
 @triton.jit
-def step_size(raw, bias, SOFTPLUS: tl.constexpr):
-    """delta and its derivative by the raw value."""
-    x = raw.to(tl.float32) + bias
-    if SOFTPLUS:
-        delta, slope = softplus(x)
+def slope_before_softplus(delta):
+    """The derivative of softplus where its value is delta, 1 - exp(-delta).
+
+    By its series where the difference would lose digits.
+    """
+    series = 1 / 24 - delta * (1 / 120)
+    series = 1 / 6 - delta * series
+    series = 1 / 2 - delta * series
+    series = delta * (1 - delta * series)
+    return tl.where(delta < 1 / 8, series, 1 - tl.exp2(-delta * LOG2_E))
+
+
+@triton.jit
+def step_size(raw, bias, SOFTPLUS: tl.constexpr, APPLIED: tl.constexpr):
+    """delta and its derivative by the raw value.
+
+    APPLIED: what comes is delta, softplus of that value.
+    """
+    x = raw.to(tl.float32)
+    if APPLIED:
+        delta, slope = x, slope_before_softplus(x)
+    elif SOFTPLUS:
+        delta, slope = softplus(x + bias)
     else:
-        delta, slope = x, tl.full(x.shape, 1, tl.float32)
+        delta, slope = x + bias, tl.full(x.shape, 1, tl.float32)
     return delta, slope
 
 
@@ -143,6 +161,7 @@ def forward_kernel(
     BLOCK_D: tl.constexpr,
     GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
+    APPLIED: tl.constexpr,
 ):
     """Scan one segment of one direction.
 
@@ -180,7 +199,7 @@ def forward_kernel(
             inside = first + i < L
             u, raw = drives[i]
             u = u.to(tl.float32)
-            delta, _ = step_size(raw, bias, SOFTPLUS)
+            delta, _ = step_size(raw, bias, SOFTPLUS, APPLIED)
             # Steps past the end change no state.
             delta = tl.where(inside, delta, 0.0)
             drive = (delta * u)[None, :] * B[:, None]
@@ -241,8 +260,8 @@ def chain_kernel(
 
 
 @triton.jit
-def gate_place(L, D, BLOCK_L: tl.constexpr, BLOCK_D: tl.constexpr):
-    """Clip, tokens and channels of a program; which tokens there are.
+def gate_place(L, channels, BLOCK_L: tl.constexpr, BLOCK_D: tl.constexpr):
+    """Clip, tokens and channels of a program; which of these there are.
 
     The programs of all clips are numbered along one axis: the other two end
     at 65535.
@@ -252,7 +271,8 @@ def gate_place(L, D, BLOCK_L: tl.constexpr, BLOCK_D: tl.constexpr):
     token = (tl.program_id(0) % tiles) * BLOCK_L + tl.arange(0, BLOCK_L)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     token = token.to(tl.int64)[:, None]
-    return b, token, d[None, :], token < L
+    d = d[None, :]
+    return b, token, d, (token < L) & (d < channels)
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -266,17 +286,21 @@ def gate_kernel(
     batch,
     L,
     D,
+    channels,
     K: tl.constexpr,
     BLOCK_L: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """out = SiLU(z) * the sum of the directions' y, which `kept` keeps."""
-    b, token, d, mask = gate_place(L, D, BLOCK_L, BLOCK_D)
+    """out = SiLU(z) * the sum of the directions' y, which `kept` keeps.
+
+    y has D channels, of which the first `channels` are not appended zeros.
+    """
+    b, token, d, mask = gate_place(L, channels, BLOCK_L, BLOCK_D)
     total = tl.zeros([BLOCK_L, BLOCK_D], tl.float32)
     for k in tl.static_range(K):
         row = (k * batch + b) * L + token
         total += tl.load(y_ptr + row * D + d, mask=mask, other=0)
-    place = (b * L + token) * D + d
+    place = (b * L + token) * channels + d
     if kept_ptr is not None:
         tl.store(kept_ptr + place, total, mask=mask)
     if z_ptr is not None:
