@@ -1,19 +1,17 @@
 """The code in the pages: commands that parse, names that can be imported.
 
-Bash reads a fence with no program on its PATH and hands over what it would
-start. Our tools then parse their arguments in this process, in a folder with
-the files that the pages speak of.
+Our tools parse their arguments in this process, in a folder with the files
+that the pages speak of. test_tutorials.py runs the tutorials.
 """
 
 import argparse
 import ast
-import subprocess
 from unittest import mock
 
 import pytest
 import torch
 from packaging.requirements import Requirement
-from pages import ROOT, fences
+from pages import ROOT, commands, fences
 from tool_runner import run_command, run_tool
 
 from mmvideomamba.model_zoo import find_model
@@ -37,23 +35,16 @@ FILES = [
     'work_dirs/my_videos/finetune.py',
     'work_dirs/videos/finetune.py',
     'published/videomamba-small-mine/model.safetensors',
+    'windows.py',
+    'work_dirs/quickstart/epoch_20.pth',
+    'work_dirs/shapes.onnx',
+    'data/motion_shapes/videos/orbit_clockwise/test_00004.mp4',
 ]
 FOLDERS = ('configs', 'docs', 'mmvideomamba', 'tests', 'tools')
 # One of the choices for which a page has a word.
 CHOICES = {'ABLATION': 'models'}
 # Programs that are not ours.
 OTHERS = ('cd', 'clang-format', 'git', 'grep')
-# For each command a record, its words between ASCII's separators.
-BASH = r"""
-set -eu
-PATH=/dev/null
-exec 3>&1
-command_not_found_handle() {
-    [ ! -p /dev/stdin ] || mapfile  # what comes before in a pipe
-    printf '%s\37' $'\36'"$1" "${@:2}" >&3
-}
-cd() { command_not_found_handle cd "$@"; }
-"""
 
 
 class Parsed(BaseException):
@@ -77,7 +68,7 @@ def test_commands_parse(fence, reader, monkeypatch, capsys, pytestconfig):
     monkeypatch.chdir(reader)
     # What needs a GPU parses without.
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    for words in commands(fence):
+    for words in commands(fence.text):
         for word in words:
             if word.split('/')[0] in FOLDERS and '/' in word:
                 assert (ROOT / word).exists(), word
@@ -85,20 +76,6 @@ def test_commands_parse(fence, reader, monkeypatch, capsys, pytestconfig):
             check(*words, options=vars(pytestconfig.option))
         except SystemExit as error:
             pytest.fail(f'{words}: {error.code} {capsys.readouterr().err}')
-
-
-def commands(fence):
-    """What a fence starts, each a list of words."""
-    done = subprocess.run(
-        ['/bin/bash', '-c', BASH + fence.text],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and not done.stderr, done.stderr
-    return [
-        record.split('\37')[:-1] for record in done.stdout.split('\36')[1:]
-    ]
 
 
 def check(program, *words, options):
