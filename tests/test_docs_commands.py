@@ -138,7 +138,10 @@ def check_script(script, *words):
 
 def check_packages(command, *words):
     """pip is asked for names with versions, or for this package."""
-    assert command == 'install'
+    assert command in ('install', 'download')
+    if '-r' in words:
+        assert (ROOT / words[-1]).is_file()
+        return
     for word in words:
         if word.startswith('.['):
             extra = word[2:-1]
