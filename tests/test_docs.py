@@ -1,16 +1,10 @@
 """The pages: lines that fit, files and links that exist."""
 
 import re
-from pathlib import Path
 
 import pytest
+from pages import PAGES, ROOT
 
-ROOT = Path(__file__).parents[1]
-PAGES = [
-    path
-    for pattern in ('*.md', 'docs/*.md', 'configs/**/*.md', 'tests/**/*.md')
-    for path in sorted(ROOT.glob(pattern))
-] + [ROOT / 'mmvideomamba' / 'ops' / 'csrc' / 'README.md']
 each_page = pytest.mark.parametrize(
     'page', PAGES, ids=lambda path: str(path.relative_to(ROOT))
 )

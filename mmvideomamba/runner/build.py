@@ -2,7 +2,7 @@
 
 from typing import Any, Union
 
-from mmengine._strategy import DDPStrategy
+from mmengine._strategy import DDPStrategy, FSDPStrategy
 from mmengine.config import Config
 from mmengine.registry import STRATEGIES, Registry
 from mmengine.runner import FlexibleRunner, Runner
@@ -59,6 +59,8 @@ def build_runner(
                 'processes: start them with tools/dist_train.sh, which sets '
                 '--launcher, or remove strategy'
             )
+        if issubclass(strategy, FSDPStrategy):
+            _require_whole_model(cfg)
     for key, instead in NOT_OF_FLEXIBLE_RUNNER.items():
         if runner is FlexibleRunner and cfg.get(key):
             raise ValueError(
@@ -70,6 +72,28 @@ def build_runner(
         built = RUNNERS.build(cfg)
     built.register_hook(EpochLinesHook())
     return built
+
+
+def _require_whole_model(cfg: Config) -> None:
+    """Refuse what FSDP would do to each shard by itself.
+
+    mmengine's default saves a folder of shards, which only the same number of
+    processes can read; its clipping sees the norm of its own shard:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/_strategy/fsdp.py
+    """
+    saved = cfg.strategy.get('state_dict_cfg', 'local')
+    if isinstance(saved, dict):
+        saved = saved.get('state_dict_type', 'LOCAL_STATE_DICT')
+    if saved not in ('full', 'FULL_STATE_DICT'):
+        raise ValueError(
+            f'FSDPStrategy with state_dict_cfg={saved!r} saves shards, which '
+            "no other tool reads: set strategy.state_dict_cfg='full'"
+        )
+    if cfg.get('optim_wrapper', {}).get('clip_grad'):
+        raise ValueError(
+            'under FSDPStrategy each process would clip its gradients by the '
+            'norm of its own shard: set optim_wrapper.clip_grad=None'
+        )
 
 
 def _find(setting: str, name: Any, registry: Registry) -> Any:

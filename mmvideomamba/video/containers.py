@@ -1,5 +1,6 @@
 """PyAV's containers of videos, and their frames as they are to be seen."""
 
+import errno
 from typing import Any, BinaryIO, List, Tuple, Union
 
 import av
@@ -37,7 +38,10 @@ def open_container(source: Union[str, BinaryIO]) -> Any:
     options = dict(format_whitelist=_FORMATS, protocol_whitelist='file')
     try:
         container = av.open(source, options=options)
-    except av.ArgumentError as error:
+    except av.FFmpegError as error:
+        # PyAV's class for it has another name in each version.
+        if error.errno != errno.EINVAL:
+            raise
         raise ValueError(
             'expected a video, this is of another format (an image, a '
             'playlist or text)'

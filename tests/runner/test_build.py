@@ -13,6 +13,11 @@ from mmengine.runner import FlexibleRunner, Runner
 from mmvideomamba.registry import MODELS, RUNNERS
 from mmvideomamba.runner import build_runner
 
+FSDP = dict(
+    runner_type='FlexibleRunner',
+    launcher='pytorch',
+    strategy=dict(type='FSDPStrategy', state_dict_cfg='full'),
+)
 NUMBERS = itertools.count()
 
 
@@ -120,6 +125,14 @@ def test_the_named_runner_trains(config, settings, runner_type):
                 strategy=dict(type='FSDPStrategy'),
             ),
             "strategy.type='FSDPStrategy' is for several processes: start",
+        ),
+        (
+            dict(FSDP, strategy=dict(type='FSDPStrategy')),
+            "state_dict_cfg='local' saves shards",
+        ),
+        (
+            dict(FSDP, optim_wrapper=dict(clip_grad=dict(max_norm=1.0))),
+            'by the norm of its own shard: set optim_wrapper.clip_grad=None',
         ),
         (
             dict(strategy=dict(type='DDPStrategy')),

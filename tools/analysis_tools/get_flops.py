@@ -15,6 +15,7 @@ import mmvideomamba.waiting_threads  # noqa: F401  # before torch
 import torch
 
 from mmvideomamba.analysis.flops import count_complexity
+from mmvideomamba.analysis.training_memory import count_training_memory
 from mmvideomamba.apis import init_model, input_shape
 from mmvideomamba.benchmark.model_workloads import ModelWorkload
 from mmvideomamba.cli import (
@@ -57,6 +58,12 @@ def main() -> None:
         help='also measure the memory of a training step of so many clips, '
         'above weights and clips: tensors on the CPU, in float32',
     )
+    parser.add_argument(
+        '--training-memory',
+        action='store_true',
+        help='also count, without a training step, what one holds on a GPU: '
+        'weights, gradients and moments of AdamW, and what a clip keeps',
+    )
     add_cfg_options(parser)
     parser.add_argument(
         '--json', action='store_true', help='print JSON instead of a table'
@@ -72,6 +79,9 @@ def main() -> None:
         clips = torch.randn(args.memory, *shape[2:])
         workload = ModelWorkload(model, clips)
         memory = workload.memory('training', 'fp32')['memory']
+    training = None
+    if args.training_memory:
+        training = count_training_memory(model, shape)
 
     if args.json:
         print(
@@ -83,6 +93,7 @@ def main() -> None:
                     paper_macs=cost.paper,
                     complete_macs=cost.complete,
                     memory=memory,
+                    training_memory=training and training._asdict(),
                     modules=[row._asdict() for row in cost.modules],
                 ),
                 indent=2,
@@ -98,6 +109,9 @@ def main() -> None:
     print(f'parameters  {cost.parameters / 1e6:.3f} M')
     if memory is not None:
         print(f'memory      {memory / 1e6:.1f} MB')
+    if training is not None:
+        print(f'states      {training.states / 1e9:.2f} GB in a process')
+        print(f'kept        {training.kept / 1e9:.2f} GB for the clip')
     print()
     print(markdown_table(('module', 'operation', 'paper', 'complete'), rows))
     print(NOTE)
