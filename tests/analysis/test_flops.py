@@ -42,9 +42,10 @@ def test_a_small_model_by_hand():
     expected = {
         ('tokenizer.proj', 'addmm'): L * 3 * 2 * 16 * 16 * d,
         ('layers.*.mixer.in_proj', 'mm'): 3 * L * d * 2 * D,
-        ('layers.*.mixer', 'causal_conv1d'): 3 * K * L * D * W,
-        ('layers.*.mixer', 'bmm'): 3 * K * L * (D * (R + 2 * N) + R * D),
-        ('layers.*.mixer', 'selective_scan'): 3 * K * L * D * (9 * N + 2),
+        ('layers.*.mixer', 'mamba_inner'): (
+            # Convolution, x_proj, dt_proj and scan.
+            3 * K * L * D * (W + (R + 2 * N) + R + (9 * N + 2))
+        ),
         ('layers.*.mixer.out_proj', 'mm'): 3 * L * D * d,
     }
     counted = {(r.module, r.operation): r.complete for r in cost.modules}
