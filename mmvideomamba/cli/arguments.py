@@ -235,6 +235,35 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_measurement(parser: argparse.ArgumentParser) -> None:
+    """Add what a benchmark of models takes; the tool sets its defaults."""
+    parser.add_argument(
+        '--batch-sizes',
+        nargs='+',
+        type=positive_int,
+        default=[1],
+        metavar='B',
+        help='clips at once (default: 1)',
+    )
+    parser.add_argument(
+        '--rounds',
+        type=positive_int,
+        help='timings of each, one a round (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--budget',
+        type=float,
+        metavar='SECONDS',
+        help='what took longer in all its rounds of a pass sits out the rest, '
+        'after two at least (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--json',
+        metavar='FILE',
+        help='write the results there, see mmvideomamba/benchmark/record.py',
+    )
+
+
 def add_division(parser: argparse.ArgumentParser) -> None:
     """Add what `datasets.class_folders.split_off_validation` takes."""
     parser.add_argument(

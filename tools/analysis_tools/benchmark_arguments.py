@@ -9,7 +9,7 @@ import mmvideomamba.waiting_threads  # noqa: F401  # before torch
 import torch
 
 from mmvideomamba.benchmark.tables import format_record
-from mmvideomamba.cli import make_parser, positive_int
+from mmvideomamba.cli import add_measurement, make_parser
 from mmvideomamba.files import write_json
 
 
@@ -40,33 +40,9 @@ def make_benchmark_parser(
             metavar='NAME',
             help=f'of {", ".join(choices)} (default: %(default)s)',
         )
-    parser.add_argument(
-        '--batch-sizes',
-        nargs='+',
-        type=positive_int,
-        default=[1],
-        metavar='B',
-        help='clips of a pass (default: 1)',
-    )
-    parser.add_argument(
-        '--rounds',
-        type=positive_int,
-        help='timings of each, one a round (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--budget',
-        type=float,
-        metavar='SECONDS',
-        help='what took longer in all its rounds of a pass sits out the rest, '
-        'after two at least (default: %(default)s)',
-    )
+    add_measurement(parser)
     parser.add_argument(
         '--device', type=device, choices=('cpu', 'cuda'), default='cpu'
-    )
-    parser.add_argument(
-        '--json',
-        metavar='FILE',
-        help='write the results there, see mmvideomamba/benchmark/record.py',
     )
     return parser
 

@@ -37,10 +37,10 @@ from mmvideomamba.benchmark.record import describe_machine
 from mmvideomamba.benchmark.tables import describe as describe_in_line
 from mmvideomamba.cli import (
     add_cfg_options,
+    add_measurement,
     config_or_model,
     make_parser,
     one_line_errors,
-    positive_int,
 )
 from mmvideomamba.deployment.clips import draw_clips, read_test_set
 from mmvideomamba.deployment.description import describe
@@ -68,37 +68,12 @@ def parse_args():
         '(default: %(default)s)',
     )
     parser.add_argument(
-        '--batch-sizes',
-        nargs='+',
-        type=positive_int,
-        default=[1],
-        metavar='B',
-        help='clips at once (default: 1)',
-    )
-    parser.add_argument(
-        '--rounds',
-        type=positive_int,
-        default=15,
-        help='timings of each, one a round (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--budget',
-        type=float,
-        default=60.0,
-        metavar='SECONDS',
-        help='what took longer in all its rounds sits out the rest, after two '
-        'at least (default: %(default)s)',
-    )
-    parser.add_argument(
         '--test-set',
         action='store_true',
         help='score the videos of the test set instead of drawn clips',
     )
-    parser.add_argument(
-        '--json',
-        metavar='FILE',
-        help='write the results there, see mmvideomamba/benchmark/record.py',
-    )
+    add_measurement(parser)
+    parser.set_defaults(rounds=15, budget=60.0)
     add_cfg_options(parser, 'model.backbone.num_frames=8')
     return parser.parse_args()
 
