@@ -9,9 +9,10 @@ that cannot run meanwhile (docs/performance.md).
 import os
 import sys
 
-# Turns of the waiting loop, a few dozen microseconds: longer than the threads
-# of one pass differ on a quiet machine.
-_TURNS = '1000'
+# Turns of the waiting loop, some tenths of a millisecond. Python needs as long
+# between two operators; with 1000 turns threads slept then, and a pass on a
+# quiet machine took 3 % longer.
+_TURNS = '8000'
 # The user's own settings.
 _CHOICES = ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')
 

@@ -1,7 +1,6 @@
 """The benchmark of models: what it counts, times and reports."""
 
 import json
-import os
 import os.path as osp
 import resource
 import time
@@ -41,8 +40,6 @@ def tiny_workload(name, frames, batch_size, device, num_layers=2):
     """Stands in for `build_workload`: a VideoMamba of 32 x 32 pixels."""
     if frames == 16:
         raise ValueError('too many frames\nfor this test')
-    if frames == 32:
-        os.abort()
     init_default_scope('mmaction')
     torch.manual_seed(0)
     backbone = dict(
@@ -106,28 +103,23 @@ def test_memory_of_a_training_step_holds_gradients_and_moments():
 
 def test_training_memory_is_linear_in_frames_and_less_with_cp():
     """A constant part are the gradients of the parameters."""
-    entries = [Entry('videomamba-s', t, 'fp32') for t in (12, 24, 48)]
-    rows = measure_models(
-        [*entries, Entry('videomamba-s-cp', 48, 'fp32')],
-        ['training'],
-        rounds=1,
-        batch_size=16,
-        build=partial(tiny_workload, num_layers=8),
-    )
-    for cost in rows:
+
+    def memory(name, frames):
+        workload = tiny_workload(name, frames, 16, 'cpu', num_layers=8)
+        cost = workload.memory('training', 'fp32')
         assert cost['memory'] > 16 * cost[PER_CLIP]
-    short, middle, long, again = (cost[PER_CLIP] for cost in rows)
+        return cost[PER_CLIP]
+
+    short, middle, long = (memory('videomamba-s', t) for t in (12, 24, 48))
     assert long - middle == pytest.approx(2 * (middle - short), rel=0.1)
-    assert again < 0.7 * long
+    assert memory('videomamba-s-cp', 48) < 0.7 * long
 
 
 def test_the_results_are_complete_and_ready_for_json(capsys):
     entries = [
         Entry('videomamba-s', 4, 'fp32'),
         Entry('videomamba-s', 4, 'bf16'),
-        Entry('videomamba-s', 8, 'fp32'),
         Entry('videomamba-s', 16, 'fp32'),
-        Entry('videomamba-s', 32, 'fp32'),
     ]
     results = measure_models(
         entries,
@@ -142,14 +134,11 @@ def test_the_results_are_complete_and_ready_for_json(capsys):
         'VideoMamba-S 4f, its matrix products alone',
         'VideoMamba-S 4f bf16',
         'VideoMamba-S 4f bf16, its matrix products alone',
-        'VideoMamba-S 8f',
-        'VideoMamba-S 8f, its matrix products alone',
         'VideoMamba-S 16f',
-        'VideoMamba-S 32f',
     ]
     training = {row['name']: row for row in results[len(rows) :]}
     assert list(training) == [entry.name for entry in entries]
-    ours, products, bf16, _, longer, _, refused, killed = rows
+    ours, products, bf16, _, refused = rows
     for row in (ours, training[ours['name']]):
         assert row['ratios'][ours['name']]['median'] == 1
     assert (
@@ -157,13 +146,11 @@ def test_the_results_are_complete_and_ready_for_json(capsys):
     )
     assert bf16['parameters'] == ours['parameters']
     assert ours['clips_per_second'] == 2 / ours['median']
-    assert longer['memory'] > ours['memory']
     held = 4 * ours['parameters'] * 2
     assert training[ours['name']]['memory'] > held + ours['memory']
     for row in (refused, training[refused['name']]):
         assert row['error'] == 'too many frames'
         assert row['median'] is row['memory'] is None
-    assert 'ended with exit code -6' in killed['error']
     assert 'training: round 2/2' in capsys.readouterr().err
 
 
