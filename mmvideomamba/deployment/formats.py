@@ -12,7 +12,10 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 import torch
-from torch.export import ExportedProgram
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from ..ops.clip_check import require_clips
 
 Run = Callable[[np.ndarray], List[np.ndarray]]
 # From the opset that the translations are written in to the last that torch
@@ -86,8 +89,28 @@ def load_export(path: str) -> Run:
 
 
 def write_aoti(program: ExportedProgram, path: str, opset: int) -> None:
+    """Compile a program, behind a check of the clips that it is given."""
+    (clips,), _ = program.example_inputs
+    _, *sizes = clips.shape
+    checked = torch.export.export(
+        _Checked(program.module(), sizes),
+        (clips,),
+        dynamic_shapes=({0: Dim('clips')},),
+    )
     with _without_torchs_warnings():
-        torch._inductor.aoti_compile_and_package(program, package_path=path)
+        torch._inductor.aoti_compile_and_package(checked, package_path=path)
+
+
+class _Checked(nn.Module):
+    """A model that takes clips of these sizes only."""
+
+    def __init__(self, model: nn.Module, sizes: List[int]) -> None:
+        super().__init__()
+        self.model = model
+        self.sizes = sizes
+
+    def forward(self, clips: Tensor) -> Tuple[Tensor, ...]:
+        return self.model(require_clips(clips, self.sizes))
 
 
 def load_aoti(path: str) -> Run:

@@ -95,7 +95,7 @@ def make_config(
 def _from_scratch(arch: str) -> Recipe:
     return Recipe(
         rate=4e-3,
-        clips=15_000,
+        clips=24_000,
         backbone=dict(drop_path_rate=0.0 if arch == 'nano' else 0.1),
         layer_decay=1.0,
         hooks='',

@@ -1,6 +1,6 @@
 """Sequence operators: tensors in, tensors out; knows torch only."""
 
-from . import flops  # noqa: F401  it registers the formulas
+from . import clip_check, flops  # noqa: F401  they register
 from .api import (
     SCAN_BACKENDS,
     causal_conv1d,

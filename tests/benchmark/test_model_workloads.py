@@ -4,7 +4,6 @@ import json
 import os.path as osp
 import resource
 import time
-from functools import partial
 
 import pytest
 import torch
