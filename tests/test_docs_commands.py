@@ -35,6 +35,7 @@ FILES = [
     'work_dirs/my_videos/finetune.py',
     'work_dirs/videos/finetune.py',
     'published/videomamba-small-mine/model.safetensors',
+    'few.py',
     'windows.py',
     'work_dirs/quickstart/epoch_20.pth',
     'work_dirs/shapes.onnx',
