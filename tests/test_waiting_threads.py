@@ -22,7 +22,7 @@ def environment(monkeypatch):
 
 def test_before_torch_is_imported(environment):
     assert waiting_threads.shorten_waits()
-    assert os.environ['GOMP_SPINCOUNT'] == '8000'
+    assert os.environ['GOMP_SPINCOUNT'] == '1000'
     # A child of this process has a setting already.
     assert not waiting_threads.shorten_waits()
 
@@ -62,7 +62,7 @@ def test_the_package_does_so_first():
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert run.stderr.strip() == '8000'
+    assert run.stderr.strip() == '1000'
 
 
 def test_tools_import_the_package_before_torch():
