@@ -13,9 +13,10 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import ExportedProgram
 
 from ..ops.clip_check import require_clips
+from .recognizer import export_any_batch
 
 Run = Callable[[np.ndarray], List[np.ndarray]]
 # From the opset that the translations are written in to the last that torch
@@ -92,11 +93,7 @@ def write_aoti(program: ExportedProgram, path: str, opset: int) -> None:
     """Compile a program, behind a check of the clips that it is given."""
     (clips,), _ = program.example_inputs
     _, *sizes = clips.shape
-    checked = torch.export.export(
-        _Checked(program.module(), sizes),
-        (clips,),
-        dynamic_shapes=({0: Dim('clips')},),
-    )
+    checked = export_any_batch(_Checked(program.module(), sizes), clips)
     with _without_torchs_warnings():
         torch._inductor.aoti_compile_and_package(checked, package_path=path)
 

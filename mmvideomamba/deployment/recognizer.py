@@ -104,9 +104,14 @@ def trace(
         for mixer in mixers:
             mixer.scan_backend = 'cpu'
         with torch.no_grad():
-            return torch.export.export(
-                recognizer, (clips,), dynamic_shapes=({0: Dim('clips')},)
-            )
+            return export_any_batch(recognizer, clips)
     finally:
         for mixer, backend in zip(mixers, backends):
             mixer.scan_backend = backend
+
+
+def export_any_batch(model: nn.Module, clips: Tensor) -> ExportedProgram:
+    """Export a model of clips for any number of them, with `torch.export`."""
+    return torch.export.export(
+        model, (clips,), dynamic_shapes=({0: Dim('clips')},)
+    )

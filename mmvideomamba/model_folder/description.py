@@ -3,7 +3,7 @@
     {
       "format": "mmvideomamba 1",
       "license": "apache-2.0",
-      "classes": ["walk", "run"],
+      "classes": ["drinking", "reading"],
       "model": {"type": "Recognizer3D", "backbone": {...}, ...},
       "test_pipeline": [{"type": "DecordInit"}, ...],
       "settings": {"backbone": {"merge": "sum", ...}, ...}
