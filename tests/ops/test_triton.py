@@ -324,15 +324,15 @@ def gradients(operator, inputs, backend, options):
 
 
 def test_kernels_compiled_for_gpus(tmp_path, request):
-    """Next to no spill, and no shuffle in the loop of the forward scan.
+    """No spill, and no shuffle in the loop of the forward scan.
 
     Gradients of B and C are sums over channels, so the loops backward have
     shuffles; to have few a step is what `scan_forward.py` lays lanes out for.
-    For three generations of GPUs, which takes minutes.
+    For four generations of GPUs, which takes minutes.
     """
     if not request.config.getoption('--gpu-kernels'):
         pytest.skip('with --gpu-kernels')
-    generations = ['80', '90', '100']
+    generations = ['80', '90', '100', '120']
     env = dict(os.environ, TRITON_CACHE_DIR=str(tmp_path))
     env.pop('TRITON_INTERPRET', None)
     script = Path(__file__).with_name('compile_offline.py')
@@ -347,7 +347,7 @@ def test_kernels_compiled_for_gpus(tmp_path, request):
     for line in printed.splitlines():
         kernel = json.loads(line)
         kernels[kernel['kernel']].append(kernel)
-        assert kernel['spilled'] <= 8 * (kernel['capability'] == 100), kernel
+        assert not kernel['spilled'], kernel
         assert kernel['fused'] and kernel['stages'] == 1
     # What measures exps waits for nothing else: an exp takes the time of
     # eight additions on these GPUs.
@@ -356,7 +356,6 @@ def test_kernels_compiled_for_gpus(tmp_path, request):
     assert set(kernels) == {
         'conv_kernel',
         'conv_gradient_kernel',
-        'conv_gather_kernel',
         'forward_kernel',
         'chain_kernel',
         'gate_kernel',
@@ -368,13 +367,14 @@ def test_kernels_compiled_for_gpus(tmp_path, request):
         'norm_kernel',
         'norm_gradient_kernel',
     }
-    # The loops take 4 steps at a time. docs/gpu_kernels.md has the counts.
+    # The loops take 4 steps at a time; those of the scan by itself take
+    # softplus too. docs/gpu_kernels.md has the counts.
     for name, shuffles, instructions in (
-        ('forward_kernel', 0, 4 * 32 * 8),
+        ('forward_kernel', 0, 4 * 32 * 8.5),
         ('adjoint_ends_kernel', 0, 16 * 9),
-        ('replay_kernel', 4 * 12, 4 * 32 * 10),
-        ('backward_kernel', 4 * 28, 4 * 16 * 23),
-        ('conv_gradient_kernel', 0, 4 * 4 * 34),
+        ('replay_kernel', 4 * 12, 4 * 32 * 10.5),
+        ('backward_kernel', 4 * 28, 4 * 16 * 22.5),
+        ('conv_gradient_kernel', 0, 4 * 4 * 41),
     ):
         found = {str(k['capability']) for k in kernels[name]}
         assert found == set(generations)

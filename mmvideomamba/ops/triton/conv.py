@@ -2,10 +2,9 @@
 
     conv_kernel            tiles of (BLOCK_L steps, BLOCK_D channels); a step's
                            W taps are W gathers that the cache serves
-    conv_gradient_kernel   along the scan order: the gradient before the
-                           activation, and what the filter's gradient sums
-    conv_gather_kernel     the gradient of x: per token, the W steps of each
-                           direction that saw it
+    conv_gradient_kernel   along the scan order: the gradient of x that a
+                           direction contributes, and what that of the filter
+                           sums
 
 Nothing is saved for the gradients: the convolution is computed once more.
 """
@@ -24,10 +23,8 @@ from torch import Tensor
 from .options import LAUNCH, require_arithmetic, require_int32_offsets
 from .scan_forward import SIZES, move_to, sigmoid
 
-# Tiles of `conv_kernel`, and of `conv_gather_kernel`: there it takes longer
-# to find a token than to add up a channel.
+# Tiles of `conv_kernel`.
 TILE = dict(BLOCK_L=16, BLOCK_D=64)
-GATHER_TILE = dict(BLOCK_L=16, BLOCK_D=128)
 # Of `conv_gradient_kernel`: steps and channels of a program, and the steps
 # whose loads are under way together.
 STEPS, CHANNELS, GROUP = 128, 128, 4
@@ -104,14 +101,7 @@ def run_backward(
     dtypes = weight.dtype, None if bias is None else bias.dtype
     x, weight, bias, order = _prepare(x, weight, bias, order)
     grad = grad.contiguous()
-    inverse = None
-    if order is not None:
-        steps = torch.arange(L, device=order.device).expand(K, L)
-        inverse = torch.empty_like(order).scatter_(1, order, steps)
-    # Without an activation it is what came in.
-    before = grad
-    if activation == 'silu':
-        before = torch.empty_like(grad, dtype=torch.float32)
+    parts = grad.new_empty(K, batch, L, D)
     segments = triton.cdiv(L, STEPS)
     sums = x.new_empty(K, batch, segments, W + 1, D, dtype=torch.float32)
     with torch.cuda.device_of(x):
@@ -121,7 +111,7 @@ def run_backward(
             weight,
             bias,
             order,
-            before,
+            parts,
             sums,
             *x.stride()[:2],
             batch,
@@ -135,21 +125,7 @@ def run_backward(
             num_warps=1,
             **LAUNCH,
         )
-        conv_gather_kernel[_grid(batch, L, D, **GATHER_TILE)](
-            before,
-            weight,
-            order,
-            inverse,
-            dx,
-            *dx.stride()[:2],
-            batch,
-            L,
-            D,
-            K=K,
-            W=W,
-            **GATHER_TILE,
-            **LAUNCH,
-        )
+    torch.sum(parts, 0, out=dx)
     dweight = sums[:, :, :, :W].sum((1, 2)).transpose(1, 2).to(dtypes[0])
     gradients = [dx, dweight.contiguous()]
     if bias is not None:
@@ -258,14 +234,14 @@ def conv_kernel(
     tl.store(out_ptr + place, out, mask=(steps < L)[:, None] & (d < D)[None])
 
 
-@triton.jit(do_not_specialize=[*SIZES, 'stride_b'])
+@triton.jit(do_not_specialize=SIZES)
 def conv_gradient_kernel(
     grad_ptr,
     x_ptr,
     weight_ptr,
     bias_ptr,
     order_ptr,
-    before_ptr,
+    parts_ptr,
     sums_ptr,
     stride_b,
     stride_l,
@@ -278,11 +254,14 @@ def conv_gradient_kernel(
     GROUP: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """The gradient before the activation, and sums over STEPS steps.
+    """The gradients of STEPS steps.
 
-    Writes before (K, batch, L, D) in token order, where there is an
-    activation, and sums (K, batch, L / STEPS, W + 1, D) float32: of the W
-    taps, then of the bias.
+    Writes parts (K, batch, L, D) in token order, of which the sum over K is
+    the gradient of x; and sums (K, batch, L / STEPS, W + 1, D) float32 over
+    its steps: of the W taps, then of the bias.
+
+    A step is an input of itself and of the W - 1 steps after it: the loop
+    goes on for as many, and takes only what the last steps get from them.
     """
     kb = tl.program_id(0).to(tl.int64)
     k = kb // batch
@@ -290,22 +269,27 @@ def conv_gradient_kernel(
     mask = d < D
     x_ptr = move_to(x_ptr, kb % batch * stride_b)
     grad_ptr = move_to(grad_ptr, kb * L * D)
-    before_ptr = move_to(before_ptr, kb * L * D)
+    parts_ptr = move_to(parts_ptr, kb * L * D)
     order_ptr = move_to(order_ptr, k * L)
     weights = load_weights(weight_ptr, k, d, D, W)
     bias = load_bias(bias_ptr, k, d, D, BLOCK_D)
     start = tl.program_id(2) * STEPS
-    # What the steps before see: x of W steps, the current one last.
-    window = (tl.zeros([BLOCK_D], tl.float32),)
-    sums = (tl.zeros([BLOCK_D], tl.float32),)
+    end = tl.minimum(start + STEPS, L)
+    zero = tl.zeros([BLOCK_D], tl.float32)
+    # Of the W - 1 steps before and, in the loop, the current one: tokens, x,
+    # and the gradients of x so far. Then the sums.
+    tokens, window, dxs, sums = (), (), (), (zero,)
     for w in tl.static_range(W):
-        step = start - W + 1 + w
+        sums += (zero,)
         if w < W - 1:
-            place = tokens_at(order_ptr, step, L) * stride_l + d
+            step = start - W + 1 + w
+            token = tokens_at(order_ptr, step, L)
+            place = token * stride_l + d
             x = tl.load(x_ptr + place, mask=mask & (step >= 0), other=0)
+            tokens += (token,)
             window += (x.to(tl.float32),)
-        sums += (tl.zeros([BLOCK_D], tl.float32),)
-    for first in range(start, tl.minimum(start + STEPS, L), GROUP):
+            dxs += (zero,)
+    for first in range(start, end + W - 1, GROUP):
         group = ()
         for i in tl.static_range(GROUP):
             inside = mask & (first + i < L)
@@ -316,63 +300,31 @@ def conv_gradient_kernel(
         for i in tl.static_range(GROUP):
             token, x, grad = group[i]
             grad = grad.to(tl.float32)
-            moved = ()
-            for w in tl.static_range(1, W):
-                moved += (window[w],)
-            window = moved + (x.to(tl.float32),)
+            tokens += (token,)
+            window += (x.to(tl.float32),)
+            dxs += (zero,)
             if SILU:
                 out = bias
                 for w in tl.static_range(W):
                     out += window[w] * weights[w]
                 gate = sigmoid(out)
                 grad *= gate * (1 + out * (1 - gate))
-                inside = mask & (first + i < L)
-                tl.store(before_ptr + token * D + d, grad, mask=inside)
+            own = tl.where(first + i < end, grad, 0.0)
             added = ()
+            dx = dxs[0] + grad * weights[0]
+            tokens_after, window_after, dxs_after = (), (), ()
             for w in tl.static_range(W):
-                added += (sums[w] + grad * window[w],)
-            sums = added + (sums[W] + grad,)
+                added += (sums[w] + own * window[w],)
+                if w > 0:
+                    tokens_after += (tokens[w],)
+                    window_after += (window[w],)
+                    dxs_after += (dxs[w] + grad * weights[w],)
+            sums = added + (sums[W] + own,)
+            step = first + i - W + 1
+            done = mask & (step >= start) & (step < end)
+            tl.store(parts_ptr + tokens[0] * D + d, dx, mask=done)
+            tokens, window, dxs = tokens_after, window_after, dxs_after
     row = kb * tl.num_programs(2) + tl.program_id(2)
     for w in tl.static_range(W + 1):
         place = (row * (W + 1) + w) * D + d
         tl.store(sums_ptr + place, sums[w], mask=mask)
-
-
-@triton.jit(do_not_specialize=SIZES)
-def conv_gather_kernel(
-    before_ptr,
-    weight_ptr,
-    order_ptr,
-    inverse_ptr,
-    dx_ptr,
-    stride_b,
-    stride_l,
-    batch,
-    L,
-    D,
-    K: tl.constexpr,
-    W: tl.constexpr,
-    BLOCK_L: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-):
-    """dx (batch, L, D) by strides, from what `conv_gradient_kernel` has left.
-
-    inverse (K, L) holds the step that visits each token.
-    """
-    b, token, d = tile_at(L, D, BLOCK_L, BLOCK_D)
-    dx = tl.zeros([BLOCK_L, BLOCK_D], tl.float32)
-    for k in tl.static_range(K):
-        weights = load_weights(weight_ptr, k, d, D, W)
-        visit = tokens_at(move_to(inverse_ptr, k * L), token, L)
-        # No visit for a masked token: past the end, where all is zero.
-        visit = tl.where(token < L, visit, L)
-        clip_ptr = move_to(before_ptr, (k * batch + b) * L * D)
-        for later in tl.static_range(W):
-            step = visit + later
-            seen = tokens_at(move_to(order_ptr, k * L), step, L)
-            place = clip_ptr + seen[:, None] * D + d[None]
-            mask = (step < L)[:, None] & (d < D)[None]
-            before = tl.load(place, mask=mask, other=0).to(tl.float32)
-            dx += before * weights[W - 1 - later][None]
-    place = dx_ptr + b * stride_b + token[:, None] * stride_l + d[None]
-    tl.store(place, dx, mask=(token < L)[:, None] & (d < D)[None])

@@ -31,8 +31,8 @@ from .options import LAUNCH, require_arithmetic, require_int32_offsets
 # Steps that are loaded while as many before them are computed, and whose
 # states the backward pass holds in registers; more would spill.
 GROUP = 4
-# Of the forward scan that takes no softplus: unless it is told these, the
-# assembler takes 128 and spills.
+# Of the forward scan: unless it is told these, the assembler may take 128 and
+# spill.
 FORWARD_REGISTERS = 168
 # Channels per program of one warp in the backward pass.
 REPLAY_BLOCK, BACKWARD_BLOCK = 64, 32
@@ -129,7 +129,7 @@ class Scan:
         self.blocks = choose_blocks(self.rows, L, channels, u.device)
 
     def forward(self, save: bool) -> Tuple[Tensor, Tensor]:
-        y = self._new(*self.u.shape)
+        y = self._new(*self.u.shape, dtype=self.kept_dtype)
         self._forward_kernel(self._starts(across=True), y, None, None)
         shape = (*self.sizes[:2], self.channels)
         out = self.u.new_empty(shape)
@@ -254,7 +254,7 @@ class Scan:
         """Gradients of the directions' sum and of z."""
         if self.z is None:
             return self._widen(grad), None
-        dy = self._new(*self.sizes)
+        dy = self._new(*self.sizes, dtype=self.kept_dtype)
         dz = torch.empty_like(grad) if dz is None else dz
         scan_backward.gate_gradient_kernel[self._gate_grid()](
             grad,
@@ -313,7 +313,7 @@ class Scan:
             self.blocks.steps,
             BLOCK_D=block,
             GROUP=GROUP,
-            maxnreg=FORWARD_REGISTERS if self.options['APPLIED'] else None,
+            maxnreg=FORWARD_REGISTERS,
             **self.options,
         )
 

@@ -33,8 +33,8 @@ from .scan_forward import (
     gate_place,
     load_B,
     load_C,
-    load_drives,
     load_or_zero,
+    load_rows,
     load_tokens,
     move_to,
     sigmoid,
@@ -151,27 +151,29 @@ def replay_kernel(
     states_row = kb * tl.cdiv(L, GROUP) + start // GROUP
     states_ptr = move_to(states_ptr, states_row * tile_size)
     tokens = load_tokens(order_ptr, start, L, GROUP)
-    drives = load_drives(u_ptr, delta_ptr, tokens, d, D, GROUP)
+    us = load_rows(u_ptr, tokens, d, D, GROUP)
+    raws = load_rows(delta_ptr, tokens, d, D, GROUP)
     dys = load_dy(dy_ptr, tokens, start, d, L, D, GROUP)
     for first in range(start, tl.minimum(start + segment_steps, L), GROUP):
         after = first + GROUP
         tokens_after = load_tokens(order_ptr, after, L, GROUP)
-        drives_after = load_drives(u_ptr, delta_ptr, tokens_after, d, D, GROUP)
+        us_after = load_rows(u_ptr, tokens_after, d, D, GROUP)
+        raws_after = load_rows(delta_ptr, tokens_after, d, D, GROUP)
         dys_after = load_dy(dy_ptr, tokens_after, after, d, L, D, GROUP)
         tl.store(states_ptr + tile, state)
         states_ptr += tile_size
         for i in tl.static_range(GROUP):
             B = load_B(BC_ptr, tokens[i], n, N)
-            u, raw = drives[i]
-            u = u.to(tl.float32)
+            u = us[i].to(tl.float32)
             dy = dys[i].to(tl.float32)
-            delta, _ = step_size(raw, bias, SOFTPLUS, APPLIED)
+            delta, _ = step_size(raws[i], bias, SOFTPLUS, APPLIED)
             drive = (delta * u)[:, None] * B[None, :]
             state = tl.exp2(delta[:, None] * A) * state + drive
             dC = tl.sum(state * dy[:, None], 0)
             tl.store(dC_ptr + tokens[i] * N + n, dC, mask=first + i < L)
             dskip += u * dy
-        tokens, drives, dys = tokens_after, drives_after, dys_after
+        tokens, dys = tokens_after, dys_after
+        us, raws = us_after, raws_after
     if dD_ptr is not None:
         tl.store(dD_ptr + segment_row * D + d, dskip)
 
@@ -226,22 +228,6 @@ def adjoint_ends_kernel(
         carry += C[:, None] * dy[None, :]
         carry *= tl.exp2(delta[None, :] * A)
     tl.store(ends_ptr + segment_row * N * D + tile, carry)
-
-
-@triton.jit
-def step_size_inside(
-    raw, bias, inside, SOFTPLUS: tl.constexpr, APPLIED: tl.constexpr
-):
-    """As `step_size`; delta and its derivative are zero past the end."""
-    if APPLIED or SOFTPLUS:
-        nothing = 0.0 if APPLIED else float('-inf')
-        raw = tl.where(inside, raw.to(tl.float32), nothing)
-        delta, slope = step_size(raw, bias, SOFTPLUS, APPLIED)
-    else:
-        delta, slope = step_size(raw, bias, SOFTPLUS, APPLIED)
-        delta = tl.where(inside, delta, 0.0)
-        slope = tl.where(inside, slope, 0.0)
-    return delta, slope
 
 
 @triton.jit(do_not_specialize=[*SIZES, 'tile_size'])
@@ -319,7 +305,8 @@ def backward_kernel(
     states_row = kb * tl.cdiv(L, GROUP) + first // GROUP
     states_ptr = move_to(states_ptr, states_row * tile_size)
     tokens = load_tokens(order_ptr, first, L, GROUP)
-    drives = load_drives(u_ptr, delta_ptr, tokens, d, D, GROUP)
+    us = load_rows(u_ptr, tokens, d, D, GROUP)
+    raws = load_rows(delta_ptr, tokens, d, D, GROUP)
     dys = load_dy(dy_ptr, tokens, first, d, L, D, GROUP)
     state = tl.load(states_ptr + tile)
     for done in range((last - start) // GROUP + 1):
@@ -331,28 +318,26 @@ def backward_kernel(
         history = ()
         state = state.to(tl.float32)
         for i in tl.static_range(GROUP):
-            u, raw = drives[i]
-            u = u.to(tl.float32)
-            delta, slope = step_size_inside(
-                raw, bias, first + i < L, SOFTPLUS, APPLIED
-            )
-            decay = tl.exp2(delta[:, None] * A)
-            history += ((state, decay, u, delta, slope),)
+            history += (state,)
             if i < GROUP - 1:
+                u = us[i].to(tl.float32)
+                delta, _ = step_size(raws[i], bias, SOFTPLUS, APPLIED)
                 B = load_B(BC_ptr, tokens[i], n, N)
                 drive = (delta * u)[:, None] * B[None, :]
-                state = decay * state + drive
+                state = tl.exp2(delta[:, None] * A) * state + drive
 
-        drives_before, dys_before = drives, dys
+        us_before, raws_before, dys_before = us, raws, dys
         for i in tl.static_range(GROUP - 1, -1, -1):
-            state_before, decay, u, delta, slope = history[i]
+            u = us[i].to(tl.float32)
+            delta, slope = step_size(raws[i], bias, SOFTPLUS, APPLIED)
+            decay = tl.exp2(delta[:, None] * A)
             dy = dys[i].to(tl.float32)
             B = load_B(BC_ptr, tokens[i], n, N)
             C = load_C(BC_ptr, tokens[i], n, N)
             dstate = carry + C[None, :] * dy[:, None]
             dB = tl.sum(dstate * (delta * u)[:, None], 0)
             carry = decay * dstate
-            w = carry * state_before
+            w = carry * history[i]
             dA += w * delta[:, None]
             drive = tl.sum(dstate * B[None, :], 1)
             # A carries log2(e) for exp2.
@@ -365,12 +350,10 @@ def backward_kernel(
             tl.store(du_ptr + place, du)
             if i == GROUP // 2:
                 state = tl.load(states_ptr + tile)
-                drives_before = load_drives(
-                    u_ptr, delta_ptr, tokens_before, d, D, GROUP
-                )
-                dys_before = load_dy(
-                    dy_ptr, tokens_before, before, d, L, D, GROUP
-                )
-        tokens, drives, dys = tokens_before, drives_before, dys_before
+                us_before = load_rows(u_ptr, tokens_before, d, D, GROUP)
+                raws_before = load_rows(delta_ptr, tokens_before, d, D, GROUP)
+                dys_before = load_rows(dy_ptr, tokens_before, d, D, GROUP)
+        tokens, dys = tokens_before, dys_before
+        us, raws = us_before, raws_before
     tl.store(dA_ptr + segment_row * D * N + tile, dA)
     tl.store(dbias_ptr + segment_row * D + d, dbias)

@@ -113,13 +113,12 @@ def load_tokens(order_ptr, first, L, GROUP: tl.constexpr):
 
 
 @triton.jit
-def load_drives(u_ptr, delta_ptr, tokens, d, D, GROUP: tl.constexpr):
-    """u and raw delta (BLOCK_D,) of each token."""
-    drives = ()
+def load_rows(ptr, tokens, d, D, GROUP: tl.constexpr):
+    """What each token has in the channels d."""
+    rows = ()
     for i in tl.static_range(GROUP):
-        place = tokens[i] * D + d
-        drives += ((tl.load(u_ptr + place), tl.load(delta_ptr + place)),)
-    return drives
+        rows += (tl.load(ptr + tokens[i] * D + d),)
+    return rows
 
 
 @triton.jit
@@ -189,24 +188,22 @@ def forward_kernel(
 
     start = segment * segment_steps
     tokens = load_tokens(order_ptr, start, L, GROUP)
-    drives = load_drives(u_ptr, delta_ptr, tokens, d, D, GROUP)
+    us = load_rows(u_ptr, tokens, d, D, GROUP)
+    raws = load_rows(delta_ptr, tokens, d, D, GROUP)
     B = load_B(BC_ptr, tokens[0], n, N)
     C = load_C(BC_ptr, tokens[0], n, N)
     for first in range(start, tl.minimum(start + segment_steps, L), GROUP):
         tokens_after = load_tokens(order_ptr, first + GROUP, L, GROUP)
-        drives_after = load_drives(u_ptr, delta_ptr, tokens_after, d, D, GROUP)
+        us_after = load_rows(u_ptr, tokens_after, d, D, GROUP)
+        raws_after = load_rows(delta_ptr, tokens_after, d, D, GROUP)
         for i in tl.static_range(GROUP):
-            inside = first + i < L
-            u, raw = drives[i]
-            u = u.to(tl.float32)
-            delta, _ = step_size(raw, bias, SOFTPLUS, APPLIED)
-            # Steps past the end change no state.
-            delta = tl.where(inside, delta, 0.0)
+            u = us[i].to(tl.float32)
+            delta, _ = step_size(raws[i], bias, SOFTPLUS, APPLIED)
             drive = (delta * u)[None, :] * B[:, None]
             state = tl.exp2(delta[None, :] * A) * state + drive
             if y_ptr is not None:
                 y = tl.sum(state * C[:, None], 0) + skip * u
-                tl.store(y_ptr + tokens[i] * D + d, y, mask=inside)
+                tl.store(y_ptr + tokens[i] * D + d, y, mask=first + i < L)
             total += delta
             if i + 1 < GROUP:
                 following = tokens[i + 1]
@@ -214,7 +211,7 @@ def forward_kernel(
                 following = tokens_after[0]
             B = load_B(BC_ptr, following, n, N)
             C = load_C(BC_ptr, following, n, N)
-        tokens, drives = tokens_after, drives_after
+        tokens, us, raws = tokens_after, us_after, raws_after
     if ends_ptr is not None:
         tl.store(ends_ptr + segment_row * N * D + tile, state)
         tl.store(totals_ptr + segment_row * D + d, total)

@@ -186,9 +186,17 @@ def write_comparison(instruction: Instruction, writer: Writer) -> None:
     # A fourth operand would be a predicate to combine the result with.
     if len(instruction.operands) != 3:
         raise NotImplementedError(str(instruction))
-    type_ = TYPES[instruction.kind]
+    kind = instruction.kind
+    if kind in TO_FLOAT:
+        type_ = 'f32'
+        operands = [
+            f'widen({operand}, {TO_FLOAT[kind]})'
+            for operand in writer.sources(instruction, 'u16')
+        ]
+    else:
+        type_ = TYPES[kind]
+        operands = writer.sources(instruction, type_)
     table = FLOAT_COMPARISONS if type_ == 'f32' else COMPARISONS
-    operands = writer.sources(instruction, type_)
     expression = table[instruction.modifiers[0]].format(*operands)
     if width(type_) == 32:
         expression = f'((i32x32){expression})'

@@ -140,6 +140,11 @@ static inline float bf16_to_f32(uint16_t x) {
 }
 static inline uint16_t f32_to_f16(float x) { return _cvtss_sh(x, 0); }
 static inline float f16_to_f32(uint16_t x) { return _cvtsh_ss(x); }
+static inline f32x32 widen(u16x32 x, float to_f32(uint16_t)) {
+  f32x32 result;
+  for (int l = 0; l < LANES; l++) result[l] = to_f32(x[l]);
+  return result;
+}
 
 // bfe: `length` bits from `start` on. With `sign` the highest of them, of x
 // where they reach beyond it, is repeated.
