@@ -114,7 +114,7 @@ def test_launching_the_kernels_reads_nothing(monkeypatch, multiprocessors):
     def empty(*shape, dtype=torch.float32):
         return torch.empty(shape, dtype=dtype, device='meta')
 
-    K, B, L, D, N = 2, 1, 70, 40, 4
+    K, B, L, D, N = 2, 3, 70, 40, 4
     order = empty(K, L, dtype=torch.int64)
     data = [empty(K, B, L, D) for _ in 'ud']
     data += [empty(K, D, N), empty(K, B, L, N), empty(K, B, L, N)]

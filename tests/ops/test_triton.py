@@ -58,15 +58,35 @@ def test_one_clip_is_cut_until_it_fills_the_gpu_and_a_batch_never(
     from mmvideomamba.ops.triton import launch
 
     monkeypatch.setattr(launch, 'multiprocessors', lambda device: 132)
-    cpu = torch.device('cpu')
-    assert launch.choose_blocks(128, 1569, 768, cpu).segments == 1
-    assert launch.choose_blocks(2, 33, 768, cpu).segments == 1
+
+    def cut(clips, L, backward=False):
+        cpu = torch.device('cpu')
+        return launch.choose_blocks(2 * clips, L, 768, cpu, backward)
+
+    assert cut(64, 1569).segments == cut(64, 1569, True).segments == 1
+    assert cut(1, 33).segments == 1
     for L in (1569, 6273, 50177):
-        blocks = launch.choose_blocks(2, L, 768, cpu)
+        blocks = cut(1, L)
         assert 2 * 768 // blocks.channels * blocks.segments >= 8 * 132
         assert blocks.steps % launch.GROUP == 0
         covered = blocks.segments * blocks.steps
         assert covered - blocks.steps < L <= covered
+
+
+def test_the_backward_scan_takes_no_second_round(monkeypatch):
+    """A warp more than fits would wait for one of the first to end."""
+    from mmvideomamba.ops.triton import launch
+
+    monkeypatch.setattr(launch, 'multiprocessors', lambda device: 132)
+    segments = []
+    for clips in range(1, 20):
+        blocks = launch.choose_blocks(
+            2 * clips, 1569, 768, torch.device('cpu'), backward=True
+        )
+        warps = 2 * clips * 768 // 32
+        assert warps * blocks.segments <= 8 * 132
+        segments.append(blocks.segments)
+    assert segments[:11] == [22, 11, 7, 5, 4, 3, 3, 2, 2, 2, 2]
 
 
 def test_gradients_of_small_steps_are_accurate(nan_poison, interpreted_triton):

@@ -43,7 +43,8 @@ REPLAY_BLOCK, BACKWARD_BLOCK = 64, 32
 CHANNELS, FEWEST_STATES = 64, 8
 # Shortest segment worth its share of the chain, a multiple of GROUP.
 SHORTEST_SEGMENT = 32
-# Below this the scheduler of a multiprocessor runs out of warps.
+# Below this the scheduler of a multiprocessor runs out of warps; and as many
+# fit its registers in the backward pass.
 WARPS_PER_MULTIPROCESSOR = 8
 # Of the kernels of the gate.
 GATE_BLOCKS = dict(BLOCK_L=16, BLOCK_D=64)
@@ -126,9 +127,9 @@ class Scan:
         self.sizes = (batch, L, channels)
         self.options = dict(N=N, SOFTPLUS=delta_softplus, APPLIED=applied)
         self.options.update(LAUNCH, num_warps=1)
-        self.blocks = choose_blocks(self.rows, L, channels, u.device)
 
     def forward(self, save: bool) -> Tuple[Tensor, Tensor]:
+        self._cut(backward=False)
         y = self._new(*self.u.shape, dtype=self.kept_dtype)
         self._forward_kernel(self._starts(across=True), y, None, None)
         shape = (*self.sizes[:2], self.channels)
@@ -159,6 +160,7 @@ class Scan:
 
         Softplus applied before makes that of delta the one before softplus.
         """
+        self._cut(backward=True)
         K, batch, L, channels = self.u.shape
         N = self.options['N']
         dy, dz = self._gate_gradient(grad.contiguous(), kept, dz)
@@ -166,16 +168,13 @@ class Scan:
         args = (*self.sizes, self.blocks.steps)
         options = dict(self.options, GROUP=GROUP)
 
-        def grid(block: int) -> Tuple[int, int, int]:
-            return self.rows, channels // block, self.blocks.segments
-
         groups = triton.cdiv(L, GROUP)
         states = self._new(
             self.rows, groups, channels, N, dtype=self.kept_dtype
         )
-        dC = self._parts(grid(REPLAY_BLOCK)[1], K, batch, L, N)
+        dC = self._parts(REPLAY_BLOCK)
         dD = None if self.D is None else self._per_segment(channels)
-        scan_backward.replay_kernel[grid(REPLAY_BLOCK)](
+        scan_backward.replay_kernel[self._grid(REPLAY_BLOCK)](
             dy,
             self.u,
             self.delta,
@@ -197,7 +196,7 @@ class Scan:
         carries = None
         if self.blocks.segments > 1:
             ends = self._per_segment(N, channels)
-            scan_backward.adjoint_ends_kernel[grid(BACKWARD_BLOCK)](
+            scan_backward.adjoint_ends_kernel[self._grid(BACKWARD_BLOCK)](
                 dy,
                 self.delta,
                 self.A_across,
@@ -214,9 +213,9 @@ class Scan:
         du = torch.empty_like(self.u)
         ddelta = torch.empty_like(self.delta)
         dA = self._per_segment(channels, N)
-        dB = self._parts(grid(BACKWARD_BLOCK)[1], K, batch, L, N)
+        dB = self._parts(BACKWARD_BLOCK)
         dbias = self._per_segment(channels)
-        scan_backward.backward_kernel[grid(BACKWARD_BLOCK)](
+        scan_backward.backward_kernel[self._grid(BACKWARD_BLOCK)](
             dy,
             self.u,
             self.delta,
@@ -246,6 +245,12 @@ class Scan:
             None if dD is None else self._narrow(dD.sum((1, 2))),
             dz,
             self._narrow(dbias.sum((1, 2))),
+        )
+
+    def _cut(self, backward: bool) -> None:
+        _, L, channels = self.sizes
+        self.blocks = choose_blocks(
+            self.rows, L, channels, self.u.device, backward
         )
 
     def _gate_gradient(
@@ -295,9 +300,7 @@ class Scan:
         ends: Optional[Tensor],
         totals: Optional[Tensor],
     ) -> None:
-        block = self.blocks.channels
-        grid = (self.rows, self.sizes[-1] // block, self.blocks.segments)
-        scan_forward.forward_kernel[grid](
+        scan_forward.forward_kernel[self._grid(self.blocks.channels)](
             self.u,
             self.delta,
             self.A_across,
@@ -311,7 +314,7 @@ class Scan:
             totals,
             *self.sizes,
             self.blocks.steps,
-            BLOCK_D=block,
+            BLOCK_D=self.blocks.channels,
             GROUP=GROUP,
             maxnreg=FORWARD_REGISTERS,
             **self.options,
@@ -322,7 +325,7 @@ class Scan:
         N = self.options['N']
         starts = torch.empty_like(ends)
         block = 32
-        scan_forward.chain_kernel[self.rows, channels // block](
+        scan_forward.chain_kernel[self.rows * (channels // block),](
             ends,
             self.totals,
             self.A_across,
@@ -339,12 +342,19 @@ class Scan:
         )
         return starts
 
-    def _parts(self, *shape: int) -> Tensor:
+    def _grid(self, block: int) -> Tuple[int, int]:
+        """Programs of so many channels, see `scan_place`."""
+        blocks = self.sizes[-1] // block
+        return self.rows * blocks, self.blocks.segments
+
+    def _parts(self, block: int) -> Tensor:
         """For sums over the channels of a block each."""
+        K, batch, L, channels = self.u.shape
+        shape = K, batch, channels // block, L, self.options['N']
         return self._new(*shape, dtype=self.kept_dtype)
 
     def _add_up(self, parts: Tensor) -> Tensor:
-        total = parts.sum(0, dtype=torch.float32)
+        total = parts.sum(2, dtype=torch.float32)
         return total[..., : self.states]
 
     def _per_segment(self, *shape: int) -> Tensor:
@@ -365,7 +375,7 @@ class Scan:
 
 
 def choose_blocks(
-    rows: int, L: int, channels: int, device: torch.device
+    rows: int, L: int, channels: int, device: torch.device, backward: bool
 ) -> Blocks:
     """Cut a scan of `rows` sequences so that it fills the GPU.
 
@@ -376,10 +386,15 @@ def choose_blocks(
     # An empty batch is as good as a full one: there is nothing to cut.
     if rows == 0 or rows * channels // 64 >= wanted:
         return Blocks(64, L, 1)
-    missing = triton.cdiv(wanted, rows * channels // 32)
-    segments = min(missing, triton.cdiv(L, SHORTEST_SEGMENT))
-    # Two segments would gain nothing: every exponential is taken twice.
-    if segments <= 2:
+    warps = rows * channels // 32
+    if backward:
+        # Its registers allow no more warps: others would wait for these.
+        segments, fewest = wanted // warps, 2
+    else:
+        # Two would gain nothing: every exponential is taken twice.
+        segments, fewest = triton.cdiv(wanted, warps), 3
+    segments = min(segments, triton.cdiv(L, SHORTEST_SEGMENT))
+    if segments < fewest:
         return Blocks(32, L, 1)
     steps = triton.cdiv(triton.cdiv(L, segments), GROUP) * GROUP
     return Blocks(32, steps, triton.cdiv(L, steps))

@@ -37,6 +37,7 @@ from .scan_forward import (
     load_rows,
     load_tokens,
     move_to,
+    scan_place,
     sigmoid,
     step_size,
 )
@@ -122,18 +123,17 @@ def replay_kernel(
 ):
     """Scan again; gradients that need a state and the future do not concern.
 
-    Writes the states before each GROUP steps; dC per channel block (blocks,
-    K, batch, L, N) and dD per segment (K, batch, segments, D), both float32.
+    Writes the states before each GROUP steps; dC per channel block (K, batch,
+    blocks, L, N) and, float32, dD per segment (K, batch, segments, D).
     tile_size is D * N.
     """
-    kb = tl.program_id(0).to(tl.int64)
-    segment = tl.program_id(2)
+    kb, block, segment = scan_place(D, BLOCK_D)
     k = kb // batch
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d = block * BLOCK_D + tl.arange(0, BLOCK_D)
     n = tl.arange(0, N)
     tile = d[:, None] * N + n[None, :]
-    segment_row = kb * tl.num_programs(2) + segment
-    sums_row = tl.program_id(1) * tl.num_programs(0).to(tl.int64) + kb
+    segment_row = kb * tl.num_programs(1) + segment
+    sums_row = kb * (D // BLOCK_D) + block
     tile_size = four_at_most(tile_size)
     dy_ptr = move_to(dy_ptr, kb % batch * L * D)
     u_ptr = move_to(u_ptr, kb * L * D)
@@ -201,13 +201,12 @@ def adjoint_ends_kernel(
     The gradient of the state runs backwards in time:
     g_t = exp(delta_t A) (g_{t+1} + C_t dy_t).
     """
-    kb = tl.program_id(0).to(tl.int64)
-    segment = tl.program_id(2)
+    kb, block, segment = scan_place(D, BLOCK_D)
     k = kb // batch
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d = block * BLOCK_D + tl.arange(0, BLOCK_D)
     n = tl.arange(0, N)
     tile = n[:, None] * D + d[None, :]
-    segment_row = kb * tl.num_programs(2) + segment
+    segment_row = kb * tl.num_programs(1) + segment
     dy_ptr = move_to(dy_ptr, kb % batch * L * D)
     delta_ptr = move_to(delta_ptr, kb * L * D)
     BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
@@ -274,14 +273,13 @@ def backward_kernel(
     states are done with, and their registers are free. Steps past the end are
     taken before the last token, and where they have written it writes after.
     """
-    kb = tl.program_id(0).to(tl.int64)
-    segment = tl.program_id(2)
+    kb, block, segment = scan_place(D, BLOCK_D)
     k = kb // batch
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d = block * BLOCK_D + tl.arange(0, BLOCK_D)
     n = tl.arange(0, N)
     tile = d[:, None] * N + n[None, :]
-    segment_row = kb * tl.num_programs(2) + segment
-    sums_row = tl.program_id(1) * tl.num_programs(0).to(tl.int64) + kb
+    segment_row = kb * tl.num_programs(1) + segment
+    sums_row = kb * (D // BLOCK_D) + block
     tile_size = four_at_most(tile_size)
     dy_ptr = move_to(dy_ptr, kb % batch * L * D)
     u_ptr = move_to(u_ptr, kb * L * D)

@@ -90,6 +90,17 @@ def step_size(raw, bias, SOFTPLUS: tl.constexpr, APPLIED: tl.constexpr):
 
 
 @triton.jit
+def scan_place(D, BLOCK_D: tl.constexpr):
+    """What a program scans: direction and clip, channel block, segment.
+
+    The channel blocks of a clip run side by side: they read the same lines.
+    """
+    blocks = D // BLOCK_D
+    kb = (tl.program_id(0) // blocks).to(tl.int64)
+    return kb, tl.program_id(0) % blocks, tl.program_id(1)
+
+
+@triton.jit
 def load_or_zero(ptr, offsets):
     if ptr is None:
         values = tl.zeros(offsets.shape, tl.float32)
@@ -167,13 +178,12 @@ def forward_kernel(
     From `starts` (None: zero). Writes y, float32 and in token order, if it
     has a place; the state after the last step and the sum of delta likewise.
     """
-    kb = tl.program_id(0).to(tl.int64)
-    segment = tl.program_id(2)
+    kb, block, segment = scan_place(D, BLOCK_D)
     k = kb // batch
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d = block * BLOCK_D + tl.arange(0, BLOCK_D)
     n = tl.arange(0, N)
     tile = n[:, None] * D + d[None, :]
-    segment_row = kb * tl.num_programs(2) + segment
+    segment_row = kb * tl.num_programs(1) + segment
     u_ptr = move_to(u_ptr, kb * L * D)
     delta_ptr = move_to(delta_ptr, kb * L * D)
     y_ptr = move_to(y_ptr, kb * L * D)
@@ -238,9 +248,9 @@ def chain_kernel(
     from the last segment to the first, as gradients of the states do. The
     last two axes of starts have strides: `scan_backward.py` wants (D, N).
     """
-    kb = tl.program_id(0).to(tl.int64)
+    kb, block, _ = scan_place(D, BLOCK_D)
     k = kb // batch
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    d = block * BLOCK_D + tl.arange(0, BLOCK_D)
     n = tl.arange(0, N)
     tile = n[:, None] * D + d[None, :]
     starts_tile = n[:, None] * starts_stride_n + d[None, :] * starts_stride_d
