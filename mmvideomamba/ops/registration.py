@@ -109,12 +109,11 @@ def _kept_by_inner(
     xz: Tensor, K: int, batch: int, L: int, D: int, N: int, P: int
 ) -> List[Tuple[Tuple[int, ...], torch.dtype]]:
     """Shapes and dtypes of the projections, the scan's, and u beside delta."""
+    projected = (K, batch, L, P), torch.float32
     kept = _kept_by_scan(xz, xz, K, batch, L, D, N)
-    projected = K, batch, L, P
-    if xz.device.type in CPP_DEVICES:
-        return [(projected, torch.float32), kept, ((0,), torch.float32)]
-    drives = 2, K, batch, L, D
-    return [(projected, xz.dtype), kept, (drives, xz.dtype)]
+    on_cpu = xz.device.type in CPP_DEVICES
+    drives = (0,) if on_cpu else (2, K, batch, L, D)
+    return [projected, kept, (drives, torch.float32 if on_cpu else xz.dtype)]
 
 
 # The checks, for the arguments that an operator has before those of its

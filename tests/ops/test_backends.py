@@ -62,7 +62,16 @@ def compare(operator, inputs, backend, slack=1, **options):
 def test_scan_agrees(backend, sizes, dtype, nan_poison):
     order = make_order(sizes['K'], sizes['L'])
     inputs = scan_inputs(**sizes, dtype=dtype)
-    compare(selective_scan, inputs, backend, order=order, delta_softplus=True)
+    # Triton's interpreter cuts numbers off where a GPU rounds them.
+    slack = 2 if (backend, dtype) == ('triton', torch.bfloat16) else 1
+    compare(
+        selective_scan,
+        inputs,
+        backend,
+        slack,
+        order=order,
+        delta_softplus=True,
+    )
 
 
 @pytest.mark.parametrize('dtype', list(TOLERANCES))

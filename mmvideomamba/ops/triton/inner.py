@@ -31,7 +31,7 @@ def mamba_inner(
     drives = x.new_empty(2, len(x_proj), *x.shape)
     u, delta = drives
     conv.run_forward(x, conv_weight, conv_bias, order, 'silu', u)
-    projected = _product(u, x_proj.transpose(1, 2))
+    projected = _product(u, x_proj.transpose(1, 2)).float()
     make_delta(projected, dt_proj, dt_bias, delta)
     with torch.cuda.device_of(xz):
         out, kept = _scan(xz, projected, drives, *others).forward(save)
@@ -64,7 +64,7 @@ def mamba_inner_backward(
         du, ddelta, dA, dB, dC, dD, _, dbias = scan.backward(grad, kept, dz)
     ddt = _product(ddelta, dt_proj)
     dprojected = torch.cat([ddt, dB.to(ddt), dC.to(ddt)], dim=-1)
-    ddt_proj = _sum_over_tokens(ddelta, projected[..., :R])
+    ddt_proj = _sum_over_tokens(ddelta, projected[..., :R].to(ddelta))
     dx_proj = _sum_over_tokens(dprojected, drives[0])
     du.flatten(1, 2).baddbmm_(dprojected.flatten(1, 2), x_proj.to(du.dtype))
     _, *dconv = conv.run_backward(
@@ -83,11 +83,10 @@ def _scan(
     D: Tensor,
     order: Any,
 ) -> Scan:
-    N = A.shape[2]
-    _, B, C = projected.split([projected.shape[3] - 2 * N, N, N], dim=-1)
+    BC = projected[..., -2 * A.shape[2] :]
     _, z = xz.chunk(2, dim=-1)
     u, delta = drives
-    return Scan(u, delta, A, B, C, D, z, None, False, order, applied=True)
+    return Scan(u, delta, A, BC, D, z, None, False, order, applied=True)
 
 
 def _product(rows: Tensor, weights: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def selective_scan(save: bool, *inputs: Any) -> Tuple[Tensor, Tensor]:
     Arguments and results here and below as `registration.py` declares them.
     """
     with torch.cuda.device_of(inputs[0]):
-        return Scan(*inputs).forward(save)
+        return _scan(*inputs).forward(save)
 
 
 def selective_scan_backward(
@@ -72,12 +72,18 @@ def selective_scan_backward(
 ) -> List[Tensor]:
     """Run the backward kernels."""
     with torch.cuda.device_of(grad):
-        gradients = Scan(*inputs).backward(grad, kept)
+        gradients = _scan(*inputs).backward(grad, kept)
     return [
         g.to(t.dtype).contiguous()
         for t, g in zip(inputs, gradients)
         if t is not None and g is not None
     ]
+
+
+def _scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *others: Any
+) -> 'Scan':
+    return Scan(u, delta, A, torch.cat((B, C), dim=-1).float(), *others)
 
 
 class Scan:
@@ -88,8 +94,7 @@ class Scan:
         u: Tensor,
         delta: Tensor,
         A: Tensor,
-        B: Tensor,
-        C: Tensor,
+        BC: Tensor,
         D: Optional[Tensor],
         z: Optional[Tensor],
         delta_bias: Optional[Tensor],
@@ -106,9 +111,10 @@ class Scan:
         A = F.pad(A.float(), (0, more_states))
         self.A_across = self._widen(A.transpose(1, 2))
         self.A = self.A_across.transpose(1, 2).contiguous()
-        self.BC = torch.stack((B, C), dim=3).float()
         if more_states:
-            self.BC = F.pad(self.BC, (0, more_states))
+            BC = F.pad(BC.unflatten(3, (2, self.states)), (0, more_states))
+            BC = BC.flatten(3)
+        self.BC = BC
         self.D = None if D is None else self._widen(D.float())
         self.bias = (
             None if delta_bias is None else self._widen(delta_bias.float())
@@ -125,7 +131,8 @@ class Scan:
         require_int32_offsets(L, channels)
         self.rows = K * batch
         self.sizes = (batch, L, channels)
-        self.options = dict(N=N, SOFTPLUS=delta_softplus, APPLIED=applied)
+        self.options = dict(N=N, BC_WIDTH=BC.stride(2))
+        self.options.update(SOFTPLUS=delta_softplus, APPLIED=applied)
         self.options.update(LAUNCH, num_warps=1)
 
     def forward(self, save: bool) -> Tuple[Tensor, Tensor]:

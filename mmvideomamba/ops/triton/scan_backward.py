@@ -116,6 +116,7 @@ def replay_kernel(
     segment_steps,
     tile_size,
     N: tl.constexpr,
+    BC_WIDTH: tl.constexpr,
     BLOCK_D: tl.constexpr,
     GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
@@ -138,7 +139,7 @@ def replay_kernel(
     dy_ptr = move_to(dy_ptr, kb % batch * L * D)
     u_ptr = move_to(u_ptr, kb * L * D)
     delta_ptr = move_to(delta_ptr, kb * L * D)
-    BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
+    BC_ptr = move_to(BC_ptr, kb * L * BC_WIDTH)
     order_ptr = move_to(order_ptr, k * L)
     dC_ptr = move_to(dC_ptr, sums_row * L * N)
 
@@ -163,7 +164,7 @@ def replay_kernel(
         tl.store(states_ptr + tile, state)
         states_ptr += tile_size
         for i in tl.static_range(GROUP):
-            B = load_B(BC_ptr, tokens[i], n, N)
+            B = load_B(BC_ptr, tokens[i], n, BC_WIDTH)
             u = us[i].to(tl.float32)
             dy = dys[i].to(tl.float32)
             delta, _ = step_size(raws[i], bias, SOFTPLUS, APPLIED)
@@ -192,6 +193,7 @@ def adjoint_ends_kernel(
     D,
     segment_steps,
     N: tl.constexpr,
+    BC_WIDTH: tl.constexpr,
     BLOCK_D: tl.constexpr,
     SOFTPLUS: tl.constexpr,
     APPLIED: tl.constexpr,
@@ -209,7 +211,7 @@ def adjoint_ends_kernel(
     segment_row = kb * tl.num_programs(1) + segment
     dy_ptr = move_to(dy_ptr, kb % batch * L * D)
     delta_ptr = move_to(delta_ptr, kb * L * D)
-    BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
+    BC_ptr = move_to(BC_ptr, kb * L * BC_WIDTH)
     order_ptr = move_to(order_ptr, k * L)
 
     A = tl.load(A_ptr + k * N * D + tile) * LOG2_E
@@ -222,7 +224,7 @@ def adjoint_ends_kernel(
         delta, _ = step_size(
             tl.load(delta_ptr + token * D + d), bias, SOFTPLUS, APPLIED
         )
-        C = load_C(BC_ptr, token, n, N)
+        C = load_C(BC_ptr, token, n, N, BC_WIDTH)
         dy = tl.load(dy_ptr + token * D + d).to(tl.float32)
         carry += C[:, None] * dy[None, :]
         carry *= tl.exp2(delta[None, :] * A)
@@ -252,6 +254,7 @@ def backward_kernel(
     segment_steps,
     tile_size,
     N: tl.constexpr,
+    BC_WIDTH: tl.constexpr,
     BLOCK_D: tl.constexpr,
     GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
@@ -286,7 +289,7 @@ def backward_kernel(
     delta_ptr = move_to(delta_ptr, kb * L * D)
     du_ptr = move_to(du_ptr, kb * L * D)
     ddelta_ptr = move_to(ddelta_ptr, kb * L * D)
-    BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
+    BC_ptr = move_to(BC_ptr, kb * L * BC_WIDTH)
     order_ptr = move_to(order_ptr, k * L)
     dB_ptr = move_to(dB_ptr, sums_row * L * N)
 
@@ -320,7 +323,7 @@ def backward_kernel(
             if i < GROUP - 1:
                 u = us[i].to(tl.float32)
                 delta, _ = step_size(raws[i], bias, SOFTPLUS, APPLIED)
-                B = load_B(BC_ptr, tokens[i], n, N)
+                B = load_B(BC_ptr, tokens[i], n, BC_WIDTH)
                 drive = (delta * u)[:, None] * B[None, :]
                 state = tl.exp2(delta[:, None] * A) * state + drive
 
@@ -330,8 +333,8 @@ def backward_kernel(
             delta, slope = step_size(raws[i], bias, SOFTPLUS, APPLIED)
             decay = tl.exp2(delta[:, None] * A)
             dy = dys[i].to(tl.float32)
-            B = load_B(BC_ptr, tokens[i], n, N)
-            C = load_C(BC_ptr, tokens[i], n, N)
+            B = load_B(BC_ptr, tokens[i], n, BC_WIDTH)
+            C = load_C(BC_ptr, tokens[i], n, N, BC_WIDTH)
             dstate = carry + C[None, :] * dy[:, None]
             dB = tl.sum(dstate * (delta * u)[:, None], 0)
             carry = decay * dstate

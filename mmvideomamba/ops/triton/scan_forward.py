@@ -15,7 +15,7 @@ Layout of the arguments, all contiguous but z:
 
     A (K, N, D), D and bias (K, D), order (K, L), z (batch, L, D) by strides
     u, delta, and y of one direction each (K, batch, L, D)
-    BC (K, batch, L, 2, N) float32: B and C of a token side by side
+    BC float32: B and C of a token side by side, in rows of BC_WIDTH
     ends, starts (K, batch, segments, N, D), totals (K, batch, segments, D)
 
 A segment is the steps that one program computes, a multiple of GROUP.
@@ -133,13 +133,13 @@ def load_rows(ptr, tokens, d, D, GROUP: tl.constexpr):
 
 
 @triton.jit
-def load_B(BC_ptr, token, n, N: tl.constexpr):
-    return tl.load(BC_ptr + token * 2 * N + n)
+def load_B(BC_ptr, token, n, BC_WIDTH: tl.constexpr):
+    return tl.load(BC_ptr + token * BC_WIDTH + n)
 
 
 @triton.jit
-def load_C(BC_ptr, token, n, N: tl.constexpr):
-    return tl.load(BC_ptr + (token * 2 + 1) * N + n)
+def load_C(BC_ptr, token, n, N: tl.constexpr, BC_WIDTH: tl.constexpr):
+    return tl.load(BC_ptr + token * BC_WIDTH + N + n)
 
 
 @triton.jit
@@ -168,6 +168,7 @@ def forward_kernel(
     D,
     segment_steps,
     N: tl.constexpr,
+    BC_WIDTH: tl.constexpr,
     BLOCK_D: tl.constexpr,
     GROUP: tl.constexpr,
     SOFTPLUS: tl.constexpr,
@@ -187,7 +188,7 @@ def forward_kernel(
     u_ptr = move_to(u_ptr, kb * L * D)
     delta_ptr = move_to(delta_ptr, kb * L * D)
     y_ptr = move_to(y_ptr, kb * L * D)
-    BC_ptr = move_to(BC_ptr, kb * L * 2 * N)
+    BC_ptr = move_to(BC_ptr, kb * L * BC_WIDTH)
     order_ptr = move_to(order_ptr, k * L)
 
     A = tl.load(A_ptr + k * N * D + tile) * LOG2_E
@@ -200,8 +201,8 @@ def forward_kernel(
     tokens = load_tokens(order_ptr, start, L, GROUP)
     us = load_rows(u_ptr, tokens, d, D, GROUP)
     raws = load_rows(delta_ptr, tokens, d, D, GROUP)
-    B = load_B(BC_ptr, tokens[0], n, N)
-    C = load_C(BC_ptr, tokens[0], n, N)
+    B = load_B(BC_ptr, tokens[0], n, BC_WIDTH)
+    C = load_C(BC_ptr, tokens[0], n, N, BC_WIDTH)
     for first in range(start, tl.minimum(start + segment_steps, L), GROUP):
         tokens_after = load_tokens(order_ptr, first + GROUP, L, GROUP)
         us_after = load_rows(u_ptr, tokens_after, d, D, GROUP)
@@ -219,8 +220,8 @@ def forward_kernel(
                 following = tokens[i + 1]
             else:
                 following = tokens_after[0]
-            B = load_B(BC_ptr, following, n, N)
-            C = load_C(BC_ptr, following, n, N)
+            B = load_B(BC_ptr, following, n, BC_WIDTH)
+            C = load_C(BC_ptr, following, n, N, BC_WIDTH)
         tokens, us, raws = tokens_after, us_after, raws_after
     if ends_ptr is not None:
         tl.store(ends_ptr + segment_row * N * D + tile, state)
