@@ -20,10 +20,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 # Compute capabilities, ten times, and the cases of `ptx_battery.py`.
-IN_CI = [('90', 'awkward')]
-THE_REST = [
-    *((capability, 'quick') for capability in ('75', '80', '100', '120')),
+IN_CI = [
+    ('90', 'awkward'),
     ('90', 'small'),
+    *((capability, 'quick') for capability in ('75', '80', '100', '120')),
+]
+THE_REST = [
     ('90', 'real'),
     ('90', 'long'),
     ('90', 'ex2'),
@@ -56,8 +58,9 @@ def run_cases(capability, cases, **options):
 @pytest.mark.parametrize('capability, cases', IN_CI)
 def test_they_agree_with_the_reference(capability, cases):
     _, found = run_cases(capability, cases)
-    ran = {kernel for case in found for kernel in case['kernels']}
-    assert ran >= {*SCAN_KERNELS, 'conv_gradient_kernel'}
+    if cases == 'awkward':
+        ran = {kernel for case in found for kernel in case['kernels']}
+        assert ran >= {*SCAN_KERNELS, 'conv_gradient_kernel'}
 
 
 @pytest.mark.parametrize('capability, cases', THE_REST)
