@@ -20,8 +20,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .options import LAUNCH, require_arithmetic, require_int32_offsets
-from .scan_forward import SIZES, move_to, sigmoid
+from .options import (
+    LAUNCH,
+    given_or_token_order,
+    require_arithmetic,
+    require_int32_offsets,
+)
+from .scan_forward import SIZES, sigmoid
 
 # Tiles of `conv_kernel`.
 TILE = dict(BLOCK_L=16, BLOCK_D=64)
@@ -145,7 +150,7 @@ def _prepare(
     weight: Tensor,
     bias: Optional[Tensor],
     order: Optional[Tensor],
-) -> Tuple[Tensor, Tensor, Optional[Tensor], Optional[Tensor]]:
+) -> Tuple[Tensor, Tensor, Optional[Tensor], Tensor]:
     """Channels innermost in x, taps outermost of a channel's weights."""
     if x.stride(-1) != 1:
         x = x.contiguous()
@@ -153,18 +158,15 @@ def _prepare(
     require_int32_offsets(x.shape[1], max(x.stride(1), x.shape[2]))
     weight = weight.float().transpose(1, 2).contiguous()
     bias = None if bias is None else bias.float().contiguous()
-    return x, weight, bias, None if order is None else order.contiguous()
+    order = given_or_token_order(order, len(weight), x.shape[1], x.device)
+    return x, weight, bias, order
 
 
 @triton.jit
 def tokens_at(order_ptr, steps, L):
     """The tokens that `steps` visit, int32; 0 where there is no such step."""
     inside = (steps >= 0) & (steps < L)
-    if order_ptr is None:
-        token = tl.where(inside, steps, 0)
-    else:
-        token = tl.load(order_ptr + steps, mask=inside, other=0).to(tl.int32)
-    return token
+    return tl.load(order_ptr + steps, mask=inside, other=0).to(tl.int32)
 
 
 @triton.jit
@@ -216,9 +218,9 @@ def conv_kernel(
     """x (batch, L, D) by strides, weight (K, W, D), out (K, batch, L, D)."""
     kb, steps, d = tile_at(L, D, BLOCK_L, BLOCK_D)
     k = kb // batch
-    x_ptr = move_to(x_ptr, kb % batch * stride_b)
-    out_ptr = move_to(out_ptr, kb * L * D)
-    order_ptr = move_to(order_ptr, k * L)
+    x_ptr += kb % batch * stride_b
+    out_ptr += kb * L * D
+    order_ptr += k * L
     weights = load_weights(weight_ptr, k, d, D, W)
     out = load_bias(bias_ptr, k, d, D, BLOCK_D)[None]
     for w in tl.static_range(W):
@@ -267,10 +269,10 @@ def conv_gradient_kernel(
     k = kb // batch
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     mask = d < D
-    x_ptr = move_to(x_ptr, kb % batch * stride_b)
-    grad_ptr = move_to(grad_ptr, kb * L * D)
-    parts_ptr = move_to(parts_ptr, kb * L * D)
-    order_ptr = move_to(order_ptr, k * L)
+    x_ptr += kb % batch * stride_b
+    grad_ptr += kb * L * D
+    parts_ptr += kb * L * D
+    order_ptr += k * L
     weights = load_weights(weight_ptr, k, d, D, W)
     bias = load_bias(bias_ptr, k, d, D, BLOCK_D)
     start = tl.program_id(2) * STEPS

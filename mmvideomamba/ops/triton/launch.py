@@ -26,7 +26,12 @@ import triton
 from torch import Tensor
 
 from . import kept_dtype, scan_backward, scan_forward
-from .options import LAUNCH, require_arithmetic, require_int32_offsets
+from .options import (
+    LAUNCH,
+    given_or_token_order,
+    require_arithmetic,
+    require_int32_offsets,
+)
 
 # Steps that are loaded while as many before them are computed, and whose
 # states the backward pass holds in registers; more would spill.
@@ -119,7 +124,7 @@ class Scan:
         self.bias = (
             None if delta_bias is None else self._widen(delta_bias.float())
         )
-        self.order = None if order is None else order.contiguous()
+        self.order = given_or_token_order(order, K, L, u.device)
         if z is not None and z.stride(-1) != 1:
             z = z.contiguous()
         self.z = z

@@ -1,5 +1,7 @@
 """What every launch of a kernel says, and what it requires."""
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 
@@ -40,3 +42,12 @@ def require_arithmetic(x: Tensor) -> None:
                 f'{torch.cuda.get_device_name(x.device)} has no bfloat16; '
                 'take float16, with train.py --amp fp16, or float32'
             )
+
+
+def given_or_token_order(
+    order: Optional[Tensor], K: int, L: int, device: torch.device
+) -> Tensor:
+    """(K, L), contiguous."""
+    if order is None:
+        order = torch.arange(L, device=device).expand(K, L)
+    return order.contiguous()

@@ -36,7 +36,6 @@ from .scan_forward import (
     load_or_zero,
     load_rows,
     load_tokens,
-    move_to,
     scan_place,
     sigmoid,
     step_size,
@@ -136,12 +135,12 @@ def replay_kernel(
     segment_row = kb * tl.num_programs(1) + segment
     sums_row = kb * (D // BLOCK_D) + block
     tile_size = four_at_most(tile_size)
-    dy_ptr = move_to(dy_ptr, kb % batch * L * D)
-    u_ptr = move_to(u_ptr, kb * L * D)
-    delta_ptr = move_to(delta_ptr, kb * L * D)
-    BC_ptr = move_to(BC_ptr, kb * L * BC_WIDTH)
-    order_ptr = move_to(order_ptr, k * L)
-    dC_ptr = move_to(dC_ptr, sums_row * L * N)
+    dy_ptr += kb % batch * L * D
+    u_ptr += kb * L * D
+    delta_ptr += kb * L * D
+    BC_ptr += kb * L * BC_WIDTH
+    order_ptr += k * L
+    dC_ptr += sums_row * L * N
 
     A = tl.load(A_ptr + k * D * N + tile) * LOG2_E
     bias = load_or_zero(bias_ptr, k * D + d)
@@ -150,7 +149,7 @@ def replay_kernel(
 
     start = segment * segment_steps
     states_row = kb * tl.cdiv(L, GROUP) + start // GROUP
-    states_ptr = move_to(states_ptr, states_row * tile_size)
+    states_ptr += states_row * tile_size
     tokens = load_tokens(order_ptr, start, L, GROUP)
     us = load_rows(u_ptr, tokens, d, D, GROUP)
     raws = load_rows(delta_ptr, tokens, d, D, GROUP)
@@ -209,10 +208,10 @@ def adjoint_ends_kernel(
     n = tl.arange(0, N)
     tile = n[:, None] * D + d[None, :]
     segment_row = kb * tl.num_programs(1) + segment
-    dy_ptr = move_to(dy_ptr, kb % batch * L * D)
-    delta_ptr = move_to(delta_ptr, kb * L * D)
-    BC_ptr = move_to(BC_ptr, kb * L * BC_WIDTH)
-    order_ptr = move_to(order_ptr, k * L)
+    dy_ptr += kb % batch * L * D
+    delta_ptr += kb * L * D
+    BC_ptr += kb * L * BC_WIDTH
+    order_ptr += k * L
 
     A = tl.load(A_ptr + k * N * D + tile) * LOG2_E
     bias = load_or_zero(bias_ptr, k * D + d)
@@ -284,14 +283,14 @@ def backward_kernel(
     segment_row = kb * tl.num_programs(1) + segment
     sums_row = kb * (D // BLOCK_D) + block
     tile_size = four_at_most(tile_size)
-    dy_ptr = move_to(dy_ptr, kb % batch * L * D)
-    u_ptr = move_to(u_ptr, kb * L * D)
-    delta_ptr = move_to(delta_ptr, kb * L * D)
-    du_ptr = move_to(du_ptr, kb * L * D)
-    ddelta_ptr = move_to(ddelta_ptr, kb * L * D)
-    BC_ptr = move_to(BC_ptr, kb * L * BC_WIDTH)
-    order_ptr = move_to(order_ptr, k * L)
-    dB_ptr = move_to(dB_ptr, sums_row * L * N)
+    dy_ptr += kb % batch * L * D
+    u_ptr += kb * L * D
+    delta_ptr += kb * L * D
+    du_ptr += kb * L * D
+    ddelta_ptr += kb * L * D
+    BC_ptr += kb * L * BC_WIDTH
+    order_ptr += k * L
+    dB_ptr += sums_row * L * N
 
     A = tl.load(A_ptr + k * D * N + tile) * LOG2_E
     skip = load_or_zero(D_ptr, k * D + d)
@@ -304,7 +303,7 @@ def backward_kernel(
     last = tl.minimum(start + segment_steps, L) - 1
     first = last // GROUP * GROUP
     states_row = kb * tl.cdiv(L, GROUP) + first // GROUP
-    states_ptr = move_to(states_ptr, states_row * tile_size)
+    states_ptr += states_row * tile_size
     tokens = load_tokens(order_ptr, first, L, GROUP)
     us = load_rows(u_ptr, tokens, d, D, GROUP)
     raws = load_rows(delta_ptr, tokens, d, D, GROUP)

@@ -115,11 +115,7 @@ def load_tokens(order_ptr, first, L, GROUP: tl.constexpr):
     tokens = ()
     for i in tl.static_range(GROUP):
         t = tl.minimum(first + i, L - 1)
-        if order_ptr is None:
-            token = t
-        else:
-            token = tl.load(order_ptr + t).to(tl.int32)
-        tokens += (token,)
+        tokens += (tl.load(order_ptr + t).to(tl.int32),)
     return tokens
 
 
@@ -140,14 +136,6 @@ def load_B(BC_ptr, token, n, BC_WIDTH: tl.constexpr):
 @triton.jit
 def load_C(BC_ptr, token, n, N: tl.constexpr, BC_WIDTH: tl.constexpr):
     return tl.load(BC_ptr + token * BC_WIDTH + N + n)
-
-
-@triton.jit
-def move_to(ptr, offset):
-    """A pointer moved by an offset; None stays None."""
-    if ptr is not None:
-        ptr += offset
-    return ptr
 
 
 @triton.jit(do_not_specialize=[*SIZES, 'D'])
@@ -185,11 +173,12 @@ def forward_kernel(
     n = tl.arange(0, N)
     tile = n[:, None] * D + d[None, :]
     segment_row = kb * tl.num_programs(1) + segment
-    u_ptr = move_to(u_ptr, kb * L * D)
-    delta_ptr = move_to(delta_ptr, kb * L * D)
-    y_ptr = move_to(y_ptr, kb * L * D)
-    BC_ptr = move_to(BC_ptr, kb * L * BC_WIDTH)
-    order_ptr = move_to(order_ptr, k * L)
+    u_ptr += kb * L * D
+    delta_ptr += kb * L * D
+    if y_ptr is not None:
+        y_ptr += kb * L * D
+    BC_ptr += kb * L * BC_WIDTH
+    order_ptr += k * L
 
     A = tl.load(A_ptr + k * N * D + tile) * LOG2_E
     skip = load_or_zero(D_ptr, k * D + d)

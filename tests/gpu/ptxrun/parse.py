@@ -52,6 +52,10 @@ def parse(ptx: str) -> List[Union[Instruction, Label]]:
             line = int(location[1])
             continue
         text = re.sub(r'//.*', '', text).strip()
+        # A register for what is not wanted; the scope is its line.
+        named = re.match(r'\{\s*\.reg \.b\d+ (\w+);', text)
+        if named:
+            text = text[named.end() :].replace(f'{{{named[1]},', '{_,')
         if text.startswith('.'):
             continue
         label = re.match(r'([\w$]+):\s*(.*)$', text)

@@ -187,6 +187,6 @@ def cast(expression: str, stored: str, type_: str) -> str:
     if 'pred' not in (stored, type_):
         if width(stored) == width(type_):
             return f'(({vector(type_)}){expression})'
-        if (stored, type_) in (('u32', 'u16'), ('u64', 'u32'), ('u16', 'u32')):
+        if width(type_) < width(stored) or (stored, type_) == ('u16', 'u32'):
             return convert(expression, type_)
     raise NotImplementedError(f'{stored} as {type_}')
