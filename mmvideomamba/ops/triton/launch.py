@@ -2,7 +2,7 @@
 
 Forward:
 
-    forward_kernel   y of each direction, float32
+    forward_kernel   y of each direction
     gate_kernel      SiLU(z) * the sum of the directions, which is kept
 
 Backward:
@@ -113,12 +113,12 @@ class Scan:
         more_states = N - self.states
         self.u = self._widen(u)
         self.delta = self._widen(delta)
-        A = F.pad(A.float(), (0, more_states))
-        self.A_across = self._widen(A.transpose(1, 2))
-        self.A = self.A_across.transpose(1, 2).contiguous()
+        A = A.float()
         if more_states:
+            A = F.pad(A, (0, more_states))
             BC = F.pad(BC.unflatten(3, (2, self.states)), (0, more_states))
             BC = BC.flatten(3)
+        self.A = self._widen(A.transpose(1, 2))
         self.BC = BC
         self.D = None if D is None else self._widen(D.float())
         self.bias = (
@@ -179,6 +179,7 @@ class Scan:
         tile_size = channels * N
         args = (*self.sizes, self.blocks.steps)
         options = dict(self.options, GROUP=GROUP)
+        A = self.A.transpose(1, 2).contiguous()
 
         groups = triton.cdiv(L, GROUP)
         states = self._new(
@@ -190,7 +191,7 @@ class Scan:
             dy,
             self.u,
             self.delta,
-            self.A,
+            A,
             self.BC,
             self.bias,
             self.order,
@@ -211,7 +212,7 @@ class Scan:
             scan_backward.adjoint_ends_kernel[self._grid(BACKWARD_BLOCK)](
                 dy,
                 self.delta,
-                self.A_across,
+                self.A,
                 self.BC,
                 self.bias,
                 self.order,
@@ -231,7 +232,7 @@ class Scan:
             dy,
             self.u,
             self.delta,
-            self.A,
+            A,
             self.BC,
             self.D,
             self.bias,
@@ -315,7 +316,7 @@ class Scan:
         scan_forward.forward_kernel[self._grid(self.blocks.channels)](
             self.u,
             self.delta,
-            self.A_across,
+            self.A,
             self.BC,
             self.D,
             self.bias,
@@ -340,7 +341,7 @@ class Scan:
         scan_forward.chain_kernel[self.rows * (channels // block),](
             ends,
             self.totals,
-            self.A_across,
+            self.A,
             starts,
             *((channels, 1) if across else (1, N)),
             batch,
