@@ -419,15 +419,16 @@ def test_the_kernels_are_checked(bench, monkeypatch):
     kernels = import_part('kernels')
     cases = [kernels.Case(1, torch.float32, whole=True, K=1)]
     records = list(kernels.check_operators(bench, cases))
-    assert [record['operator'] for record in records] == ['scan', 'conv']
+    operators = [record['operator'] for record in records]
+    assert operators == ['scan', 'conv', 'inner']
     assert all(record['ok'] and record['repeat'] for record in records)
 
     def wrong(bench, case):
         return dict(out=float('nan'), grads=dict(u=0.0), repeat=True)
 
-    monkeypatch.setattr(kernels, 'check_conv', wrong)
-    monkeypatch.setattr(kernels, 'check_scan', wrong)
-    with pytest.raises(RuntimeError, match='tolerance .*: scan float32, conv'):
+    for name in ('conv', 'inner'):
+        monkeypatch.setitem(kernels.CHECKS, name, wrong)
+    with pytest.raises(RuntimeError, match='tolerance .*: conv float32, inn'):
         list(kernels.check_operators(bench, cases))
 
 
@@ -457,7 +458,7 @@ def test_parts_that_measure(
 def test_the_adapter_is_checked_and_trains(bench):
     *checked, trained = rehearse('mamba_ssm', bench)
     asked = {(r['operator'], r['dtype'], r['directions']) for r in checked}
-    assert len(asked) == 2 * 3 * 4 and all(r['ok'] for r in checked)
+    assert len(asked) == 3 * 3 * 4 and all(r['ok'] for r in checked)
     assert trained['losses'][-1] < trained['losses'][0]
 
 
