@@ -133,7 +133,7 @@ class Scan:
 
         channels = self.u.shape[3]
         require_arithmetic(u)
-        require_int32_offsets(L, channels)
+        require_int32_offsets(L, max(channels, BC.stride(2)))
         self.rows = K * batch
         self.sizes = (batch, L, channels)
         self.options = dict(N=N, BC_WIDTH=BC.stride(2))

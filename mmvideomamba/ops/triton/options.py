@@ -47,7 +47,7 @@ def require_arithmetic(x: Tensor) -> None:
 def given_or_token_order(
     order: Optional[Tensor], K: int, L: int, device: torch.device
 ) -> Tensor:
-    """(K, L), contiguous."""
+    """The order, or that of the tokens if there is none: (K, L)."""
     if order is None:
         order = torch.arange(L, device=device).expand(K, L)
     return order.contiguous()
