@@ -134,8 +134,10 @@ def build(sdist: Path, target: str) -> None:
         CalledProcessError: It does not build.
     """
     with tempfile.TemporaryDirectory() as folder:
+        # Python has filters from 3.10.12 and 3.11.4 on.
+        safe = {'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}
         with tarfile.open(sdist) as archive:
-            archive.extractall(folder, filter='data')
+            archive.extractall(folder, **safe)
         (source,) = Path(folder).iterdir()
         setup = source / 'setup.py'
         setup.write_text(for_this_gpu(setup.read_text()))
