@@ -2,7 +2,7 @@
 
 Forward:
 
-    forward_kernel   y of each direction
+    forward_kernel   y of each direction, float32
     gate_kernel      SiLU(z) * the sum of the directions, which is kept
 
 Backward:
@@ -142,7 +142,7 @@ class Scan:
 
     def forward(self, save: bool) -> Tuple[Tensor, Tensor]:
         self._cut(backward=False)
-        y = self._new(*self.u.shape, dtype=self.kept_dtype)
+        y = self._new(*self.u.shape)
         self._forward_kernel(self._starts(across=True), y, None, None)
         shape = (*self.sizes[:2], self.channels)
         out = self.u.new_empty(shape)
