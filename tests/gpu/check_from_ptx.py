@@ -3,8 +3,8 @@
     python tests/gpu/check_from_ptx.py 90
 
 The argument is the compute capability to compile for, ten times. Runs the
-cases of its parts `correct` and `correct_others`, at the sizes that they have
-there and with a GPU's tolerances; prints their JSON lines. Fails as they would.
+cases of its parts `correct` and `correct_others`, at their sizes and with the
+tolerances of a GPU, and prints their JSON lines. Fails as they would.
 """
 
 import argparse
