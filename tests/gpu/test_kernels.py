@@ -13,6 +13,8 @@ import pytest
 
 pytest.importorskip('triton')
 import ptxrun
+import torch
+from conftest import GPU_TOLERANCES
 from run_script import run_script
 
 pytestmark = pytest.mark.skipif(
@@ -76,6 +78,12 @@ def test_what_the_check_on_a_gpu_compares_agrees(request):
     found = run_script('check_from_ptx.py', '90')
     compared = {record['operator'] for record in found}
     assert compared == {'scan', 'conv', 'inner'}
+
+
+def test_a_model_has_the_gradients_of_the_reference():
+    wide, narrow = run_script('model_from_ptx.py', '90')
+    assert wide['triton'] <= GPU_TOLERANCES[torch.float32][1]
+    assert narrow['triton'] <= 1.5 * narrow['reference']
 
 
 def test_other_versions_of_triton_agree(request, tmp_path):
