@@ -6,7 +6,7 @@ from ..ops import rms_norm
 
 
 class RMSNorm(nn.RMSNorm):
-    """`torch.nn.RMSNorm`, in one pass over the tokens on CPUs.
+    """`torch.nn.RMSNorm`, in one pass over the tokens.
 
     Attributes:
         backend (str): See `mmvideomamba.ops.rms_norm`.
