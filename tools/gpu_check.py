@@ -48,7 +48,7 @@ MACHINE = Part(60, 'what this machine is')
 PARTS = {
     'ceilings': Part(30, 'what the GPU copies, multiplies, exponentiates'),
     'correct': Part(60, 'each operator against float64, in bfloat16'),
-    'kernels': Part(40, 'each kernel, at 64 clips, 8 and one'),
+    'kernels': Part(40, 'scan and convolution, at 64 clips, 8 and one'),
     'mamba_ssm_twice': Part(40, "mamba-ssm's scan, a call per direction"),
     'correct_others': Part(60, 'float32 and float16 against float64'),
     'block': Part(40, 'a block, launched and from a CUDA graph'),

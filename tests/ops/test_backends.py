@@ -168,6 +168,28 @@ def test_memory_is_read_as_it_lies(backend):
     compare(causal_conv1d, conv, backend, order=order)
 
 
+def test_the_batch_may_lie_innermost(backend):
+    """PyTorch's `cat` and `pad` keep such a layout, as for images."""
+    K, B, L, D, N = 2, 3, 9, 20, 3
+    inputs = scan_inputs(K, B, L, D, N, torch.float32)
+    for name in ('u', 'delta', 'B', 'C'):
+        innermost = inputs[name].permute(0, 2, 3, 1).contiguous()
+        inputs[name] = innermost.permute(0, 3, 1, 2)
+    compare(selective_scan, inputs, backend, delta_softplus=True)
+
+
+@pytest.mark.parametrize('axis', 'DN')
+def test_channels_or_states_may_be_missing(backend, axis):
+    if (backend, axis) == ('mamba_ssm', 'N'):
+        pytest.skip('its kernels want states')
+    sizes = {axis: 0, 'dtype': torch.float32}
+    for operator, inputs in (
+        (selective_scan, scan_inputs(**sizes)),
+        (mamba_inner, inner_inputs(**sizes)),
+    ):
+        compare(operator, inputs, backend)
+
+
 def test_a_batch_may_be_empty(backend):
     for operator, inputs in (
         (selective_scan, scan_inputs(B=0, dtype=torch.float32)),

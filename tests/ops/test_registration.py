@@ -91,6 +91,16 @@ def test_inner_passes_opcheck(kernels):
     )
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_inner_that_keeps_nothing_passes_opcheck(kernels, dtype):
+    inputs = inner_inputs(L=3, dtype=dtype).values()
+    library.opcheck(
+        torch.ops.mmvideomamba.mamba_inner.default,
+        (False, *inputs, make_order(2, 3)),
+        test_utils=['test_schema', 'test_faketensor'],
+    )
+
+
 def test_inner_is_one_node_and_compiles(kernels):
     inner = inner_inputs(dtype=torch.float32)
     xz = inner.pop('xz')

@@ -347,7 +347,7 @@ def test_kernels_compiled_for_gpus(tmp_path, request):
     """Next to no spill, and no shuffle in the loop of the forward scan.
 
     Gradients of B and C are sums over channels, so the loops backward have
-    shuffles; to have few a step is what `scan_forward.py` lays lanes out for.
+    shuffles; to have few a step is what `scan_backward.py` lays lanes out for.
     For four generations of GPUs, which takes minutes.
     """
     if not request.config.getoption('--gpu-kernels'):

@@ -284,7 +284,7 @@ def test_the_page_shows_all_records(gpu_check):
     assert page.startswith('# G 1\n')
     words = ' '.join(page.split())
     assert '| tests | failed | 1.5 | a ... last |' in words
-    assert '## kernels: each kernel' in words
+    assert '## kernels: scan' in words
     assert '| 64 | 1.235 | | 8 | 0.2 | - 64 1.23456' in words
     assert 'kernels: gate 0.5 x 1' in words
     assert '| graph | 1 x 0.5 |' in words

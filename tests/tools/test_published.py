@@ -41,10 +41,12 @@ def kinetics(tmp_path_factory):
 
 
 def reproduce(folder, published, kinetics, *arguments):
+    # mmengine has one experiment of a name and a second in a process.
+    name = f'experiment_name={folder.name}'
     with small_zoo(folder, published, {**OPTIONS, **SMALLER}):
         run_command(
             *('test', NAME, *arguments, '--data-root', kinetics, '--brief'),
-            *('--work-dir', folder / 'work'),
+            *('--work-dir', folder / 'work', '--cfg-options', name),
         )
 
 

@@ -217,7 +217,7 @@ def compare(
 
 
 def measure_kernels(bench: Bench) -> Iterator[dict]:
-    """The launches of both operators, together and kernel by kernel."""
+    """The launches of scan and convolution, together and one by one."""
     for batch in bench.batches:
         yield from bench.fit(batch, partial(time_kernels, bench))
 

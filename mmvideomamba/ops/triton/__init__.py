@@ -91,7 +91,7 @@ def kernels() -> ModuleType:
 
 
 def kept_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Of what passes from one kernel to a later one, for data of a dtype.
+    """Of dy, states and parts of sums between kernels, for data of a dtype.
 
     bfloat16 has the range of float32, and data are rounded to it once more
     anyway; a state may be beyond the range of float16.

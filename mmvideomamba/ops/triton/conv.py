@@ -2,9 +2,8 @@
 
     conv_kernel            tiles of (BLOCK_L steps, BLOCK_D channels); a step's
                            W taps are W gathers that the cache serves
-    conv_gradient_kernel   along the scan order: the gradient of x that a
-                           direction contributes, and what that of the filter
-                           sums
+    conv_gradient_kernel   along the scan order: the gradient of x from each
+                           direction, and parts of the filter's gradient
 
 Nothing is saved for the gradients: the convolution is computed once more.
 """
@@ -100,7 +99,7 @@ def run_backward(
     activation: Optional[str],
     dx: Tensor,
 ) -> List[Tensor]:
-    """Run the backward kernels, with dx where its channels are contiguous."""
+    """Run the backward kernel; the gradient of x goes to dx."""
     K, D, W = weight.shape
     batch, L, _ = x.shape
     dtypes = weight.dtype, None if bias is None else bias.dtype
@@ -110,7 +109,7 @@ def run_backward(
     segments = triton.cdiv(L, STEPS)
     sums = x.new_empty(K, batch, segments, W + 1, D, dtype=torch.float32)
     with torch.cuda.device_of(x):
-        conv_gradient_kernel[K * batch, triton.cdiv(D, CHANNELS), segments](
+        conv_gradient_kernel[_grid(K * batch, L, D, STEPS, CHANNELS)](
             grad,
             x,
             weight,
@@ -265,7 +264,9 @@ def conv_gradient_kernel(
     A step is an input of itself and of the W - 1 steps after it: the loop
     goes on for as many, and takes only what the last steps get from them.
     """
-    kb = tl.program_id(0).to(tl.int64)
+    segments = tl.cdiv(L, STEPS)
+    row = tl.program_id(0).to(tl.int64)
+    kb = row // segments
     k = kb // batch
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     mask = d < D
@@ -275,7 +276,7 @@ def conv_gradient_kernel(
     order_ptr += k * L
     weights = load_weights(weight_ptr, k, d, D, W)
     bias = load_bias(bias_ptr, k, d, D, BLOCK_D)
-    start = tl.program_id(2) * STEPS
+    start = tl.program_id(0) % segments * STEPS
     end = tl.minimum(start + STEPS, L)
     zero = tl.zeros([BLOCK_D], tl.float32)
     # Of the W - 1 steps before and, in the loop, the current one: tokens, x,
@@ -326,7 +327,6 @@ def conv_gradient_kernel(
             done = mask & (step >= start) & (step < end)
             tl.store(parts_ptr + tokens[0] * D + d, dx, mask=done)
             tokens, window, dxs = tokens_after, window_after, dxs_after
-    row = kb * tl.num_programs(2) + tl.program_id(2)
     for w in tl.static_range(W + 1):
         place = (row * (W + 1) + w) * D + d
         tl.store(sums_ptr + place, sums[w], mask=mask)

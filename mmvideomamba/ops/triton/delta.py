@@ -24,7 +24,8 @@ def make_delta(
     """Write delta.
 
     Args:
-        projected (Tensor): (K, B, L, P), contiguous; dt are the first R of P.
+        projected (Tensor): (K, B, L, P) float32, contiguous; dt are the first
+            R of P.
         weight (Tensor): (K, D, R).
         bias (Tensor): (K, D).
         delta (Tensor): (K, B, L, D), contiguous.
@@ -74,7 +75,7 @@ def delta_kernel(
     for r in tl.static_range(R):
         dt = tl.load(projected_ptr + token * P + r, mask=inside, other=0)
         weight = tl.load(weight_ptr + r * D + d, mask=d < D, other=0)
-        x += dt.to(tl.float32)[:, None] * weight[None]
+        x += dt[:, None] * weight[None]
     delta, _ = softplus(x)
     place = delta_ptr + row * D + token[:, None] * D + d[None]
     tl.store(place, delta, mask=inside[:, None] & (d < D)[None])

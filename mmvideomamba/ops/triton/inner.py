@@ -36,7 +36,7 @@ def mamba_inner(
     with torch.cuda.device_of(xz):
         out, kept = _scan(xz, projected, drives, *others).forward(save)
     if not save:
-        projected, drives = xz.new_empty(0), xz.new_empty(0)
+        projected, drives = projected.new_empty(0), drives.new_empty(0)
     return out, projected, kept, drives
 
 
@@ -83,10 +83,9 @@ def _scan(
     D: Tensor,
     order: Any,
 ) -> Scan:
-    BC = projected[..., -2 * A.shape[2] :]
     _, z = xz.chunk(2, dim=-1)
     u, delta = drives
-    return Scan(u, delta, A, BC, D, z, None, False, order, applied=True)
+    return Scan(u, delta, A, projected, D, z, None, False, order, applied=True)
 
 
 def _product(rows: Tensor, weights: Tensor) -> Tensor:

@@ -48,8 +48,8 @@ REPLAY_BLOCK, BACKWARD_BLOCK = 64, 32
 CHANNELS, FEWEST_STATES = 64, 8
 # Shortest segment worth its share of the chain, a multiple of GROUP.
 SHORTEST_SEGMENT = 32
-# Below this the scheduler of a multiprocessor runs out of warps; and as many
-# fit its registers in the backward pass.
+# Below this the scheduler of a multiprocessor runs out of warps; and no more
+# of `backward_kernel` fit its registers.
 WARPS_PER_MULTIPROCESSOR = 8
 # Of the kernels of the gate.
 GATE_BLOCKS = dict(BLOCK_L=16, BLOCK_D=64)
@@ -88,18 +88,26 @@ def selective_scan_backward(
 def _scan(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *others: Any
 ) -> 'Scan':
-    return Scan(u, delta, A, torch.cat((B, C), dim=-1).float(), *others)
+    projected = torch.cat((B, C), dim=-1).float().contiguous()
+    return Scan(u, delta, A, projected, *others)
 
 
 class Scan:
-    """One call: its arguments as the kernels want them, and the launches."""
+    """One call: its arguments as the kernels want them, and the launches.
+
+    Args:
+        projected (Tensor): (K, B, L, P) float32, contiguous; B and C of a
+            token are the last 2 N of its row.
+        applied (bool): delta is what softplus has made of it.
+        others: As `registration.py` declares them.
+    """
 
     def __init__(
         self,
         u: Tensor,
         delta: Tensor,
         A: Tensor,
-        BC: Tensor,
+        projected: Tensor,
         D: Optional[Tensor],
         z: Optional[Tensor],
         delta_bias: Optional[Tensor],
@@ -116,10 +124,13 @@ class Scan:
         A = A.float()
         if more_states:
             A = F.pad(A, (0, more_states))
-            BC = F.pad(BC.unflatten(3, (2, self.states)), (0, more_states))
-            BC = BC.flatten(3)
+            width = projected.shape[3] - 2 * self.states
+            _, B, C = projected.split([width, *[self.states] * 2], dim=-1)
+            pair = [F.pad(t, (0, more_states)) for t in (B, C)]
+            projected = torch.cat(pair, dim=-1).contiguous()
         self.A = self._widen(A.transpose(1, 2))
-        self.BC = BC
+        width = projected.shape[3]
+        self.BC = projected[..., width - 2 * N :]
         self.D = None if D is None else self._widen(D.float())
         self.bias = (
             None if delta_bias is None else self._widen(delta_bias.float())
@@ -133,10 +144,10 @@ class Scan:
 
         channels = self.u.shape[3]
         require_arithmetic(u)
-        require_int32_offsets(L, max(channels, BC.stride(2)))
+        require_int32_offsets(L, max(channels, width))
         self.rows = K * batch
         self.sizes = (batch, L, channels)
-        self.options = dict(N=N, BC_WIDTH=BC.stride(2))
+        self.options = dict(N=N, BC_WIDTH=width)
         self.options.update(SOFTPLUS=delta_softplus, APPLIED=applied)
         self.options.update(LAUNCH, num_warps=1)
 
@@ -380,7 +391,7 @@ class Scan:
     def _widen(self, t: Tensor) -> Tensor:
         """Append zeros to the last axis, up to a multiple of CHANNELS."""
         more = -self.channels % CHANNELS
-        return F.pad(t, (0, more)) if more else t.contiguous()
+        return (F.pad(t, (0, more)) if more else t).contiguous()
 
     def _narrow(self, t: Tensor) -> Tensor:
         """Without what `_widen` appended."""
@@ -393,18 +404,20 @@ def choose_blocks(
     """Cut a scan of `rows` sequences so that it fills the GPU.
 
     Two channels a lane share the loads of B and C; with too few warps for
-    that, one; with too few still, segments.
+    that, one; with too few still, segments. Kernels of the backward pass have
+    channels of their own: those are for where segments start.
     """
     wanted = WARPS_PER_MULTIPROCESSOR * multiprocessors(device)
-    # An empty batch is as good as a full one: there is nothing to cut.
-    if rows == 0 or rows * channels // 64 >= wanted:
+    # No numbers are as good as many: there is nothing to cut.
+    if rows * channels == 0 or rows * channels // 64 >= wanted:
         return Blocks(64, L, 1)
     warps = rows * channels // 32
     if backward:
-        # Its registers allow no more warps: others would wait for these.
+        # No more warps run at once: others would wait for the first to end.
         segments, fewest = wanted // warps, 2
     else:
-        # Two would gain nothing: every exponential is taken twice.
+        # Two would gain nothing: where segments start takes as long as they.
+        # Backwards it takes a quarter of the time.
         segments, fewest = triton.cdiv(wanted, warps), 3
     segments = min(segments, triton.cdiv(L, SHORTEST_SEGMENT))
     if segments < fewest:

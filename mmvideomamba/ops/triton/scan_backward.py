@@ -124,8 +124,8 @@ def replay_kernel(
     """Scan again; gradients that need a state and the future do not concern.
 
     Writes the states before each GROUP steps; dC per channel block (K, batch,
-    blocks, L, N) and, float32, dD per segment (K, batch, segments, D).
-    tile_size is D * N.
+    blocks, L, N), of their dtype; dD per segment (K, batch, segments, D),
+    float32. tile_size is D * N.
     """
     kb, block, segment = scan_place(D, BLOCK_D)
     k = kb // batch
@@ -272,8 +272,9 @@ def backward_kernel(
     segment (K, batch, segments, D[, N]), dB as `dC` of `replay_kernel`.
 
     What the group before will need is loaded halfway: by then half of the
-    states are done with, and their registers are free. Steps past the end are
-    taken before the last token, and where they have written it writes after.
+    states are done with, and their registers are free. Steps past the end have
+    the last token's data but no dy, and no step after them: they add zeros,
+    and write where the last token will, which then overwrites them.
     """
     kb, block, segment = scan_place(D, BLOCK_D)
     k = kb // batch

@@ -11,11 +11,11 @@ in memory, and D is not known to be a multiple of anything: a lane holds all
 states of its channels and exchanges nothing with others.
 `scan_backward.py` wants it otherwise.
 
-Layout of the arguments, all contiguous but z:
+Layout of the arguments, all contiguous but z and BC:
 
     A (K, N, D), D and bias (K, D), order (K, L), z (batch, L, D) by strides
     u, delta, and y of one direction each (K, batch, L, D)
-    BC float32: B and C of a token side by side, in rows of BC_WIDTH
+    BC (K, batch, L, 2 N) float32, B and then C, in rows of BC_WIDTH
     ends, starts (K, batch, segments, N, D), totals (K, batch, segments, D)
 
 A segment is the steps that one program computes, a multiple of GROUP.
@@ -166,6 +166,8 @@ def forward_kernel(
 
     From `starts` (None: zero). Writes y, float32 and in token order, if it
     has a place; the state after the last step and the sum of delta likewise.
+    Steps past the end repeat the last one, so that both are wrong for the
+    last segment, where nobody needs them.
     """
     kb, block, segment = scan_place(D, BLOCK_D)
     k = kb // batch

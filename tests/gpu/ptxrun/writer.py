@@ -187,6 +187,8 @@ def cast(expression: str, stored: str, type_: str) -> str:
     if 'pred' not in (stored, type_):
         if width(stored) == width(type_):
             return f'(({vector(type_)}){expression})'
-        if width(type_) < width(stored) or (stored, type_) == ('u16', 'u32'):
+        narrower = width(type_) < width(stored)
+        integers = stored[0] == type_[0] == 'u'
+        if integers and (narrower or (stored, type_) == ('u16', 'u32')):
             return convert(expression, type_)
     raise NotImplementedError(f'{stored} as {type_}')
