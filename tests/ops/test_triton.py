@@ -390,13 +390,16 @@ def test_kernels_compiled_for_gpus(tmp_path, request):
     # The loops take 4 steps at a time; those of the scan by itself take
     # softplus too. docs/gpu_kernels.md has the counts.
     for name, shuffles, instructions in (
-        ('forward_kernel', 0, 4 * 32 * 8.5),
+        ('forward_kernel', 0, 4 * 32 * 8),
         ('adjoint_ends_kernel', 0, 16 * 9),
-        ('replay_kernel', 4 * 12, 4 * 32 * 10.5),
+        ('replay_kernel', 4 * 12, 4 * 32 * 10),
         ('backward_kernel', 4 * 28, 4 * 16 * 22.5),
         ('conv_gradient_kernel', 0, 4 * 4 * 41),
     ):
         found = {str(k['capability']) for k in kernels[name]}
         assert found == set(generations)
         assert max(k['shuffles'] for k in kernels[name]) <= shuffles, name
-        assert max(k['loop'] for k in kernels[name]) <= instructions, name
+        for kernel in kernels[name]:
+            # The assembler takes a little more for 12.0.
+            more = 1.05 if kernel['capability'] == 120 else 1
+            assert kernel['loop'] <= more * instructions, kernel

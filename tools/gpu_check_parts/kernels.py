@@ -84,7 +84,7 @@ def check_operators(bench: Bench, cases: Sequence[Case]) -> Iterator[dict]:
     Raises:
         RuntimeError: An error is beyond the tolerance of the tests.
     """
-    tolerances = read_tolerances()
+    gpu_tolerances = import_tolerances()
     wrong = []
     for case in cases:
         for name, check in CHECKS.items():
@@ -96,17 +96,15 @@ def check_operators(bench: Bench, cases: Sequence[Case]) -> Iterator[dict]:
                 backend=case.backend,
                 **check(bench, case),
             )
-            slack = 1
-            if name == 'inner' and case.dtype.itemsize == 2:
-                # It rounds what its parts hand on, as the reference does.
-                slack *= 2
+            allowed, allowed_gradients = gpu_tolerances(
+                case.dtype, chain=name == 'inner'
+            )
             if bench.dry:
                 # Triton's interpreter rounds to bfloat16 towards zero.
-                slack *= 2
-            allowed, allowed_gradients = tolerances[case.dtype]
+                allowed, allowed_gradients = 2 * allowed, 2 * allowed_gradients
             # A NaN is within no tolerance.
-            record['ok'] = record['out'] <= slack * allowed and all(
-                error <= slack * allowed_gradients
+            record['ok'] = record['out'] <= allowed and all(
+                error <= allowed_gradients
                 for error in record['grads'].values()
             )
             if case.backend == 'triton':
@@ -120,13 +118,13 @@ def check_operators(bench: Bench, cases: Sequence[Case]) -> Iterator[dict]:
         )
 
 
-def read_tolerances() -> Dict[torch.dtype, tuple]:
+def import_tolerances() -> Callable:
     """The tests' table, of outputs and gradients on a GPU."""
     if str(ROOT / 'tests') not in sys.path:
         sys.path.append(str(ROOT / 'tests'))
-    from tolerances import GPU_TOLERANCES
+    from tolerances import gpu_tolerances
 
-    return GPU_TOLERANCES
+    return gpu_tolerances
 
 
 def check_scan(bench: Bench, case: Case) -> dict:

@@ -36,8 +36,8 @@ from .options import (
 # Steps that are loaded while as many before them are computed, and whose
 # states the backward pass holds in registers; more would spill.
 GROUP = 4
-# Of the forward scan: unless it is told these, the assembler may take 128 and
-# spill.
+# Of the forward scan that takes no softplus: unless it is told these, the
+# assembler takes 128 and spills.
 FORWARD_REGISTERS = 168
 # Channels per program of one warp in the backward pass.
 REPLAY_BLOCK, BACKWARD_BLOCK = 64, 32
@@ -124,9 +124,9 @@ class Scan:
         A = A.float()
         if more_states:
             A = F.pad(A, (0, more_states))
-            width = projected.shape[3] - 2 * self.states
-            _, B, C = projected.split([width, *[self.states] * 2], dim=-1)
-            pair = [F.pad(t, (0, more_states)) for t in (B, C)]
+            BC = projected[..., projected.shape[3] - 2 * self.states :]
+            halves = BC.tensor_split(2, dim=-1)
+            pair = [F.pad(t, (0, more_states)) for t in halves]
             projected = torch.cat(pair, dim=-1).contiguous()
         self.A = self._widen(A.transpose(1, 2))
         width = projected.shape[3]
@@ -340,7 +340,7 @@ class Scan:
             self.blocks.steps,
             BLOCK_D=self.blocks.channels,
             GROUP=GROUP,
-            maxnreg=FORWARD_REGISTERS,
+            maxnreg=FORWARD_REGISTERS if self.options['APPLIED'] else None,
             **self.options,
         )
 
